@@ -1,0 +1,174 @@
+# splitfd: GNU make. `make help` lists targets and variables.
+#
+# Targets:
+#   all (default)  build/splitfd and libsplitfd (shared, static)
+#   check          what needs neither root nor peers: unit, cli, fuzz corpus, headers, abi, lint
+#   check-all      check, then everything that needs root and the real peers
+#   bench          tests/bench against the real peers (prints ratios, judges nothing)
+#   install, uninstall   with DESTDIR, prefix, bindir, libdir, includedir, mandir, …
+#   format, tidy, cppcheck, dist, clean, help
+#
+# Variables:
+#   SANITIZE=address,undefined | thread   a build of its own below build/
+#   WERROR=1       warnings are errors (CI sets it)
+#   WITH_IPSEC_MB=auto|yes|no, WITH_SECCOMP=auto|yes|no
+#   CC, CFLAGS, CPPFLAGS, LDFLAGS, V=1
+#   config.mk (not in git) may set any of them
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+-include config.mk
+
+prefix      ?= /usr/local
+bindir      ?= $(prefix)/bin
+libdir      ?= $(prefix)/lib
+includedir  ?= $(prefix)/include
+datadir     ?= $(prefix)/share
+mandir      ?= $(datadir)/man
+unitdir     ?= $(prefix)/lib/systemd/system
+CC          := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CFLAGS      ?= -O2 -g
+PKG_CONFIG  ?= pkg-config
+INSTALL     ?= install
+SANITIZE    ?=
+WITH_IPSEC_MB ?= auto
+WITH_SECCOMP  ?= auto
+
+comma := ,
+known_sanitizers := address undefined thread leak
+unknown := $(filter-out $(known_sanitizers),$(subst $(comma), ,$(SANITIZE)))
+ifneq ($(unknown),)
+$(error unknown sanitizer '$(unknown)'; known: $(known_sanitizers))
+endif
+
+VERSION := $(shell sed -n 's/^.define SPLITFD_VERSION "\(.*\)"/\1/p' splitfdstream/version.h)
+SOVERSION := 0
+VARIANT := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),default)
+B := build/$(VARIANT)
+
+no_build_goals := clean help dist format
+ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
+required := libarchive libzstd libcjson libcrypto libisal
+missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
+ifneq ($(missing),)
+$(error missing libraries: $(missing); contrib/install-deps installs them or says what to install)
+endif
+have_seccomp := $(shell $(PKG_CONFIG) --exists libseccomp && echo y)
+have_ipsec_mb := $(shell printf '\#include <intel-ipsec-mb.h>\n' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo y)
+ifeq ($(WITH_SECCOMP)$(have_seccomp),yes)
+$(error WITH_SECCOMP=yes, but libseccomp is not installed)
+endif
+ifeq ($(WITH_IPSEC_MB)$(have_ipsec_mb),yes)
+$(error WITH_IPSEC_MB=yes, but intel-ipsec-mb is not installed)
+endif
+seccomp := $(if $(filter no,$(WITH_SECCOMP)),,$(have_seccomp))
+ipsec_mb := $(if $(filter no,$(WITH_IPSEC_MB)),,$(have_ipsec_mb))
+packages := $(required) $(if $(seccomp),libseccomp)
+pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(packages))
+pkg_libs := $(shell $(PKG_CONFIG) --libs $(packages))
+endif
+
+warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+	-Wvla -Wwrite-strings -Wundef -Wformat=2 -Wcast-qual -Wno-missing-field-initializers -Wno-format-truncation \
+	$(if $(filter 1,$(WERROR)),-Werror)
+our_cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
+	-DSFD_WITH_SECCOMP=$(if $(seccomp),1,0) -DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
+our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong $(warnings)
+our_ldflags := -pthread
+libs := $(pkg_libs) $(if $(ipsec_mb),-ldl)
+ifneq ($(SANITIZE),)
+our_cflags += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+our_ldflags += -fsanitize=$(SANITIZE)
+endif
+
+lib_src := $(wildcard splitfdstream/*.c splitfdstream/base/*.c transport/*/*.c)
+shim_src := $(wildcard shim/*.c)
+unit_src := $(wildcard tests/unit/test-*.c)
+fuzz_src := $(wildcard tests/fuzz/fuzz-*.c)
+helper_src := $(wildcard tests/lib/*.c tests/fault/*.c tests/bench/*.c)
+lib_obj := $(lib_src:%.c=$(B)/%.o)
+shim_obj := $(shim_src:%.c=$(B)/%.o)
+unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
+fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(B)/tests/fuzz/%)
+helper_bin := $(helper_src:%.c=$(B)/%)
+public_headers := splitfdstream/base/error.h $(wildcard splitfdstream/*.h) \
+	transport/containers-storage/store.h transport/composefs/repository.h transport/rpc/fdpass.h
+program := $(B)/splitfd
+static_lib := $(B)/libsplitfd.a
+shared_lib := $(B)/libsplitfd.so.$(SOVERSION)
+Q := $(if $(V),,@)
+
+# The default variant's program is also build/splitfd.
+all: $(program) $(static_lib) $(if $(SANITIZE),,$(shared_lib) $(B)/libsplitfd.so build/splitfd)
+
+build/splitfd: build/default/splitfd
+	$(Q)ln -sfn default/splitfd $@
+
+# Stamps: rewritten only when their text changes.
+flags_text := $(CC) $(CPPFLAGS) $(our_cppflags) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) $(libs) $(VERSION)
+sources_text := $(lib_src) $(shim_src)
+define stamp
+$(B)/.$(1): FORCE
+	@mkdir -p $$(@D); printf '%s\n' '$$($(1)_text)' | cmp -s - $$@ || printf '%s\n' '$$($(1)_text)' > $$@
+endef
+$(eval $(call stamp,flags))
+$(eval $(call stamp,sources))
+
+$(B)/%.o: %.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC $<")
+	$(Q)$(CC) $(our_cppflags) $(CPPFLAGS) $(our_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(static_lib): $(lib_obj) $(B)/.sources
+	$(if $(V),,@echo "  AR $@")
+	$(Q)rm -f $@ && $(AR) rcs $@ $(lib_obj)
+
+$(program): $(shim_obj) $(static_lib)
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+
+$(shared_lib): $(lib_obj) splitfdstream/libsplitfd.map $(B)/.sources
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) -shared $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -Wl,-soname,libsplitfd.so.$(SOVERSION) \
+		-Wl,--version-script=splitfdstream/libsplitfd.map -Wl,-z,defs -o $@ $(lib_obj) $(libs)
+
+$(B)/libsplitfd.so: $(shared_lib)
+	$(Q)ln -sfn libsplitfd.so.$(SOVERSION) $@
+
+$(unit_bin) $(helper_bin): $(B)/%: $(B)/%.o $(static_lib)
+	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+$(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
+	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+
+test-programs: $(unit_bin) $(fuzz_bin) $(helper_bin)
+
+check: all test-programs
+	$(Q)BUILD=$(B) WERROR=1 tests/run check
+check-all: all test-programs
+	$(Q)BUILD=$(B) WERROR=1 tests/run all
+bench: all test-programs
+	$(Q)BUILD=$(B) tests/run bench
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+tidy:
+	$(Q)tests/static tidy '$(our_cppflags) $(our_cflags)'
+cppcheck:
+	$(Q)tests/static cppcheck '$(our_cppflags)'
+
+include contrib/install.mk
+
+dist:
+	$(Q)test -z "$$(git status --porcelain)" || { echo 'dist: the tree is not clean' >&2; exit 1; }
+	mkdir -p build && git archive --prefix=splitfd-$(VERSION)/ HEAD | gzip -n > build/splitfd-$(VERSION).tar.gz
+clean:
+	rm -rf build
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+-include $(lib_obj:.o=.d) $(shim_obj:.o=.d) $(unit_bin:=.d) $(fuzz_bin:=.d) $(helper_bin:=.d)
+FORCE:
+.PHONY: all check check-all bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
+.SECONDARY:

@@ -1,0 +1,34 @@
+# What `make install` puts where; included by the Makefile.
+man_src := $(wildcard contrib/man/*.md)
+man_pages := $(man_src:contrib/man/%.md=$(B)/man/%)
+
+$(B)/man/%: contrib/man/%.md
+	@mkdir -p $(@D)
+	$(Q)go-md2man -in $< -out $@
+
+man: $(man_pages)
+
+$(B)/splitfd.pc: contrib/splitfd.pc.in $(B)/.flags
+	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+		-e 's|@version@|$(VERSION)|' $< > $@
+
+D := $(DESTDIR)
+header_root := $(D)$(includedir)/splitfd
+
+install: all $(B)/splitfd.pc $(if $(shell command -v go-md2man),man)
+	$(INSTALL) -d $(D)$(bindir) $(D)$(libdir)/pkgconfig $(D)$(mandir)/man1
+	$(INSTALL) -m 755 $(program) $(D)$(bindir)/splitfd
+	$(INSTALL) -m 644 $(static_lib) $(D)$(libdir)/libsplitfd.a
+	$(INSTALL) -m 755 $(shared_lib) $(D)$(libdir)/libsplitfd.so.$(SOVERSION)
+	ln -sfn libsplitfd.so.$(SOVERSION) $(D)$(libdir)/libsplitfd.so
+	$(INSTALL) -m 644 $(B)/splitfd.pc $(D)$(libdir)/pkgconfig/splitfd.pc
+	for h in $(public_headers); do $(INSTALL) -D -m 644 $$h $(header_root)/$$h || exit 1; done
+	if [ -d $(B)/man ]; then $(INSTALL) -m 644 $(B)/man/*.1 $(D)$(mandir)/man1/; fi
+
+uninstall:
+	rm -f $(D)$(bindir)/splitfd $(D)$(libdir)/libsplitfd.a $(D)$(libdir)/libsplitfd.so \
+		$(D)$(libdir)/libsplitfd.so.$(SOVERSION) $(D)$(libdir)/pkgconfig/splitfd.pc \
+		$(patsubst contrib/man/%.md,$(D)$(mandir)/man1/%,$(man_src))
+	rm -rf $(header_root)
+
+.PHONY: man

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_COMMAND_H
+#define SPLITFD_SHIM_COMMAND_H
+
+/*
+ * The commands: one file each (cmd-NAME.c), one table in main.c. Help, the man page check and
+ * completion read the table.
+ */
+
+#include "splitfdstream/base/error.h"
+
+enum sfd_command_class {
+	SFD_PORCELAIN, /* for people */
+	SFD_PLUMBING,  /* for programs */
+	SFD_SERVER,    /* answers a protocol */
+};
+
+struct sfd_command {
+	const char *name;
+	enum sfd_command_class class;
+	const char *arguments; /* the usage line behind the name */
+	const char *summary;   /* one line */
+	/* argv[0] is the command's name. Returns 0, or -errno with the text in err; then the
+	 * program prints "splitfd NAME: TEXT" and exits by the error's kind. */
+	int (*run)(int argc, char **argv, struct splitfd_error *err);
+};
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/command.h"
+#include "splitfdstream/base/error.h"
+#include "splitfdstream/version.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+
+#include "shim/commands.h"
+
+static void print_help(void)
+{
+	static const char *const titles[] = { "\nCommands:", "\nPlumbing:", "\nServers:" };
+
+	printf("Usage: splitfd COMMAND [ARGUMENTS]\n\n"
+	       "Moves container layers between stores on one machine without copying file data.\n");
+	for (int class = SFD_PORCELAIN; class <= SFD_SERVER; class++) {
+		printf("%s\n", titles[class]);
+		for (size_t i = 0; i < sfd_n_commands; i++) {
+			if ((int)sfd_commands[i]->class == class)
+				printf("  %-26s %s\n", sfd_commands[i]->name,
+					sfd_commands[i]->summary);
+		}
+	}
+	printf("\n'splitfd COMMAND --help' shows a command's options.\n");
+}
+
+static void print_version(void)
+{
+	printf("splitfd %s\nfeatures: %cipsec-mb %cseccomp\n", SPLITFD_VERSION,
+		SFD_WITH_IPSEC_MB ? '+' : '-', SFD_WITH_SECCOMP ? '+' : '-');
+}
+
+static const struct sfd_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sfd_n_commands; i++) {
+		if (strcmp(sfd_commands[i]->name, name) == 0)
+			return sfd_commands[i];
+	}
+	return NULL;
+}
+
+/* Output that did not arrive is a failure, on pipes and sockets too. */
+static int close_stdout(void)
+{
+	if (__fpending(stdout) == 0 && ferror(stdout) == 0)
+		return 0;
+	return fflush(stdout) != 0 || ferror(stdout) != 0 ? -1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct sfd_command *command;
+	struct splitfd_error err = { 0 };
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		fprintf(stderr, "splitfd: a command is missing; see 'splitfd --help'\n");
+		return 2;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_help();
+		return close_stdout() < 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		print_version();
+		return close_stdout() < 0;
+	}
+	command = find_command(argv[1]);
+	if (command == NULL) {
+		fprintf(stderr, "splitfd: unknown command '%s'; see 'splitfd --help'\n", argv[1]);
+		return 2;
+	}
+	r = command->run(argc - 1, argv + 1, &err);
+	if (r < 0) {
+		(void)close_stdout();
+		fprintf(stderr, "splitfd %s: %s\n", command->name, err.text);
+		return splitfd_error_exit_code(err.kind);
+	}
+	if (close_stdout() < 0) {
+		fprintf(stderr, "splitfd %s: cannot write to standard output: %s\n", command->name,
+			strerror(errno));
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Copies text so that a terminal or a log line cannot be misled by bytes of a hostile name. */
+static void copy_escaped(char *to, size_t to_size, const char *from)
+{
+	size_t n = 0;
+
+	for (; *from != '\0' && n + 5 < to_size; from++) {
+		unsigned char c = (unsigned char)*from;
+
+		if (c < 0x20 || c == 0x7f)
+			n += (size_t)snprintf(to + n, to_size - n, "\\x%02x", c);
+		else
+			to[n++] = (char)c;
+	}
+	to[n] = '\0';
+}
+
+static void format_text(struct splitfd_error *err, const char *format, va_list ap)
+{
+	char text[sizeof(err->text)];
+
+	if (vsnprintf(text, sizeof(text), format, ap) < 0)
+		text[0] = '\0';
+	copy_escaped(err->text, sizeof(err->text), text);
+}
+
+int splitfd_error_set(struct splitfd_error *err, enum splitfd_error_kind kind, int errnum,
+	const char *format, ...)
+{
+	va_list ap;
+
+	if (err == NULL)
+		return -errnum;
+	err->errnum = errnum;
+	err->kind = kind;
+	va_start(ap, format);
+	format_text(err, format, ap);
+	va_end(ap);
+	return -errnum;
+}
+
+int splitfd_error_sys(struct splitfd_error *err, int errnum, const char *format, ...)
+{
+	char reason[128];
+	size_t n;
+	va_list ap;
+
+	if (err == NULL)
+		return -errnum;
+	err->errnum = errnum;
+	err->kind = errnum == ENOENT ? SPLITFD_ERROR_NOT_FOUND : SPLITFD_ERROR_FAILED;
+	va_start(ap, format);
+	format_text(err, format, ap);
+	va_end(ap);
+	n = strlen(err->text);
+	snprintf(err->text + n, sizeof(err->text) - n, ": %s",
+		strerror_r(errnum, reason, sizeof(reason)));
+	return -errnum;
+}
+
+int splitfd_error_wrap(struct splitfd_error *err, int r, const char *format, ...)
+{
+	struct splitfd_error outer;
+	size_t n;
+	va_list ap;
+
+	if (err == NULL)
+		return r;
+	va_start(ap, format);
+	format_text(&outer, format, ap);
+	va_end(ap);
+	n = strlen(outer.text);
+	snprintf(outer.text + n, sizeof(outer.text) - n, ": %s", err->text);
+	memcpy(err->text, outer.text, sizeof(err->text));
+	return r;
+}
+
+int splitfd_error_oom(struct splitfd_error *err)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOMEM, "out of memory");
+}
+
+void splitfd_error_clear(struct splitfd_error *err)
+{
+	if (err == NULL)
+		return;
+	err->errnum = 0;
+	err->kind = SPLITFD_ERROR_NONE;
+	err->text[0] = '\0';
+}
+
+int splitfd_error_exit_code(enum splitfd_error_kind kind)
+{
+	switch (kind) {
+	case SPLITFD_ERROR_NONE:
+		return 0;
+	case SPLITFD_ERROR_USAGE:
+		return 2;
+	case SPLITFD_ERROR_NOT_FOUND:
+		return 3;
+	case SPLITFD_ERROR_REFUSED:
+		return 4;
+	default:
+		return 1;
+	}
+}

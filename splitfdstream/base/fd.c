@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int sfd_close(int fd)
+{
+	if (fd >= 0) {
+		int saved_errno = errno;
+
+		/* Linux frees the number whatever close says: trying again could close
+		 * a descriptor that another thread has just been given. */
+		(void)close(fd);
+		errno = saved_errno;
+	}
+	return -EBADF;
+}
+
+int sfd_take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -EBADF;
+	return taken;
+}
+
+int sfd_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve };
+
+	for (;;) {
+		long r = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+		if (r >= 0)
+			return (int)r;
+		/* EAGAIN: a rename raced with a confined look-up; the kernel asks to try again. */
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	}
+}
+
+int sfd_reopen(int fd, int flags)
+{
+	char path[32];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	do
+		r = open(path, flags | O_CLOEXEC);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+int sfd_check_regular(int fd, uint64_t size, const char *what, uint64_t *ret_size,
+	struct splitfd_error *err)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return splitfd_error_sys(err, errno, "%s: cannot examine the descriptor", what);
+	if (!S_ISREG(st.st_mode))
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+			"%s: not a regular file", what);
+	if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+			"%s: the descriptor is not open for reading", what);
+	if (size != UINT64_MAX && (uint64_t)st.st_size != size)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+			"%s: the file has %llu bytes, the layer says %llu", what,
+			(unsigned long long)st.st_size, (unsigned long long)size);
+	if (ret_size != NULL)
+		*ret_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int sfd_fd_sane(int fd)
+{
+	int flags, moved;
+
+	if (fd > 2) {
+		flags = fcntl(fd, F_GETFD);
+		if (flags < 0)
+			return -errno;
+		return fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0 ? -errno : fd;
+	}
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (moved < 0) {
+		int r = -errno;
+
+		sfd_close(fd);
+		return r;
+	}
+	sfd_close(fd);
+	return moved;
+}

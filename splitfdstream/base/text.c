@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/text.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+void sfd_hex_encode(const uint8_t *bytes, size_t n, char *hex)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		hex[2 * i] = digits[bytes[i] >> 4];
+		hex[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	hex[2 * n] = '\0';
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool sfd_hex_decode(const char *hex, size_t n, uint8_t *bytes)
+{
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_digit(hex[2 * i]);
+		int low = high < 0 ? -1 : hex_digit(hex[2 * i + 1]);
+
+		if (low < 0)
+			return false;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	return c == '/' ? 63 : -1;
+}
+
+ptrdiff_t sfd_base64_decode(const char *text, size_t text_len, uint8_t *out)
+{
+	size_t n = 0, pad = 0;
+
+	if (text_len % 4 != 0)
+		return -EINVAL;
+	if (text_len > 0 && text[text_len - 1] == '=')
+		pad = text[text_len - 2] == '=' ? 2 : 1;
+	for (size_t i = 0; i < text_len; i += 4) {
+		size_t digits = i + 4 == text_len ? 4 - pad : 4;
+		uint32_t bits = 0;
+
+		for (size_t j = 0; j < 4; j++) {
+			int d = j < digits ? base64_digit(text[i + j]) : 0;
+
+			if (d < 0)
+				return -EINVAL;
+			bits = bits << 6 | (uint32_t)d;
+		}
+		out[n++] = (uint8_t)(bits >> 16);
+		if (digits > 2)
+			out[n++] = (uint8_t)(bits >> 8);
+		if (digits > 3)
+			out[n++] = (uint8_t)bits;
+	}
+	return (ptrdiff_t)n;
+}
+
+size_t sfd_base64_encode(const uint8_t *bytes, size_t n, char *text)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i += 3) {
+		size_t left = n - i;
+		uint32_t bits = (uint32_t)bytes[i] << 16;
+
+		if (left > 1)
+			bits |= (uint32_t)bytes[i + 1] << 8;
+		if (left > 2)
+			bits |= bytes[i + 2];
+		text[len++] = digits[bits >> 18];
+		text[len++] = digits[bits >> 12 & 63];
+		text[len++] = left > 1 ? digits[bits >> 6 & 63] : '=';
+		text[len++] = left > 2 ? digits[bits & 63] : '=';
+	}
+	text[len] = '\0';
+	return len;
+}
+
+/* Length of the valid sequence at s (at most n bytes), 0 where there is none. */
+static size_t utf8_sequence(const uint8_t *s, size_t n)
+{
+	size_t len;
+	uint32_t c;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		len = 2;
+	else if ((s[0] & 0xf0) == 0xe0)
+		len = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	if (n < len)
+		return 0;
+	c = s[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3fu);
+	}
+	if (len == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff)))
+		return 0;
+	if (len == 4 && (c < 0x10000 || c > 0x10ffff))
+		return 0;
+	return len;
+}
+
+bool sfd_utf8_valid(const char *text, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		size_t len = utf8_sequence((const uint8_t *)text + i, n - i);
+
+		if (len == 0)
+			return false;
+		i += len;
+	}
+	return true;
+}
+
+bool sfd_parse_u64(const char *text, uint64_t max, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+			__builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+			return false;
+	}
+	if (value > max)
+		return false;
+	*ret = value;
+	return true;
+}
+
+bool sfd_parse_sha256(const char *text, uint8_t *ret)
+{
+	uint8_t bytes[32];
+
+	if (strncmp(text, "sha256:", 7) != 0 || strlen(text) != 71)
+		return false;
+	return sfd_hex_decode(text + 7, 32, ret != NULL ? ret : bytes);
+}
+
+int sfd_random_name(char *text, size_t n)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	size_t done = 0;
+
+	while (done < n) {
+		uint8_t bytes[64];
+		ssize_t got = getrandom(bytes, sizeof(bytes), 0);
+
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		for (ssize_t i = 0; i < got && done < n; i++) {
+			/* 252 is the largest multiple of 36 in a byte: no letter is favoured. */
+			if (bytes[i] < 252)
+				text[done++] = letters[bytes[i] % 36];
+		}
+	}
+	text[n] = '\0';
+	return 0;
+}

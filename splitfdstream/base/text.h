@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_BASE_TEXT_H
+#define SPLITFD_BASE_TEXT_H
+
+/*
+ * Bytes as text: hexadecimal, base64, UTF-8, numbers, random names.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Lower-case hex of n bytes and a NUL: 2n + 1 bytes at `hex`. */
+void sfd_hex_encode(const uint8_t *bytes, size_t n, char *hex);
+
+/* Exactly n bytes from 2n lower-case hex digits at `hex` (a NUL is not looked for). False where a
+ * byte is no such digit. */
+bool sfd_hex_decode(const char *hex, size_t n, uint8_t *bytes);
+
+/* Standard base64 with padding, as Go's encoding/base64 StdEncoding writes it. `out` has room for
+ * text_len / 4 * 3 bytes. Returns the count of bytes, or -EINVAL. */
+ptrdiff_t sfd_base64_decode(const char *text, size_t text_len, uint8_t *out);
+
+/* The same the other way round; `text` has room for (n + 2) / 3 * 4 + 1 bytes, NUL included.
+ * Returns the length without the NUL. */
+size_t sfd_base64_encode(const uint8_t *bytes, size_t n, char *text);
+
+/* True where the n bytes are valid UTF-8 (no surrogates, no overlong forms). */
+bool sfd_utf8_valid(const char *text, size_t n);
+
+/* A decimal number without sign, space or other characters around it, at most `max`. */
+bool sfd_parse_u64(const char *text, uint64_t max, uint64_t *ret);
+
+/* True for "sha256:" and 64 lower-case hex digits and nothing else. ret (32 bytes) may be NULL. */
+bool sfd_parse_sha256(const char *text, uint8_t *ret);
+
+/* n random lower-case letters and digits and a NUL at `text` (n + 1 bytes). -errno. */
+int sfd_random_name(char *text, size_t n);
+
+#endif

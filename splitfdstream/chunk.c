@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/chunk.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
+
+#include <errno.h>
+
+struct splitfd_files *splitfd_files_ref(struct splitfd_files *files)
+{
+	__atomic_add_fetch(&files->refs, 1, __ATOMIC_RELAXED);
+	return files;
+}
+
+struct splitfd_files *splitfd_files_unref(struct splitfd_files *files)
+{
+	if (files != NULL && __atomic_sub_fetch(&files->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		files->ops->free(files);
+	return NULL;
+}
+
+int splitfd_chunk_open(
+	struct splitfd_chunk *chunk, int *ret_fd, int *ret_dir, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = sfd_take_fd(&chunk->fd);
+	int r;
+
+	if (fd < 0 && chunk->files != NULL)
+		return chunk->files->ops->open(
+			chunk->files, chunk->name, chunk->size, ret_fd, ret_dir, err);
+	if (fd < 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EBADF,
+			"a file chunk without descriptor or name");
+	r = sfd_check_regular(fd, chunk->size,
+		chunk->name != NULL ? chunk->name : "descriptor of a file chunk", NULL, err);
+	if (r < 0)
+		return r;
+	if (ret_dir != NULL)
+		*ret_dir = -1;
+	*ret_fd = sfd_take_fd(&fd);
+	return 0;
+}
+
+void splitfd_chunk_clear(struct splitfd_chunk *chunk)
+{
+	chunk->fd = sfd_close(chunk->fd);
+}
+
+int splitfd_source_next(
+	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	return source->ops->next(source, ret, err);
+}
+
+struct splitfd_source *splitfd_source_free(struct splitfd_source *source)
+{
+	if (source != NULL)
+		source->ops->free(source);
+	return NULL;
+}
+
+int splitfd_sink_put(
+	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	return sink->ops->put(sink, chunk, err);
+}
+
+int splitfd_sink_finish(struct splitfd_sink *sink, struct splitfd_error *err)
+{
+	return sink->ops->finish(sink, err);
+}
+
+struct splitfd_sink *splitfd_sink_free(struct splitfd_sink *sink)
+{
+	if (sink != NULL)
+		sink->ops->free(sink);
+	return NULL;
+}
+
+int splitfd_pump(struct splitfd_source *source, struct splitfd_sink *sink,
+	const volatile int *cancel, struct splitfd_error *err)
+{
+	for (;;) {
+		struct splitfd_chunk chunk = { .fd = -EBADF };
+		int r;
+
+		if (cancel != NULL && *cancel != 0)
+			return splitfd_error_set(
+				err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+		r = splitfd_source_next(source, &chunk, err);
+		if (r <= 0)
+			return r;
+		r = splitfd_sink_put(sink, &chunk, err);
+		if (r < 0)
+			return r;
+	}
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_CONTAINERS_STORAGE_H
+#define SPLITFD_CONTAINERS_STORAGE_H
+
+/*
+ * Reading containers-storage, the store of podman, buildah, skopeo and CRI-O: overlay and vfs.
+ *
+ * A store is opened by storage.conf's rules, an image is found by the words that podman's user
+ * would use, and each of its layers is a chunk source that gives the exact tar. Nothing in a store
+ * is ever written. Container-libs' own locks are held, shared, for milliseconds, only while records
+ * are read and descriptors are opened. Sources of the format: container-libs' storage library, as
+ * observed on running programs.
+ */
+
+#include "splitfdstream/base/error.h"
+#include "splitfdstream/chunk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All may be NULL or 0: then storage.conf, the environment and the defaults decide. */
+struct splitfd_store_options {
+	const char *root;	    /* --root: graphroot, absolute */
+	const char *runroot;	    /* --runroot */
+	const char *driver;	    /* --storage-driver: "overlay" or "vfs" */
+	const char *const *options; /* --storage-opt: NULL-terminated "KEY=VALUE" strings */
+};
+
+struct splitfd_store;
+struct splitfd_image;
+
+/* Opens the store: configuration, driver, additional and split stores. No lock is held afterwards.
+ * *ret is the caller's (splitfd_store_close). NOT_FOUND where there is no store. */
+int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,
+	struct splitfd_error *err);
+/* NULL is allowed. Returns NULL. */
+struct splitfd_store *splitfd_store_close(struct splitfd_store *store);
+
+/* The graphroot's path, as resolved; borrowed. */
+const char *splitfd_store_graphroot(const struct splitfd_store *store);
+/* "overlay" or "vfs"; borrowed. */
+const char *splitfd_store_driver(const struct splitfd_store *store);
+
+/* Cuts a reference: "containers-storage:[SPEC]REST" or a bare REST. The specifier's roots, driver
+ * and options replace those of *options (which borrow from *ret_spec, one allocation that the
+ * caller frees after the store is open; NULL where there is no specifier). *ret_rest points into
+ * `reference`. */
+int splitfd_store_parse_reference(const char *reference, struct splitfd_store_options *options,
+	char **ret_spec, const char **ret_rest, struct splitfd_error *err);
+
+enum splitfd_lookup {
+	SPLITFD_LOOKUP_PODMAN = 0,    /* as podman's user expects: short names, any ID prefix, … */
+	SPLITFD_LOOKUP_TRANSPORT = 1, /* as the containers-storage: transport of skopeo does */
+};
+
+/* Finds an image, reads its records, manifest and config (both checked against their digests), and
+ * walks its chain of layers. NOT_FOUND where there is none; an ambiguous name is a USAGE error that
+ * lists the candidates. Keeps the store: close it after the image. */
+int splitfd_image_open(struct splitfd_store *store, const char *name, enum splitfd_lookup lookup,
+	struct splitfd_image **ret, struct splitfd_error *err);
+/* NULL is allowed. Returns NULL. */
+struct splitfd_image *splitfd_image_close(struct splitfd_image *image);
+
+/* All borrowed from the image. */
+const char *splitfd_image_id(const struct splitfd_image *image); /* 64 hex digits */
+const char *const *splitfd_image_names(const struct splitfd_image *image); /* NULL-terminated */
+/* The bytes as stored, never serialised again; *ret_size bytes, with a NUL behind them. */
+const char *splitfd_image_manifest(const struct splitfd_image *image, size_t *ret_size);
+const char *splitfd_image_config(const struct splitfd_image *image, size_t *ret_size);
+/* "sha256:HEX" of these bytes. */
+const char *splitfd_image_manifest_digest(const struct splitfd_image *image);
+const char *splitfd_image_config_digest(const struct splitfd_image *image);
+
+size_t splitfd_image_n_layers(const struct splitfd_image *image);
+
+struct splitfd_layer_info {
+	const char *diff_id;	     /* "sha256:HEX" of the tar */
+	const char *manifest_digest; /* the manifest's digest of this layer's blob; NULL where the
+					manifest does not tell (docker schema 1) */
+	const char *media_type;	     /* of the manifest's layer; NULL likewise */
+	uint64_t size;		     /* bytes of the tar; UINT64_MAX where not recorded */
+	const char *layer_id;	     /* the storage layer's ID */
+};
+
+/* Layer i (0 is the base). Borrowed from the image. */
+const struct splitfd_layer_info *splitfd_image_layer(const struct splitfd_image *image, size_t i);
+
+/* Finds a layer by diff_id, by the manifest's digest, or by decimal index. NOT_FOUND otherwise. */
+int splitfd_image_find_layer(const struct splitfd_image *image, const char *layer, size_t *ret,
+	struct splitfd_error *err);
+
+/* The layer's exact tar as a chunk source: FILE chunks for the content of regular files with at
+ * least one byte (with their CRC-64), INLINE for the rest. The source checks the sum of all sizes
+ * against diff-size; who reads the files checks CRC-64. Holds a handful of descriptors. A layer
+ * that was removed meanwhile is an error. *ret is the caller's and may outlive image and store. */
+int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
+	struct splitfd_error *err);
+
+/* One row of a listing of the store; borrowed while the callback runs. */
+struct splitfd_image_row {
+	const char *id;
+	const char *digest;
+	const char *const *names;
+	const char *created;
+	const char *layer;
+};
+
+/* Calls `row` for each image of all stores until it returns not 0; that is returned. */
+int splitfd_store_list_images(struct splitfd_store *store,
+	int (*row)(void *ctx, const struct splitfd_image_row *row), void *ctx,
+	struct splitfd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
