@@ -48,7 +48,7 @@ SOVERSION := 0
 VARIANT := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),default)
 B := build/$(VARIANT)
 
-no_build_goals := clean help dist format
+no_build_goals := clean help dist format print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
 required := libarchive libzstd libcjson libcrypto libisal
 missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
@@ -169,6 +169,8 @@ help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
 -include $(lib_obj:.o=.d) $(shim_obj:.o=.d) $(unit_bin:=.d) $(fuzz_bin:=.d) $(helper_bin:=.d)
+print-public-headers:
+	@echo $(public_headers)
 FORCE:
 .PHONY: all check check-all bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
 .SECONDARY:

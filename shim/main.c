@@ -17,7 +17,7 @@ static void print_help(void)
 
 	printf("Usage: splitfd COMMAND [ARGUMENTS]\n\n"
 	       "Moves container layers between stores on one machine without copying file data.\n");
-	for (int class = SFD_PORCELAIN; class <= SFD_SERVER; class++) {
+	for (int class = SFD_PORCELAIN; class <= SFD_SERVER; class ++) {
 		printf("%s\n", titles[class]);
 		for (size_t i = 0; i < sfd_n_commands; i++) {
 			if ((int)sfd_commands[i]->class == class)

@@ -119,8 +119,8 @@ struct splitfd_sink;
 
 struct splitfd_sink_ops {
 	/* Takes one chunk; always takes its descriptor, also when it fails. */
-	int (*put)(struct splitfd_sink *sink, struct splitfd_chunk *chunk,
-		struct splitfd_error *err);
+	int (*put)(
+		struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err);
 	/* The stream is complete. Only now may anything become visible. After an error of put,
 	 * finish fails with the same error. */
 	int (*finish)(struct splitfd_sink *sink, struct splitfd_error *err);

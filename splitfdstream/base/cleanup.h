@@ -25,24 +25,24 @@
 #define sfd_cleanup_dir	 sfd_cleanup(sfd_cleanup_dir_)
 
 /* Gives the pointer away: evaluates to its value and leaves NULL behind. */
-#define sfd_take_ptr(pp)                        \
-	({                                      \
-		__typeof__(pp) pp_ = (pp);      \
-		__typeof__(*pp_) taken_ = *pp_; \
-		*pp_ = NULL;                    \
-		taken_;                         \
+#define sfd_take_ptr(pp)                                                                           \
+	({                                                                                         \
+		__typeof__(pp) pp_ = (pp);                                                         \
+		__typeof__(*pp_) taken_ = *pp_;                                                    \
+		*pp_ = NULL;                                                                       \
+		taken_;                                                                            \
 	})
 
 /* Defines a cleanup function NAME_ for a destructor that takes the pointer (NULL allowed). */
-#define SFD_DEFINE_CLEANUP(name, type, destroy)        \
-	static inline void name(type **pp)             \
-	{                                              \
-		int saved_errno_ = errno;              \
-		if (*pp != NULL)                       \
-			destroy(*pp);                  \
-		*pp = NULL;                            \
-		errno = saved_errno_;                  \
-	}                                              \
+#define SFD_DEFINE_CLEANUP(name, type, destroy)                                                    \
+	static inline void name(type **pp)                                                         \
+	{                                                                                          \
+		int saved_errno_ = errno;                                                          \
+		if (*pp != NULL)                                                                   \
+			destroy(*pp);                                                              \
+		*pp = NULL;                                                                        \
+		errno = saved_errno_;                                                              \
+	}                                                                                          \
 	struct sfd_swallow_semicolon_
 
 static inline void sfd_cleanup_fd_(int *fd)

@@ -30,7 +30,7 @@ enum splitfd_error_kind {
 	SPLITFD_ERROR_USAGE = 2,     /* the caller's words are wrong; exit code 2 */
 	SPLITFD_ERROR_NOT_FOUND = 3, /* image, layer, store, stream is not there; exit code 3 */
 	SPLITFD_ERROR_REFUSED = 4,   /* policy, failed verification, hostile input; exit code 4 */
-	SPLITFD_ERROR_PEER = 5,      /* the other process went away or is silent; exit code 1 */
+	SPLITFD_ERROR_PEER = 5,	     /* the other process went away or is silent; exit code 1 */
 };
 
 struct splitfd_error {

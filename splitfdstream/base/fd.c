@@ -56,8 +56,8 @@ int sfd_reopen(int fd, int flags)
 	return r < 0 ? -errno : r;
 }
 
-int sfd_check_regular(int fd, uint64_t size, const char *what, uint64_t *ret_size,
-	struct splitfd_error *err)
+int sfd_check_regular(
+	int fd, uint64_t size, const char *what, uint64_t *ret_size, struct splitfd_error *err)
 {
 	struct stat st;
 	int flags = fcntl(fd, F_GETFL);
@@ -65,8 +65,8 @@ int sfd_check_regular(int fd, uint64_t size, const char *what, uint64_t *ret_siz
 	if (flags < 0 || fstat(fd, &st) < 0)
 		return splitfd_error_sys(err, errno, "%s: cannot examine the descriptor", what);
 	if (!S_ISREG(st.st_mode))
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"%s: not a regular file", what);
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_REFUSED, EINVAL, "%s: not a regular file", what);
 	if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
 			"%s: the descriptor is not open for reading", what);

@@ -31,8 +31,8 @@ int sfd_reopen(int fd, int flags);
 /* Checks that fd is a regular file that may be read (not O_PATH, not write-only) and has exactly
  * `size` bytes; UINT64_MAX leaves the size unchecked. `what` names the file in the error
  * (kind REFUSED). Never reads. ret_size may be NULL. */
-int sfd_check_regular(int fd, uint64_t size, const char *what, uint64_t *ret_size,
-	struct splitfd_error *err);
+int sfd_check_regular(
+	int fd, uint64_t size, const char *what, uint64_t *ret_size, struct splitfd_error *err);
 
 /* Makes fd CLOEXEC and moves it above 2 where it is 0, 1 or 2. Takes fd. Returns it or -errno. */
 int sfd_fd_sane(int fd);

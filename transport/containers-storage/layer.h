@@ -13,20 +13,21 @@
 #include <stdint.h>
 
 enum sfd_layer_layout {
-	SFD_LAYER_OVERLAY,   /* dirs[0] is overlay/ID/diff, then the generations diff1…, then lowers */
-	SFD_LAYER_VFS,	     /* dirs[0] is vfs/dir/ID */
+	SFD_LAYER_OVERLAY, /* dirs[0] is overlay/ID/diff, then the generations diff1…, then lowers
+			    */
+	SFD_LAYER_VFS,	   /* dirs[0] is vfs/dir/ID */
 	SFD_LAYER_COMPOSEFS, /* dirs[0] is overlay/ID/diff with content by digest; toc maps names */
 };
 
 struct sfd_layer_desc {
 	enum sfd_layer_layout layout;
-	const char *layer_id;	/* for error texts */
-	const char *diff_id;	/* "sha256:HEX", for error texts; NULL where unknown */
-	uint64_t diff_size;	/* UINT64_MAX: not recorded, not checked */
-	int tar_split_fd;	/* ID.tar-split.gz, read from its start */
-	int dirs[1 + 500];	/* O_PATH directories, in the order they are tried */
+	const char *layer_id; /* for error texts */
+	const char *diff_id;  /* "sha256:HEX", for error texts; NULL where unknown */
+	uint64_t diff_size;   /* UINT64_MAX: not recorded, not checked */
+	int tar_split_fd;     /* ID.tar-split.gz, read from its start */
+	int dirs[1 + 500];    /* O_PATH directories, in the order they are tried */
 	size_t n_dirs;
-	char *toc;		/* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
+	char *toc; /* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
 	size_t toc_size;
 };
 

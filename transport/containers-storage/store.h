@@ -54,7 +54,7 @@ int splitfd_store_parse_reference(const char *reference, struct splitfd_store_op
 	char **ret_spec, const char **ret_rest, struct splitfd_error *err);
 
 enum splitfd_lookup {
-	SPLITFD_LOOKUP_PODMAN = 0,    /* as podman's user expects: short names, any ID prefix, … */
+	SPLITFD_LOOKUP_PODMAN = 0, /* as podman's user expects: short names, any ID prefix, … */
 	SPLITFD_LOOKUP_TRANSPORT = 1, /* as the containers-storage: transport of skopeo does */
 };
 
@@ -67,7 +67,7 @@ int splitfd_image_open(struct splitfd_store *store, const char *name, enum split
 struct splitfd_image *splitfd_image_close(struct splitfd_image *image);
 
 /* All borrowed from the image. */
-const char *splitfd_image_id(const struct splitfd_image *image); /* 64 hex digits */
+const char *splitfd_image_id(const struct splitfd_image *image);	   /* 64 hex digits */
 const char *const *splitfd_image_names(const struct splitfd_image *image); /* NULL-terminated */
 /* The bytes as stored, never serialised again; *ret_size bytes, with a NUL behind them. */
 const char *splitfd_image_manifest(const struct splitfd_image *image, size_t *ret_size);

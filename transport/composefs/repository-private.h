@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_COMPOSEFS_REPOSITORY_PRIVATE_H
+#define SPLITFD_COMPOSEFS_REPOSITORY_PRIVATE_H
+
+/* The inside of struct splitfd_repository, for the files of this room. */
+
+#include "transport/composefs/repository.h"
+
+#include <pthread.h>
+
+struct splitfd_repository {
+	char *path;
+	int fd;		/* the directory, O_RDONLY, flocked shared */
+	int objects_fd; /* objects/, O_PATH; -EBADF until it exists */
+	enum splitfd_algorithm algorithm;
+	bool secure;
+	bool write;
+	int erofs_default;  /* 0, 1 or 2 */
+	int erofs_extra[3]; /* further formats */
+	size_t n_erofs_extra;
+	uint8_t have_dir[32]; /* bit i: objects/<i as hex> is known to exist; atomic */
+};
+
+#endif

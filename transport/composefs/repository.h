@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_COMPOSEFS_REPOSITORY_H
+#define SPLITFD_COMPOSEFS_REPOSITORY_H
+
+/*
+ * A composefs repository as composefs-rs (cfsctl, bootc) keeps it: objects named by their fs-verity
+ * digest, splitstreams, OCI manifests, configs and tags. What is written here is what cfsctl
+ * writes: it lists, fscks, dumps, mounts and garbage-collects it. Source of the format:
+ * composefs-rs 0.9.4, as observed on the running program.
+ */
+
+#include "splitfdstream/base/error.h"
+#include "splitfdstream/chunk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum splitfd_algorithm {
+	SPLITFD_SHA256 = 1, /* fsverity-sha256-12; 32-byte digests */
+	SPLITFD_SHA512 = 2, /* fsverity-sha512-12; 64-byte digests, cfsctl's default */
+};
+
+#define SPLITFD_DIGEST_MAX 64
+
+/* An fs-verity digest; its length goes by the repository's algorithm. */
+struct splitfd_digest {
+	uint8_t bytes[SPLITFD_DIGEST_MAX];
+	uint8_t size; /* 32 or 64 */
+};
+
+/* Lower-case hex and a NUL: 2 * size + 1 bytes at `hex`. */
+void splitfd_digest_hex(const struct splitfd_digest *digest, char *hex);
+
+struct splitfd_repository;
+
+struct splitfd_init_options {
+	enum splitfd_algorithm algorithm; /* 0: sha512 */
+	bool insecure;			  /* no fs-verity on meta.json */
+	int erofs_default;		  /* 0: V1, as cfsctl; else 1 or 2 */
+};
+
+/* Makes the directory (0700, parents must be there) and meta.json. The same settings again: success
+ * and no change. Others: an error. */
+int splitfd_repository_init(
+	const char *path, const struct splitfd_init_options *options, struct splitfd_error *err);
+
+/* Opens a repository and holds flock(LOCK_SH) on it until closed. `write`: it is going to be
+ * written; refused where meta.json's features forbid that. NOT_FOUND where there is none. A
+ * directory with objects but without meta.json (old cfsctl) is refused with the way out. */
+int splitfd_repository_open(
+	const char *path, bool write, struct splitfd_repository **ret, struct splitfd_error *err);
+/* NULL is allowed. Returns NULL. */
+struct splitfd_repository *splitfd_repository_close(struct splitfd_repository *repository);
+
+enum splitfd_algorithm splitfd_repository_algorithm(const struct splitfd_repository *repository);
+bool splitfd_repository_secure(const struct splitfd_repository *repository);
+
+enum splitfd_reflink {
+	SPLITFD_REFLINK_AUTO = 0, /* FICLONE; copy where the file systems cannot share extents */
+	SPLITFD_REFLINK_ALWAYS,	  /* FICLONE, or an error */
+	SPLITFD_REFLINK_NEVER,	  /* copy */
+};
+
+/* File objects of an import, as cfsctl counts them. */
+struct splitfd_import_stats {
+	uint64_t layers, layers_already_present;
+	uint64_t objects_copied, objects_reflinked, objects_already_present;
+	uint64_t bytes_copied, bytes_reflinked, bytes_inlined;
+};
+
+struct splitfd_import_options {
+	enum splitfd_reflink reflink;
+	unsigned int jobs;   /* threads; 0: the number of CPUs that this process may use */
+	bool verify_diff_id; /* sha256 of each layer against its diff_id */
+	/* Called from the importing thread now and then: bytes of the layer so far. May be NULL. */
+	void (*progress)(void *ctx, const char *diff_id, uint64_t bytes);
+	void *progress_ctx;
+};
+
+/* One import: worker threads, the table of objects already seen, statistics. */
+struct splitfd_import;
+
+int splitfd_import_new(struct splitfd_repository *repository,
+	const struct splitfd_import_options *options, struct splitfd_import **ret,
+	struct splitfd_error *err);
+/* Waits for the workers; drops what was not finished. NULL is allowed. Returns NULL. */
+struct splitfd_import *splitfd_import_free(struct splitfd_import *import);
+void splitfd_import_stats(const struct splitfd_import *import, struct splitfd_import_stats *ret);
+
+/* 1 where streams/oci-layer-DIFFID is there (its digest in *ret), 0 where not. */
+int splitfd_repository_has_layer(struct splitfd_repository *repository, const char *diff_id,
+	struct splitfd_digest *ret, struct splitfd_error *err);
+
+/* A sink that imports one layer: files become objects, the stream a splitstream object. finish()
+ * checks sizes, CRC-64 and, where wanted, sha256, and stores the splitstream's object; the name in
+ * streams/ appears with splitfd_import_commit. Several sinks of one import may be fed at once from
+ * different threads, or one after the other with the finish() calls at the end: work of the first
+ * then overlaps with reading the second. */
+int splitfd_import_layer(struct splitfd_import *import, const char *diff_id,
+	struct splitfd_sink **ret, struct splitfd_error *err);
+
+/* One syncfs, then streams/oci-layer-DIFFID of each finished layer of the import. A name that has
+ * appeared meanwhile is adopted, never repointed. */
+int splitfd_import_commit(struct splitfd_import *import, struct splitfd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_COMPOSEFS_SPLITSTREAM_H
+#define SPLITFD_COMPOSEFS_SPLITSTREAM_H
+
+/*
+ * splitstream files: header, references, zstd-compressed chunks. Source of the format: composefs-rs
+ * 0.9.4, as observed; what is written is byte for byte what it writes where libzstd is 1.5.7.
+ */
+
+#include "transport/composefs/object-store.h"
+#include "transport/composefs/stream-events.h"
+
+#define SFD_STREAM_LAYER    "ocilayer"
+#define SFD_STREAM_CONFIG   "ociconfg"
+#define SFD_STREAM_MANIFEST "ocimanif"
+#define SFD_STREAM_BLOB	    "oci_blob"
+
+struct sfd_splitstream_writer;
+
+/* `content_type` is 8 characters. */
+int sfd_splitstream_writer_new(enum splitfd_algorithm algorithm, const char *content_type,
+	struct sfd_splitstream_writer **ret, struct splitfd_error *err);
+struct sfd_splitstream_writer *sfd_splitstream_writer_free(struct sfd_splitstream_writer *w);
+
+int sfd_splitstream_inline(
+	struct sfd_splitstream_writer *w, const void *data, size_t n, struct splitfd_error *err);
+/* Memory grows with distinct objects only. */
+int sfd_splitstream_object(struct sfd_splitstream_writer *w, const struct splitfd_digest *digest,
+	uint64_t size, struct splitfd_error *err);
+/* A named reference to another stream, in the order added; the same digest under two names shares
+ * its entry; the same name and digest twice is one. */
+int sfd_splitstream_ref(struct sfd_splitstream_writer *w, const char *name,
+	const struct splitfd_digest *digest, struct splitfd_error *err);
+/* The finished file in memory (malloc'd, the caller's). */
+int sfd_splitstream_finish(struct sfd_splitstream_writer *w, char **ret_data, size_t *ret_size,
+	struct splitfd_error *err);
+
+struct sfd_splitstream; /* a reader */
+
+struct sfd_splitstream_ref {
+	char *name;
+	struct splitfd_digest digest;
+};
+
+/* Opens a stream object. `content_type` NULL takes any. Header, ranges and references are checked;
+ * everything in it is hostile. */
+int sfd_splitstream_open(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	const char *content_type, struct sfd_splitstream **ret, struct splitfd_error *err);
+struct sfd_splitstream *sfd_splitstream_free(struct sfd_splitstream *s);
+const char *sfd_splitstream_content_type(const struct sfd_splitstream *s);
+uint64_t sfd_splitstream_size(const struct sfd_splitstream *s); /* as the header says */
+size_t sfd_splitstream_n_objects(const struct sfd_splitstream *s);
+void sfd_splitstream_object_ref(
+	const struct sfd_splitstream *s, size_t i, struct splitfd_digest *ret);
+const struct sfd_splitstream_ref *sfd_splitstream_refs(
+	const struct sfd_splitstream *s, size_t *ret_n);
+/* Tells the chunks from first to last. Sizes of objects are looked up (fstat) when
+ * `with_sizes`. */
+int sfd_splitstream_tell(struct sfd_splitstream *s, bool with_sizes,
+	const struct sfd_stream_listener *listener, struct splitfd_error *err);
+
+/* A stored layer as a chunk source: inline bytes, FILE chunks with open objects. */
+int sfd_splitstream_source_new(struct splitfd_repository *repository,
+	const struct splitfd_digest *digest, struct splitfd_source **ret,
+	struct splitfd_error *err);
+
+#endif
