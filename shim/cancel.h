@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_CANCEL_H
+#define SPLITFD_SHIM_CANCEL_H
+
+/*
+ * SIGINT, SIGTERM and SIGHUP as a flag that long work looks at, so that it ends by its own error
+ * path and leaves nothing half-written.
+ */
+
+/* Installs the handlers; a second signal ends the program at once. */
+void sfd_cancel_install(void);
+
+/* The flag: 0, or the number of the signal that came. */
+const volatile int *sfd_cancel_flag(void);
+
+#endif

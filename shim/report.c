@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/report.h"
+
+#include <stdlib.h>
+
+void sfd_format_bytes(uint64_t bytes, char text[32])
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes / 1024;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(text, 32, "%llu B", (unsigned long long)bytes);
+		return;
+	}
+	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, 32, "%.2f %s", value, units[unit]);
+}
+
+void sfd_print_stats(FILE *out, const struct splitfd_import_stats *stats)
+{
+	char reflinked[32], copied[32], inlined[32];
+
+	sfd_format_bytes(stats->bytes_reflinked, reflinked);
+	sfd_format_bytes(stats->bytes_copied, copied);
+	sfd_format_bytes(stats->bytes_inlined, inlined);
+	if (stats->objects_reflinked == 0) {
+		fprintf(out, "%llu new + %llu already present objects; %s stored, %s inlined",
+			(unsigned long long)stats->objects_copied,
+			(unsigned long long)stats->objects_already_present, copied, inlined);
+		return;
+	}
+	fprintf(out,
+		"%llu reflinked + %llu copied + %llu already present objects; "
+		"%s reflinked, %s copied, %s inlined",
+		(unsigned long long)stats->objects_reflinked,
+		(unsigned long long)stats->objects_copied,
+		(unsigned long long)stats->objects_already_present, reflinked, copied, inlined);
+}
+
+cJSON *sfd_stats_json(const struct splitfd_import_stats *stats)
+{
+	const struct {
+		const char *key;
+		uint64_t value;
+	} rows[] = {
+		{ "layers", stats->layers },
+		{ "layersAlreadyPresent", stats->layers_already_present },
+		{ "objectsReflinked", stats->objects_reflinked },
+		{ "objectsCopied", stats->objects_copied },
+		{ "objectsAlreadyPresent", stats->objects_already_present },
+		{ "bytesReflinked", stats->bytes_reflinked },
+		{ "bytesCopied", stats->bytes_copied },
+		{ "bytesInlined", stats->bytes_inlined },
+	};
+	cJSON *object = cJSON_CreateObject();
+
+	for (size_t i = 0; object != NULL && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (cJSON_AddNumberToObject(object, rows[i].key, (double)rows[i].value) == NULL) {
+			cJSON_Delete(object);
+			return NULL;
+		}
+	}
+	return object;
+}
+
+int sfd_print_json(cJSON *value, struct splitfd_error *err)
+{
+	char *text = value != NULL ? cJSON_Print(value) : NULL;
+
+	cJSON_Delete(value);
+	if (text == NULL)
+		return splitfd_error_oom(err);
+	puts(text);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_REPORT_H
+#define SPLITFD_SHIM_REPORT_H
+
+/*
+ * What is printed of an import: in cfsctl's words for people, as JSON for programs.
+ */
+
+#include "transport/composefs/repository.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+/* Bytes in IEC units with two decimals from 1 KiB up, as cfsctl prints them ("100 B",
+ * "10.23 KiB"); at most 32 bytes at `text`, NUL included. */
+void sfd_format_bytes(uint64_t bytes, char text[32]);
+
+/* The line behind "objects": counts and bytes of an import, without a newline. */
+void sfd_print_stats(FILE *out, const struct splitfd_import_stats *stats);
+
+/* The same as a JSON object; NULL when memory is short. The caller's. */
+cJSON *sfd_stats_json(const struct splitfd_import_stats *stats);
+
+/* Prints a JSON value and a newline to stdout and frees it. -ENOMEM where value is NULL. */
+int sfd_print_json(cJSON *value, struct splitfd_error *err);
+
+#endif
