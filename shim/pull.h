@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_PULL_H
+#define SPLITFD_SHIM_PULL_H
+
+/*
+ * A pull: layers from wherever they come into the repository, then the EROFS image, config,
+ * manifest and tag, with one sync for all of it. The transports differ only in who feeds the
+ * layers' sinks.
+ *
+ *	sfd_pull_new … sfd_pull_begin (manifest, config, diff_ids)
+ *	for each layer i: sfd_pull_layer_sink; where it is not NULL, feed it from any thread
+ *	sfd_pull_end, sfd_pull_print, sfd_pull_free
+ */
+
+#include "shim/options.h"
+#include "shim/progress.h"
+#include "transport/composefs/repository.h"
+
+struct sfd_pull_options {
+	const char *reference; /* as given: transport and all */
+	const char *name;      /* the tag; NULL: the reference */
+	const char *repository;
+	bool no_image, bootable, verify_diff_id, json, quiet;
+	enum splitfd_reflink reflink;
+	long jobs; /* 0: number of CPUs */
+	/* containers-storage */
+	const char *root, *runroot, *driver;
+	struct sfd_strings storage_options;
+	/* skopeo: arguments handed on to the proxy ("--authfile=…") */
+	struct sfd_strings proxy_arguments;
+	const char *skopeo; /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */
+};
+
+struct sfd_pull;
+
+int sfd_pull_new(
+	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err);
+struct sfd_pull *sfd_pull_free(struct sfd_pull *pull);
+const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull);
+struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull);
+
+/* What the image is. Everything is copied. The sha256 of the manifest and the config are made
+ * here; the caller has checked them against what it asked for. The number of diff_ids must be that
+ * of the config's rootfs. */
+int sfd_pull_begin(struct sfd_pull *pull, const char *manifest, size_t manifest_size,
+	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
+	struct splitfd_error *err);
+
+/* *ret is the sink of layer i (0 is the base), borrowed: neither finish nor free it. NULL where the
+ * layer is in the repository already, or is the same as an earlier one of this image. `total` is
+ * its size in bytes for the progress bar, UINT64_MAX if not known. */
+int sfd_pull_layer_sink(struct sfd_pull *pull, size_t i, uint64_t total, struct splitfd_sink **ret,
+	struct splitfd_error *err);
+
+/* All chunks of the source into layer i's sink, with the cancel flag looked at. Errors name the
+ * layer. */
+int sfd_pull_feed(
+	struct sfd_pull *pull, size_t i, struct splitfd_source *source, struct splitfd_error *err);
+
+/* Finishes the layers, makes the image, syncs, and makes everything visible. */
+int sfd_pull_end(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* What cfsctl prints, or JSON. */
+int sfd_pull_print(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* The transports: feed all layers (begin to the last sink; not end). */
+int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err);
+
+#endif
