@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/composefs/verity-mb.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#if SFD_WITH_IPSEC_MB
+#include <intel-ipsec-mb.h>
+#endif
+
+struct sfd_hasher {
+	enum splitfd_algorithm algorithm;
+	EVP_MD_CTX *ctx; /* OpenSSL; NULL with multi-buffer */
+	EVP_MD *md;
+	void *library; /* of dlopen; NULL without multi-buffer */
+	bool failed;
+#if SFD_WITH_IPSEC_MB
+	IMB_MGR *mgr;
+	void (*free_mgr)(IMB_MGR *mgr);
+#endif
+};
+
+#if SFD_WITH_IPSEC_MB
+
+static bool open_mb(struct sfd_hasher *h)
+{
+	IMB_MGR *(*alloc_mgr)(uint64_t flags);
+	void (*init_mgr)(IMB_MGR * mgr, IMB_ARCH * arch);
+	IMB_ARCH arch = IMB_ARCH_NONE;
+
+	/* The name carries the ABI version; it stays loaded once it is. */
+	h->library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (h->library == NULL)
+		return false;
+	*(void **)&alloc_mgr = dlsym(h->library, "alloc_mb_mgr");
+	*(void **)&init_mgr = dlsym(h->library, "init_mb_mgr_auto");
+	*(void **)&h->free_mgr = dlsym(h->library, "free_mb_mgr");
+	if (alloc_mgr == NULL || init_mgr == NULL || h->free_mgr == NULL)
+		return false;
+	h->mgr = alloc_mgr(0);
+	if (h->mgr == NULL)
+		return false;
+	init_mgr(h->mgr, &arch);
+	/* Without vector instructions it is slower than OpenSSL. */
+	return arch >= IMB_ARCH_AVX2;
+}
+
+static void close_mb(struct sfd_hasher *h)
+{
+	if (h->mgr != NULL)
+		h->free_mgr(h->mgr);
+	h->mgr = NULL;
+	if (h->library != NULL)
+		dlclose(h->library);
+	h->library = NULL;
+}
+
+static void job_done(struct sfd_hasher *h, const IMB_JOB *job)
+{
+	if (job->status != IMB_STATUS_COMPLETED)
+		h->failed = true;
+}
+
+static void add_mb(struct sfd_hasher *h, const void *data, size_t len, uint8_t *out)
+{
+	bool sha512 = h->algorithm == SPLITFD_SHA512;
+	IMB_JOB *job = IMB_GET_NEXT_JOB(h->mgr);
+
+	job->cipher_direction = IMB_DIR_ENCRYPT;
+	job->chain_order = IMB_ORDER_HASH_CIPHER;
+	job->cipher_mode = IMB_CIPHER_NULL;
+	job->hash_alg = sha512 ? IMB_AUTH_SHA_512 : IMB_AUTH_SHA_256;
+	job->src = data;
+	job->hash_start_src_offset_in_bytes = 0;
+	job->msg_len_to_hash_in_bytes = len;
+	job->auth_tag_output = out;
+	job->auth_tag_output_len_in_bytes = sha512 ? 64 : 32;
+	for (job = IMB_SUBMIT_JOB(h->mgr); job != NULL; job = IMB_GET_COMPLETED_JOB(h->mgr))
+		job_done(h, job);
+}
+
+static void flush_mb(struct sfd_hasher *h)
+{
+	IMB_JOB *job;
+
+	while ((job = IMB_FLUSH_JOB(h->mgr)) != NULL)
+		job_done(h, job);
+}
+
+static bool has_mb(const struct sfd_hasher *h)
+{
+	return h->mgr != NULL;
+}
+
+#else
+
+static bool open_mb(struct sfd_hasher *h)
+{
+	(void)h;
+	return false;
+}
+
+static void close_mb(struct sfd_hasher *h)
+{
+	(void)h;
+}
+
+static void add_mb(struct sfd_hasher *h, const void *data, size_t len, uint8_t *out)
+{
+	(void)data, (void)len, (void)out;
+	h->failed = true;
+}
+
+static void flush_mb(struct sfd_hasher *h)
+{
+	(void)h;
+}
+
+static bool has_mb(const struct sfd_hasher *h)
+{
+	(void)h;
+	return false;
+}
+
+#endif
+
+static bool open_openssl(struct sfd_hasher *h)
+{
+	h->md = EVP_MD_fetch(NULL, h->algorithm == SPLITFD_SHA512 ? "SHA512" : "SHA256", NULL);
+	h->ctx = EVP_MD_CTX_new();
+	return h->md != NULL && h->ctx != NULL;
+}
+
+struct sfd_hasher *sfd_hasher_new(enum splitfd_algorithm algorithm, enum sfd_hasher_kind kind)
+{
+	struct sfd_hasher *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->algorithm = algorithm;
+	if (kind != SFD_HASHER_OPENSSL) {
+		if (open_mb(h))
+			return h;
+		close_mb(h);
+		if (kind == SFD_HASHER_MB)
+			return sfd_hasher_free(h);
+	}
+	return open_openssl(h) ? h : sfd_hasher_free(h);
+}
+
+struct sfd_hasher *sfd_hasher_free(struct sfd_hasher *h)
+{
+	if (h == NULL)
+		return NULL;
+	close_mb(h);
+	EVP_MD_CTX_free(h->ctx);
+	EVP_MD_free(h->md);
+	free(h);
+	return NULL;
+}
+
+enum splitfd_algorithm sfd_hasher_algorithm(const struct sfd_hasher *h)
+{
+	return h->algorithm;
+}
+
+bool sfd_hasher_is_mb(const struct sfd_hasher *h)
+{
+	return has_mb(h);
+}
+
+void sfd_hasher_add(struct sfd_hasher *h, const void *data, size_t len, uint8_t *out)
+{
+	if (has_mb(h))
+		add_mb(h, data, len, out);
+	else if (EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1 ||
+		 EVP_DigestUpdate(h->ctx, data, len) != 1 ||
+		 EVP_DigestFinal_ex(h->ctx, out, NULL) != 1)
+		h->failed = true;
+}
+
+int sfd_hasher_flush(struct sfd_hasher *h)
+{
+	bool failed;
+
+	if (has_mb(h))
+		flush_mb(h);
+	failed = h->failed;
+	h->failed = false;
+	return failed ? -EIO : 0;
+}
