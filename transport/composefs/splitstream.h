@@ -64,8 +64,9 @@ struct sfd_splitstream *sfd_splitstream_free(struct sfd_splitstream *s);
 const char *sfd_splitstream_content_type(const struct sfd_splitstream *s);
 uint64_t sfd_splitstream_size(const struct sfd_splitstream *s); /* as the header says */
 size_t sfd_splitstream_n_objects(const struct sfd_splitstream *s);
-void sfd_splitstream_object_ref(
-	const struct sfd_splitstream *s, size_t i, struct splitfd_digest *ret);
+/* Digest number i; -errno where it cannot be read (any more). */
+int sfd_splitstream_object_ref(
+	struct sfd_splitstream *s, size_t i, struct splitfd_digest *ret, struct splitfd_error *err);
 /* In the order in which they are in the file; the array is NULL where there are none. */
 const struct sfd_splitstream_ref *sfd_splitstream_refs(
 	const struct sfd_splitstream *s, size_t *ret_n);
