@@ -7,6 +7,7 @@
  */
 
 #include "transport/composefs/repository.h"
+#include "transport/composefs/temp-file.h"
 
 /* How an object came about. */
 enum sfd_object_how {
@@ -14,6 +15,9 @@ enum sfd_object_how {
 	SFD_OBJECT_REFLINKED,
 	SFD_OBJECT_COPIED,
 };
+
+/* "xx/yyyy…" and a NUL. */
+#define SFD_OBJECT_PATH_SIZE (2 * SPLITFD_DIGEST_MAX + 2)
 
 /* Stores bytes in memory (streams, JSON, EROFS images). *ret is their digest. */
 int sfd_object_put_bytes(struct splitfd_repository *repository, const void *data, size_t n,
@@ -30,5 +34,20 @@ int sfd_object_read(struct splitfd_repository *repository, const struct splitfd_
 
 /* "xx/yyyy…": 2 * size + 2 bytes at `path`, NUL included. */
 void sfd_object_path(const struct splitfd_digest *digest, char *path);
+
+/* 1 where the object is there, 0 where not. In a secure repository it is opened and measured, and a
+ * digest that is not its name's is REFUSED. */
+int sfd_object_exists(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	struct splitfd_error *err);
+
+/* Starts an object in an unnamed file, open for writing, 0644. Its directory is made first, where
+ * it is not there. */
+int sfd_object_begin(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	struct sfd_temp *ret, struct splitfd_error *err);
+
+/* The file is whole: gives it its name, in a secure repository with fs-verity and after comparing
+ * the kernel's digest. 1 where the name had appeared meanwhile (the file is dropped), 0 else. */
+int sfd_object_commit(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	struct sfd_temp *temp, struct splitfd_error *err);
 
 #endif

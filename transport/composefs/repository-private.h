@@ -11,7 +11,7 @@
 struct splitfd_repository {
 	char *path;
 	int fd;		/* the directory, O_RDONLY, flocked shared */
-	int objects_fd; /* objects/, O_PATH; -EBADF until it exists */
+	int objects_fd; /* objects/, O_PATH; -EBADF until it exists; atomic */
 	enum splitfd_algorithm algorithm;
 	bool secure;
 	bool write;
@@ -19,6 +19,13 @@ struct splitfd_repository {
 	int erofs_extra[3]; /* further formats */
 	size_t n_erofs_extra;
 	uint8_t have_dir[32]; /* bit i: objects/<i as hex> is known to exist; atomic */
+	int mode_state;	      /* 0 unknown, 1 new objects get 0644 by themselves, 2 not; atomic */
+	pthread_mutex_t lock; /* making objects/ */
 };
+
+/* The descriptor of objects/, which is made first where `create`. It stays the repository's.
+ * -ENOENT without a text where it is not there and not to be made. */
+int sfd_repository_objects(
+	struct splitfd_repository *repository, bool create, struct splitfd_error *err);
 
 #endif

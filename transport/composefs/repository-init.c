@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/io.h"
+#include "transport/composefs/kernel-verity.h"
+#include "transport/composefs/repository-meta.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/composefs/temp-file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int enable_verity(struct sfd_temp *temp, const struct sfd_meta *meta, const char *path,
+	struct splitfd_error *err)
+{
+	int r = sfd_temp_seal(temp);
+
+	if (r == 0)
+		r = sfd_kernel_verity_enable(temp->fd, meta->algorithm);
+	if (r == -EOPNOTSUPP)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
+			"the file system of '%s' has no fs-verity; use one that has (ext4 or btrfs "
+			"with the feature 'verity'), or 'init --insecure'",
+			path);
+	return r < 0 ? splitfd_error_sys(
+			       err, -r, "cannot enable fs-verity on %s/" SFD_META_NAME, path)
+		     : 0;
+}
+
+/* 0; -EEXIST without a text where there is a meta.json already. */
+static int write_meta(int dirfd, const struct sfd_meta *meta, bool secure, const char *path,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_temp struct sfd_temp temp = SFD_TEMP_INIT;
+	char text[SFD_META_TEXT_SIZE];
+	size_t n = sfd_meta_format(meta, text);
+	int r;
+
+	r = sfd_temp_open(dirfd, ".", 0644, &temp);
+	if (r == 0)
+		r = sfd_write_all(temp.fd, text, n);
+	if (r == 0 && fsync(temp.fd) < 0)
+		r = -errno;
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot write %s/" SFD_META_NAME, path);
+	if (secure) {
+		r = enable_verity(&temp, meta, path, err);
+		if (r < 0)
+			return r;
+	}
+	r = sfd_temp_link(&temp, SFD_META_NAME);
+	if (r < 0 && r != -EEXIST)
+		splitfd_error_sys(err, -r, "cannot make %s/" SFD_META_NAME, path);
+	if (r == 0 && fsync(dirfd) < 0)
+		return splitfd_error_sys(err, errno, "cannot sync the directory '%s'", path);
+	return r;
+}
+
+/* meta.json is there: are these its settings? */
+static int check_same(
+	const char *path, const struct sfd_meta *meta, bool secure, struct splitfd_error *err)
+{
+	struct splitfd_repository *repository;
+	int r;
+
+	r = splitfd_repository_open(path, false, &repository, err);
+	if (r < 0)
+		return r;
+	if (repository->algorithm != meta->algorithm ||
+		repository->erofs_default != meta->erofs_default || (secure && !repository->secure))
+		r = splitfd_error_set(err, SPLITFD_ERROR_FAILED, EEXIST,
+			"the repository '%s' is there already with other settings (%s, EROFS "
+			"format V%d, %s); asked for were %s, V%d, %s",
+			path, sfd_algorithm_name(repository->algorithm), repository->erofs_default,
+			repository->secure ? "secure" : "insecure",
+			sfd_algorithm_name(meta->algorithm), meta->erofs_default,
+			secure ? "secure" : "insecure");
+	splitfd_repository_close(repository);
+	return r;
+}
+
+static int make_directory(const char *path, int *ret_fd, struct splitfd_error *err)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return splitfd_error_sys(err, errno, "cannot make the directory '%s'", path);
+	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return splitfd_error_sys(err, errno, "cannot open the directory '%s'", path);
+	return 0;
+}
+
+int splitfd_repository_init(
+	const char *path, const struct splitfd_init_options *options, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	struct sfd_meta meta = {
+		.algorithm = options->algorithm != 0 ? options->algorithm : SPLITFD_SHA512,
+		.erofs_default = options->erofs_default != 0 ? options->erofs_default : 1,
+	};
+	int r;
+
+	if (meta.algorithm < SPLITFD_SHA256 || meta.algorithm > SPLITFD_SHA512 ||
+		meta.erofs_default < 1 || meta.erofs_default > 2)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"a repository has sha256 or sha512, and EROFS format 1 or 2");
+	r = make_directory(path, &fd, err);
+	if (r < 0)
+		return r;
+	/* Looked at first, so that a file system without O_TMPFILE is not written for nothing. */
+	if (faccessat(fd, SFD_META_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return check_same(path, &meta, !options->insecure, err);
+	r = write_meta(fd, &meta, !options->insecure, path, err);
+	return r == -EEXIST ? check_same(path, &meta, !options->insecure, err) : r;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
+#include "transport/composefs/kernel-verity.h"
+#include "transport/composefs/repository-meta.h"
+#include "transport/composefs/repository-private.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+
+SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
+
+void splitfd_digest_hex(const struct splitfd_digest *digest, char *hex)
+{
+	sfd_hex_encode(digest->bytes, digest->size, hex);
+}
+
+/* The lock that cfsctl's gc takes exclusively: nothing of ours is collected while we work. */
+static int open_locked(struct splitfd_repository *repository, struct splitfd_error *err)
+{
+	const char *path = repository->path;
+
+	repository->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (repository->fd < 0 && errno == ENOENT)
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"there is no repository at '%s'; 'splitfd init --repo %s' makes one", path,
+			path);
+	if (repository->fd < 0)
+		return splitfd_error_sys(err, errno, "cannot open the repository '%s'", path);
+	/* Not tried again after a signal: the user may want to end the waiting. */
+	if (flock(repository->fd, LOCK_SH) < 0)
+		return splitfd_error_sys(err, errno, "cannot lock the repository '%s'", path);
+	return 0;
+}
+
+static int no_meta(const struct splitfd_repository *repository, struct splitfd_error *err)
+{
+	const char *path = repository->path;
+
+	if (faccessat(repository->fd, "objects", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOENT,
+			"the repository '%s' has objects, but no " SFD_META_NAME
+			": an older cfsctl made it; 'cfsctl --repo %s fsck' with a newer one "
+			"upgrades it",
+			path, path);
+	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+		"'%s' is not a composefs repository (it has no " SFD_META_NAME
+		"); 'splitfd init --repo %s' makes it one",
+		path, path);
+}
+
+/* meta.json: what it says, and whether fs-verity is on it. */
+static int read_meta(
+	struct splitfd_repository *repository, struct sfd_meta *meta, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	sfd_cleanup_free char *text = NULL;
+	struct splitfd_digest digest;
+	size_t n;
+	int r;
+
+	fd = sfd_openat2(
+		repository->fd, SFD_META_NAME, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, RESOLVE_PLAIN);
+	if (fd == -ENOENT)
+		return no_meta(repository, err);
+	if (fd < 0)
+		return splitfd_error_sys(
+			err, -fd, "cannot open %s/" SFD_META_NAME, repository->path);
+	r = sfd_check_regular(fd, UINT64_MAX, SFD_META_NAME, NULL, err);
+	if (r < 0)
+		return r;
+	r = sfd_read_file_fd(fd, SFD_META_MAX, &text, &n);
+	if (r < 0)
+		return splitfd_error_sys(
+			err, -r, "cannot read %s/" SFD_META_NAME, repository->path);
+	r = sfd_kernel_verity_measure(fd, 0, &digest);
+	if (r < 0)
+		return splitfd_error_sys(err, -r,
+			"cannot find out whether %s/" SFD_META_NAME " has fs-verity",
+			repository->path);
+	repository->secure = r == 1;
+	return splitfd_error_wrap(
+		err, sfd_meta_parse(text, n, meta, err), "repository '%s'", repository->path);
+}
+
+static int check_writable(struct splitfd_repository *repository, const struct sfd_meta *meta,
+	struct splitfd_error *err)
+{
+	if (meta->read_only_feature[0] != '\0')
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"the repository '%s' has the feature '%s', which this program does not "
+			"know: it may be read, but not written",
+			repository->path, meta->read_only_feature);
+	if (faccessat(repository->fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return splitfd_error_sys(
+			err, errno, "the repository '%s' cannot be written", repository->path);
+	return 0;
+}
+
+static int open_meta(struct splitfd_repository *repository, struct splitfd_error *err)
+{
+	struct sfd_meta meta;
+	int r;
+
+	r = read_meta(repository, &meta, err);
+	if (r < 0)
+		return r;
+	repository->algorithm = meta.algorithm;
+	repository->erofs_default = meta.erofs_default;
+	memcpy(repository->erofs_extra, meta.erofs_extra, sizeof(meta.erofs_extra));
+	repository->n_erofs_extra = meta.n_erofs_extra;
+	return repository->write ? check_writable(repository, &meta, err) : 0;
+}
+
+int splitfd_repository_open(
+	const char *path, bool write, struct splitfd_repository **ret, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository =
+		calloc(1, sizeof(*repository));
+	int r;
+
+	if (repository == NULL)
+		return splitfd_error_oom(err);
+	repository->fd = repository->objects_fd = -EBADF;
+	repository->write = write;
+	pthread_mutex_init(&repository->lock, NULL);
+	repository->path = strdup(path);
+	if (repository->path == NULL)
+		return splitfd_error_oom(err);
+	r = open_locked(repository, err);
+	if (r == 0)
+		r = open_meta(repository, err);
+	if (r < 0)
+		return r;
+	r = sfd_repository_objects(repository, false, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret = sfd_take_ptr(&repository);
+	return 0;
+}
+
+struct splitfd_repository *splitfd_repository_close(struct splitfd_repository *repository)
+{
+	if (repository == NULL)
+		return NULL;
+	sfd_close(repository->objects_fd);
+	sfd_close(repository->fd);
+	pthread_mutex_destroy(&repository->lock);
+	free(repository->path);
+	free(repository);
+	return NULL;
+}
+
+enum splitfd_algorithm splitfd_repository_algorithm(const struct splitfd_repository *repository)
+{
+	return repository->algorithm;
+}
+
+bool splitfd_repository_secure(const struct splitfd_repository *repository)
+{
+	return repository->secure;
+}
+
+static int open_objects(
+	struct splitfd_repository *repository, bool create, struct splitfd_error *err)
+{
+	int fd;
+
+	if (create && mkdirat(repository->fd, "objects", 0777) < 0 && errno != EEXIST)
+		return splitfd_error_sys(err, errno, "cannot make %s/objects", repository->path);
+	fd = sfd_openat2(repository->fd, "objects", O_PATH | O_DIRECTORY, 0, RESOLVE_PLAIN);
+	if (fd < 0 && !(fd == -ENOENT && !create))
+		splitfd_error_sys(err, -fd, "cannot open %s/objects", repository->path);
+	return fd;
+}
+
+int sfd_repository_objects(
+	struct splitfd_repository *repository, bool create, struct splitfd_error *err)
+{
+	int fd = __atomic_load_n(&repository->objects_fd, __ATOMIC_ACQUIRE);
+
+	if (fd >= 0)
+		return fd;
+	pthread_mutex_lock(&repository->lock);
+	fd = repository->objects_fd;
+	if (fd < 0) {
+		fd = open_objects(repository, create, err);
+		if (fd >= 0)
+			__atomic_store_n(&repository->objects_fd, fd, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&repository->lock);
+	return fd;
+}
