@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/reconstruct.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/io.h"
+#include "splitfdstream/digest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PIECE ((size_t)64 * 1024)
+
+static int check_end(const struct splitfd_chunk *chunk, int fd, uint64_t crc, const char *name,
+	struct splitfd_error *err)
+{
+	char more;
+
+	if (sfd_pread_full(fd, &more, 1, chunk->size) != -ENODATA)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"%s: the file became longer while it was read", name);
+	if (chunk->has_crc64 && crc != chunk->crc64)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"%s: the content is not the layer's (CRC-64 differs)", name);
+	return 0;
+}
+
+int splitfd_chunk_read_fd(const struct splitfd_chunk *chunk, int fd, splitfd_bytes_fn *bytes,
+	void *ctx, struct splitfd_error *err)
+{
+	const char *name = chunk->name != NULL ? chunk->name : "a file";
+	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
+	uint64_t done = 0, crc = 0;
+
+	if (buffer == NULL)
+		return splitfd_error_oom(err);
+	while (done < chunk->size) {
+		size_t n = chunk->size - done < PIECE ? (size_t)(chunk->size - done) : PIECE;
+		int r = sfd_pread_full(fd, buffer, n, done);
+
+		if (r == -ENODATA)
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+				"%s: the file became shorter while it was read", name);
+		if (r < 0)
+			return splitfd_error_sys(err, -r, "%s: cannot read", name);
+		if (chunk->has_crc64)
+			crc = splitfd_crc64(crc, buffer, n);
+		r = bytes(ctx, buffer, n, err);
+		if (r < 0)
+			return r;
+		done += n;
+	}
+	return check_end(chunk, fd, crc, name, err);
+}
+
+int splitfd_chunk_read(
+	struct splitfd_chunk *chunk, splitfd_bytes_fn *bytes, void *ctx, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	int r = splitfd_chunk_open(chunk, &fd, NULL, err);
+
+	return r < 0 ? r : splitfd_chunk_read_fd(chunk, fd, bytes, ctx, err);
+}
+
+struct reconstruct {
+	struct splitfd_sink base;
+	splitfd_bytes_fn *bytes;
+	void *ctx;
+	int failed;
+	struct splitfd_error error;
+};
+
+static int reconstruct_put(
+	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	struct reconstruct *rc = (struct reconstruct *)sink;
+
+	if (rc->failed < 0)
+		splitfd_chunk_clear(chunk);
+	else if (chunk->kind == SPLITFD_CHUNK_INLINE)
+		rc->failed = rc->bytes(rc->ctx, chunk->data, chunk->data_len, &rc->error);
+	else
+		rc->failed = splitfd_chunk_read(chunk, rc->bytes, rc->ctx, &rc->error);
+	if (rc->failed < 0 && err != NULL)
+		*err = rc->error;
+	return rc->failed < 0 ? rc->failed : 0;
+}
+
+static int reconstruct_finish(struct splitfd_sink *sink, struct splitfd_error *err)
+{
+	struct reconstruct *rc = (struct reconstruct *)sink;
+
+	if (rc->failed < 0 && err != NULL)
+		*err = rc->error;
+	return rc->failed < 0 ? rc->failed : 0;
+}
+
+static void reconstruct_free(struct splitfd_sink *sink)
+{
+	free(sink);
+}
+
+int splitfd_reconstruct_sink_new(
+	splitfd_bytes_fn *bytes, void *ctx, struct splitfd_sink **ret, struct splitfd_error *err)
+{
+	static const struct splitfd_sink_ops ops = {
+		.put = reconstruct_put,
+		.finish = reconstruct_finish,
+		.free = reconstruct_free,
+	};
+	struct reconstruct *rc = calloc(1, sizeof(*rc));
+
+	if (rc == NULL)
+		return splitfd_error_oom(err);
+	rc->base.ops = &ops;
+	rc->bytes = bytes;
+	rc->ctx = ctx;
+	*ret = &rc->base;
+	return 0;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/splitdirfdstream-writer.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/text.h"
+#include "splitfdstream/dir-files.h"
+#include "splitfdstream/splitdirfdstream-reader.h"
+#include "splitfdstream/wire-buffer.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Sets of files in one stream; a layer has one. */
+#define MAX_SETS 64
+
+struct file_set {
+	struct splitfd_files *files; /* referenced, so that its address stays its own */
+	size_t first;		     /* the index of its first directory */
+};
+
+struct writer {
+	struct splitfd_sink base;
+	struct splitfd_splitdirfdstream_writer_options options;
+	size_t n_sets, n_dirs;
+	struct file_set sets[MAX_SETS];
+	struct sfd_wire wire;
+};
+
+static int put_bytes_header(
+	struct writer *w, bool content, uint32_t length, struct splitfd_error *err)
+{
+	uint32_t le = htole32(length);
+	uint8_t header[5] = { content ? 0x01 : 0x00 };
+
+	memcpy(header + 1, &le, sizeof(le));
+	return sfd_wire_bytes(&w->wire, header, sizeof(header), err);
+}
+
+static int put_inline(
+	struct writer *w, const struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	const uint8_t *data = chunk->data;
+	size_t left = chunk->data_len;
+
+	while (left > 0) {
+		size_t n = left < SPLITFD_INLINE_MAX ? left : SPLITFD_INLINE_MAX;
+		/* Content that does not fit in one chunk is no longer one file's. */
+		bool content = chunk->is_content && chunk->data_len <= SPLITFD_INLINE_MAX;
+		int r = put_bytes_header(w, content, (uint32_t)n, err);
+
+		if (r >= 0)
+			r = sfd_wire_bytes(&w->wire, data, n, err);
+		if (r < 0)
+			return r;
+		data += n;
+		left -= n;
+	}
+	return 0;
+}
+
+static int send_dirs(struct writer *w, const struct splitfd_files *files, struct splitfd_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < files->n_dirs; i++) {
+		int fd = fcntl(files->dirs[i], F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return splitfd_error_sys(
+				err, errno, "cannot duplicate a directory descriptor");
+		r = sfd_wire_fd(&w->wire, fd, err);
+	}
+	return r;
+}
+
+static int add_set(struct writer *w, struct splitfd_files *files, bool send, size_t *ret_first,
+	struct splitfd_error *err)
+{
+	int r = send ? send_dirs(w, files, err) : 0;
+
+	if (r < 0)
+		return r;
+	w->sets[w->n_sets++] = (struct file_set){
+		.files = splitfd_files_ref(files),
+		.first = w->n_dirs,
+	};
+	*ret_first = w->n_dirs;
+	w->n_dirs += files->n_dirs;
+	return 0;
+}
+
+/* The wire's index of a directory of `files`; -EXFULL where no more sets can be announced. */
+static int find_dir(struct writer *w, struct splitfd_files *files, int dir, uint32_t *ret,
+	struct splitfd_error *err)
+{
+	size_t i, first;
+	int r;
+
+	for (i = 0; i < w->n_sets && w->sets[i].files != files; i++)
+		;
+	if (i < w->n_sets) {
+		*ret = (uint32_t)(w->sets[i].first + (size_t)dir);
+		return 0;
+	}
+	if (w->n_sets == MAX_SETS || w->wire.output->fd_batch == 0 ||
+		files->n_dirs > SPLITFD_DIRS_MAX - w->n_dirs)
+		return -EXFULL;
+	r = add_set(w, files, true, &first, err);
+	if (r < 0)
+		return r;
+	*ret = (uint32_t)(first + (size_t)dir);
+	return 0;
+}
+
+static int put_reference(struct writer *w, const struct splitfd_chunk *chunk, uint32_t index,
+	struct splitfd_error *err)
+{
+	uint64_t size = htole64(chunk->size);
+	uint32_t name_len = htole32((uint32_t)chunk->name_len);
+	uint8_t header[17] = { 0x02 };
+	int r;
+
+	index = htole32(index);
+	memcpy(header + 1, &size, sizeof(size));
+	memcpy(header + 9, &index, sizeof(index));
+	memcpy(header + 13, &name_len, sizeof(name_len));
+	r = sfd_wire_bytes(&w->wire, header, sizeof(header), err);
+	return r < 0 ? r : sfd_wire_bytes(&w->wire, chunk->name, chunk->name_len, err);
+}
+
+static bool can_name(const struct writer *w, const struct splitfd_chunk *chunk, int fd)
+{
+	struct stat st;
+
+	if (chunk->size <= w->options.inline_max || chunk->name == NULL || chunk->files == NULL)
+		return false;
+	if (sfd_dir_name_fault(chunk->name, chunk->name_len) != NULL ||
+		!sfd_utf8_valid(chunk->name, chunk->name_len))
+		return false;
+	return w->options.consumer_reads_all ||
+	       (fstat(fd, &st) == 0 && (st.st_mode & S_IROTH) != 0);
+}
+
+static int put_content(
+	struct writer *w, struct splitfd_chunk *chunk, int fd, struct splitfd_error *err)
+{
+	const char *name = chunk->name != NULL ? chunk->name : "a file";
+	int r;
+
+	if (chunk->size > SPLITFD_INLINE_MAX)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EFBIG,
+			"%s: %llu bytes that the consumer cannot open by a name do not fit into "
+			"a splitdirfdstream; use the splitfdstream format",
+			name, (unsigned long long)chunk->size);
+	r = put_bytes_header(w, true, (uint32_t)chunk->size, err);
+	return r < 0 ? r : sfd_wire_content(&w->wire, fd, chunk, name, err);
+}
+
+static int put_file(struct writer *w, struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	int dir = -1, r = splitfd_chunk_open(chunk, &fd, &dir, err);
+	uint32_t index;
+
+	if (r < 0)
+		return r;
+	if (dir >= 0 && can_name(w, chunk, fd)) {
+		r = find_dir(w, chunk->files, dir, &index, err);
+		if (r != -EXFULL)
+			return r < 0 ? r : put_reference(w, chunk, index, err);
+	}
+	return put_content(w, chunk, fd, err);
+}
+
+static int writer_put(
+	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	struct writer *w = (struct writer *)sink;
+	struct splitfd_error error = { 0 };
+	int r;
+
+	if (w->wire.failed < 0) {
+		splitfd_chunk_clear(chunk);
+		return sfd_wire_failed(&w->wire, err);
+	}
+	r = chunk->kind == SPLITFD_CHUNK_INLINE ? put_inline(w, chunk, &error)
+						: put_file(w, chunk, &error);
+	return r < 0 ? sfd_wire_fail(&w->wire, r, &error, err) : 0;
+}
+
+static int writer_finish(struct splitfd_sink *sink, struct splitfd_error *err)
+{
+	struct writer *w = (struct writer *)sink;
+	struct splitfd_error error = { 0 };
+	int r;
+
+	if (w->wire.failed < 0)
+		return sfd_wire_failed(&w->wire, err);
+	r = sfd_wire_flush(&w->wire, &error);
+	return r < 0 ? sfd_wire_fail(&w->wire, r, &error, err) : 0;
+}
+
+static void writer_free(struct splitfd_sink *sink)
+{
+	struct writer *w = (struct writer *)sink;
+
+	for (size_t i = 0; i < w->n_sets; i++)
+		splitfd_files_unref(w->sets[i].files);
+	sfd_wire_done(&w->wire);
+	free(w);
+}
+
+int splitfd_splitdirfdstream_writer_new(struct splitfd_output *output,
+	const struct splitfd_splitdirfdstream_writer_options *options, struct splitfd_sink **ret,
+	struct splitfd_error *err)
+{
+	static const struct splitfd_sink_ops ops = {
+		.put = writer_put,
+		.finish = writer_finish,
+		.free = writer_free,
+	};
+	struct writer *w = calloc(1, sizeof(*w));
+	size_t first;
+
+	if (w == NULL) {
+		splitfd_output_free(output);
+		return splitfd_error_oom(err);
+	}
+	w->base.ops = &ops;
+	if (options != NULL)
+		w->options = *options;
+	w->wire.output = output;
+	/* Nothing is sent, so this cannot fail. */
+	if (w->options.known_files != NULL)
+		(void)add_set(w, w->options.known_files, false, &first, NULL);
+	*ret = &w->base;
+	return 0;
+}
