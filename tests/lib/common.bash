@@ -1,0 +1,111 @@
+# What every test with real peers begins with: scratch space that is cleaned up whatever happens,
+# the program under test, requirements. Loaded by `load ../lib/common`.
+#
+#   setup_file() { scratch_make; … }   teardown_file() { scratch_drop; }
+# SCRATCH is a folder of this test file's own, below /var/tmp, because both suites see that.
+
+SPLITFD_TOP=${SPLITFD_TOP:-$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)}
+BUILD=${BUILD:-build/default}
+case $BUILD in /*) ;; *) BUILD=$SPLITFD_TOP/$BUILD ;; esac
+LIB=$SPLITFD_TOP/tests/lib
+SPLITFD_CACHE=${SPLITFD_CACHE:-/var/cache/splitfd}
+export SPLITFD_TOP BUILD LIB SPLITFD_CACHE
+# The machine's own stores and settings stay out of it.
+unset CONTAINERS_STORAGE_CONF CONTAINERS_STORAGE_CONF_OVERRIDE STORAGE_DRIVER STORAGE_OPTS CONTAINERS_STORAGE_ROOT
+
+# Unmounts all below a folder, deepest first.
+unmount_below() { # dir
+    local m
+    awk -v d="$1" '$5 == d || index($5, d "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while IFS= read -r m; do umount "$m" 2> /dev/null || umount -l "$m"; done
+}
+
+drop_folder() { # dir
+    case $1 in /var/tmp/splitfd-test.*) ;; *) return 1 ;; esac
+    unmount_below "$1"
+    rm -rf --one-file-system "$1"
+}
+
+# Also takes away what test runs left that were killed.
+scratch_make() {
+    local old pid
+    for old in /var/tmp/splitfd-test.*; do
+        pid=${old#/var/tmp/splitfd-test.}
+        pid=${pid%%.*}
+        [ ! -d "$old" ] || [ -d "/proc/$pid" ] || drop_folder "$old"
+    done
+    SCRATCH=$(mktemp -d "/var/tmp/splitfd-test.${BATS_ROOT_PID:-$$}.XXXXXX")
+    export SCRATCH
+}
+
+scratch_drop() { [ -z "${SCRATCH:-}" ] || drop_folder "$SCRATCH"; }
+
+# A file system of its own on a loop device: fs_make xfs|btrfs|ext4 DIR [SIZE].
+fs_make() {
+    local type=$1 dir=$2 size=${3:-8G} options=loop
+    mkdir -p "$dir"
+    truncate -s "$size" "$dir.img"
+    case $type in
+    xfs) mkfs.xfs -q -f -m reflink=1 "$dir.img" ;;
+    btrfs) mkfs.btrfs -q -f "$dir.img" ;;
+    ext4) mkfs.ext4 -q -F -E lazy_itable_init=1,nodiscard "$dir.img" ;;
+    *) return 2 ;;
+    esac
+    mount -o $options -t "$type" "$dir.img" "$dir"
+}
+
+fs_drop() { # DIR
+    unmount_below "$1"
+    rm -f "$1.img"
+}
+
+# Requirements. Where a peer or root is missing, the test is skipped; CI=true counts that as a failure.
+require_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+require_program() {
+    local p
+    for p in "$@"; do
+        command -v "$p" > /dev/null || skip "needs $p; contrib/install-deps --tests installs it"
+    done
+}
+require_cfsctl() {
+    CFSCTL=$("$LIB/peers" path cfsctl) || skip "needs cfsctl; tests/lib/peers cfsctl builds it"
+    export CFSCTL
+}
+require_newer() { "$LIB/peers" path suite > /dev/null || skip "needs the newer suite; tests/lib/peers suite makes it"; }
+require_interop() {
+    require_root
+    require_program podman skopeo buildah jq mkfs.xfs mkfs.btrfs mkfs.ext4
+    require_cfsctl
+}
+
+# The program under test; SPLITFD_RUN is put before it (a wrapper such as strace or prlimit).
+splitfd() { ${SPLITFD_RUN:-} "$BUILD/splitfd" "$@"; }
+
+# run_splitfd CODE ARGUMENT…: runs it with a time limit and wants this exit code. Output in $output
+# (stdout) and $errors; success must leave stderr empty.
+run_splitfd() {
+    local want=$1 got=0
+    shift
+    output=$(timeout --kill-after=5 "${SPLITFD_TIMEOUT:-300}" ${SPLITFD_RUN:-} "$BUILD/splitfd" "$@" \
+        2> "$BATS_TEST_TMPDIR/errors" < /dev/null 3>&-) || got=$?
+    errors=$(cat "$BATS_TEST_TMPDIR/errors")
+    echo "\$ splitfd $*  -> $got"
+    [ -z "$output" ] || printf '%s\n' "$output"
+    [ -z "$errors" ] || printf 'stderr: %s\n' "$errors"
+    if [ "$got" -ne "$want" ]; then
+        echo "exit code is $got, should be $want"
+        return 1
+    fi
+    if [ "$want" -eq 0 ] && [ -n "$errors" ] && [ -z "${SPLITFD_STDERR_OK:-}" ]; then
+        echo "success, but stderr is not empty"
+        return 1
+    fi
+}
+
+# assert_match REGEX TEXT, assert_same A B: say both when they fail.
+assert_match() {
+    [[ $2 =~ $1 ]] || { printf 'no match for: %s\nin: %s\n' "$1" "$2"; return 1; }
+}
+assert_same() {
+    [ "$1" = "$2" ] || { printf 'differ:\n  %s\n  %s\n' "$1" "$2"; return 1; }
+}
