@@ -19,7 +19,7 @@ enum sfd_name_policy {
 	 * configs and manifests refer to them by digest and cfsctl's gc follows these digests by
 	 * name only. (A name whose object is missing is no name: it is replaced.) */
 	SFD_NAME_ADOPT,
-	/* Replaced atomically: `.symlink-XXXXXXXXXXXX` in the repository, then rename. */
+	/* Replaced atomically: a temporary symlink in the repository, then rename. */
 	SFD_NAME_REPLACE,
 };
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_COMPOSEFS_LINK_H
+#define SPLITFD_COMPOSEFS_LINK_H
+
+/*
+ * One symlink of a repository at a time, for names.c: its target, making it, replacing it.
+ * A name is relative to the repository: "streams/…" or "images/…", no "." or ".." in it.
+ */
+
+#include "transport/composefs/repository.h"
+
+#include <limits.h>
+
+#define SFD_LINK_TARGET_MAX PATH_MAX
+
+/* Makes links and remembers the directories that were written. Starts as { .repository = … }. */
+struct sfd_link_maker {
+	struct splitfd_repository *repository; /* borrowed */
+	char **dirs;			       /* relative to the repository; "." is itself */
+	size_t n_dirs;
+};
+
+/* Refuses what is no such name. */
+int sfd_link_check_name(const char *name, struct splitfd_error *err);
+
+/* The target of link `name` for an object, or for another name below the same top directory. */
+int sfd_link_target_object(const char *name, const struct splitfd_digest *digest,
+	char target[SFD_LINK_TARGET_MAX], struct splitfd_error *err);
+int sfd_link_target_name(const char *name, const char *to, char target[SFD_LINK_TARGET_MAX],
+	struct splitfd_error *err);
+
+/* Makes the link and its directories. -EEXIST without a text where the name is taken. */
+int sfd_link_create(struct sfd_link_maker *maker, const char *name, const char *target,
+	struct splitfd_error *err);
+/* Makes the link or replaces what is there; nothing is written where it has that target. */
+int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char *target,
+	struct splitfd_error *err);
+/* The name is there, but perhaps not yet durable: its directory is synced at the end. */
+int sfd_link_touch(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err);
+/* Syncs the directories that were written and forgets them. */
+int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *err);
+
+/* 1 where the object is there, 0 where not. */
+int sfd_link_object_exists(struct splitfd_repository *repository,
+	const struct splitfd_digest *digest, struct splitfd_error *err);
+
+#endif

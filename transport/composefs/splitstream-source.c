@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/splitstream.h"
+
+#include <string.h>
+
+/* A stored layer as chunks. */
+struct stream_source {
+	struct splitfd_source source;
+	struct splitfd_repository *repository;
+	struct sfd_splitstream *stream;
+	char name[2 * SPLITFD_DIGEST_MAX + 2]; /* of the last object */
+	struct splitfd_error failed;
+};
+
+static int next_object(
+	struct stream_source *s, size_t index, struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	struct splitfd_digest digest;
+	int r = sfd_splitstream_object_ref(s->stream, index, &digest, err);
+
+	if (r < 0)
+		return r;
+	r = sfd_object_open(s->repository, &digest, &ret->fd, &ret->size, err);
+	if (r < 0)
+		return r;
+	sfd_object_path(&digest, s->name);
+	ret->kind = SPLITFD_CHUNK_FILE;
+	ret->name = s->name;
+	ret->name_len = strlen(s->name);
+	return 1;
+}
+
+static int next_chunk(struct stream_source *s, struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	struct sfd_splitstream_part part;
+	int r = sfd_splitstream_next(s->stream, &part, err);
+
+	if (r <= 0)
+		return r;
+	if (part.len == 0)
+		return next_object(s, part.object, ret, err);
+	ret->kind = SPLITFD_CHUNK_INLINE;
+	ret->data = part.data;
+	ret->data_len = part.len;
+	return 1;
+}
+
+static int source_next(
+	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	struct stream_source *s = (struct stream_source *)source;
+
+	*ret = (struct splitfd_chunk){ .fd = -EBADF };
+	if (s->failed.errnum == 0) {
+		int r = next_chunk(s, ret, &s->failed);
+
+		if (r >= 0)
+			return r;
+	}
+	if (err != NULL)
+		*err = s->failed;
+	return -s->failed.errnum;
+}
+
+static void source_free(struct splitfd_source *source)
+{
+	struct stream_source *s = (struct stream_source *)source;
+
+	sfd_splitstream_free(s->stream);
+	free(s);
+}
+
+int sfd_splitstream_source_new(struct splitfd_repository *repository,
+	const struct splitfd_digest *digest, struct splitfd_source **ret, struct splitfd_error *err)
+{
+	static const struct splitfd_source_ops ops = { source_next, source_free };
+	struct stream_source *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return splitfd_error_oom(err);
+	s->source.ops = &ops;
+	s->repository = repository;
+	r = sfd_splitstream_open(repository, digest, SFD_STREAM_LAYER, &s->stream, err);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret = &s->source;
+	return 0;
+}
