@@ -250,19 +250,6 @@ int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *er
 	return r;
 }
 
-int sfd_link_object_exists(struct splitfd_repository *repository,
-	const struct splitfd_digest *digest, struct splitfd_error *err)
-{
-	char path[sizeof("objects/") + 2 * SPLITFD_DIGEST_MAX + 2] = "objects/";
-
-	sfd_object_path(digest, path + strlen(path));
-	if (faccessat(repository->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return 1;
-	if (errno == ENOENT)
-		return 0;
-	return splitfd_error_sys(err, errno, "cannot look at %s/%s", repository->path, path);
-}
-
 bool sfd_name_parse_target(
 	enum splitfd_algorithm algorithm, const char *target, struct splitfd_digest *ret)
 {

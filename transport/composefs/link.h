@@ -40,8 +40,4 @@ int sfd_link_touch(struct sfd_link_maker *maker, const char *name, struct splitf
 /* Syncs the directories that were written and forgets them. */
 int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *err);
 
-/* 1 where the object is there, 0 where not. */
-int sfd_link_object_exists(struct splitfd_repository *repository,
-	const struct splitfd_digest *digest, struct splitfd_error *err);
-
 #endif

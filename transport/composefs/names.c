@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/link.h"
+#include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
 #include <string.h>
@@ -142,7 +143,7 @@ static int commit_adopt(struct sfd_link_maker *maker, struct entry *e, struct sp
 			continue;
 		if (memcmp(&there, &e->digest, sizeof(there)) == 0)
 			return sfd_link_touch(maker, e->name, err);
-		r = sfd_link_object_exists(maker->repository, &there, err);
+		r = sfd_object_exists(maker->repository, &there, err);
 		if (r < 0)
 			return r;
 		if (r == 0)

@@ -277,15 +277,17 @@ void sfd_splitstream_rewind(struct sfd_splitstream *s)
 static int object_size(struct sfd_splitstream *s, const struct splitfd_digest *digest,
 	uint64_t *ret, struct splitfd_error *err)
 {
-	char path[2 * SPLITFD_DIGEST_MAX + 2];
+	char path[SFD_OBJECT_PATH_SIZE];
 	struct stat st;
+	int objects = s->repository == NULL ? -ENOENT
+					    : sfd_repository_objects(s->repository, false, err);
 
 	sfd_object_path(digest, path);
-	if (s->repository == NULL || s->repository->objects_fd < 0)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "object %s is missing", path);
-	if (fstatat(s->repository->objects_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return splitfd_error_sys(err, errno, "object %s of splitstream %s", path, s->what);
+	if (objects < 0 && objects != -ENOENT)
+		return objects;
+	if (objects < 0 || fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return splitfd_error_sys(err, objects < 0 ? ENOENT : errno,
+			"object %s of splitstream %s", path, s->what);
 	if (!S_ISREG(st.st_mode))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"object %s of splitstream %s is no regular file", path, s->what);

@@ -9,7 +9,7 @@ struct stream_source {
 	struct splitfd_source source;
 	struct splitfd_repository *repository;
 	struct sfd_splitstream *stream;
-	char name[2 * SPLITFD_DIGEST_MAX + 2]; /* of the last object */
+	char name[SFD_OBJECT_PATH_SIZE]; /* of the last object */
 	struct splitfd_error failed;
 };
 
