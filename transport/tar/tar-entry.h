@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_TAR_ENTRY_H
+#define SPLITFD_TAR_ENTRY_H
+
+/*
+ * The entries of a tar whose file contents may have been taken out. The parser is fed with what is
+ * left, in pieces of any size, and with word of each content that was taken out; it tells each
+ * entry once all of it is known. It holds one entry's metadata at most (1 MiB, as cfsctl).
+ *
+ * ustar, v7, GNU long names, pax (path, linkpath, size, uid, gid, mtime, SCHILY.xattr), base-256.
+ * Sparse files are refused, as cfsctl does.
+ */
+
+#include "splitfdstream/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sfd_tar_xattr {
+	const char *name; /* without "SCHILY.xattr." */
+	const uint8_t *value;
+	size_t name_len, value_len;
+};
+
+/* Everything is borrowed for the call. Strings have no NUL behind them, and may have NULs in
+ * them where the tar is hostile. */
+struct sfd_tar_entry {
+	char type; /* '0' to '7' and whatever else the tar has; NUL is given as '0' */
+	bool v7;   /* neither ustar nor GNU: no device numbers */
+	const char *path, *link;
+	size_t path_len, link_len;
+	uint32_t mode;
+	uint64_t uid, gid;
+	int64_t mtime;
+	uint32_t mtime_nsec;
+	uint32_t dev_major, dev_minor;
+	uint64_t size;
+	bool external;	     /* the content is an object */
+	const uint8_t *data; /* regular files that are not external: `size` bytes, at most 64 */
+	const struct sfd_tar_xattr *xattrs; /* in the order of the header; a name may come twice */
+	size_t n_xattrs;
+};
+
+/* Content of regular files up to this size is inline, larger content is external, always. */
+#define SFD_TAR_INLINE_MAX 64
+
+struct sfd_tar_parser;
+
+/* NULL when memory is short. `entry` returns 0 or -errno with a text. */
+struct sfd_tar_parser *sfd_tar_parser_new(
+	int (*entry)(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err),
+	void *ctx);
+/* NULL is allowed. Returns NULL. */
+struct sfd_tar_parser *sfd_tar_parser_free(struct sfd_tar_parser *p);
+
+/* The next bytes. An error names the byte offset and the entry; the parser is of no use then. */
+int sfd_tar_parser_feed(
+	struct sfd_tar_parser *p, const uint8_t *data, size_t len, struct splitfd_error *err);
+
+/* The content that comes now was taken out. `size` is compared with the header, unless it is
+ * UINT64_MAX. */
+int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitfd_error *err);
+
+/* The end of the stream: an error in the middle of an entry. */
+int sfd_tar_parser_finish(struct sfd_tar_parser *p, struct splitfd_error *err);
+
+#endif
