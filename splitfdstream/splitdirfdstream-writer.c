@@ -72,7 +72,13 @@ static int send_dirs(struct writer *w, const struct splitfd_files *files, struct
 		if (fd < 0)
 			return splitfd_error_sys(
 				err, errno, "cannot duplicate a directory descriptor");
-		r = sfd_wire_fd(&w->wire, fd, err);
+		/* An empty Metadata chunk: something for the descriptors to be attached to. */
+		if (w->wire.len == 0)
+			r = put_bytes_header(w, false, 0, err);
+		if (r >= 0)
+			r = sfd_wire_fd(&w->wire, fd, err);
+		else
+			sfd_close(fd);
 	}
 	return r;
 }
