@@ -63,6 +63,15 @@ void sfd_names_digest(const struct sfd_names *names, size_t i, struct splitfd_di
 	*ret = names->entries[i].digest;
 }
 
+int sfd_names_find(const struct sfd_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (names->entries[i].target == NULL && strcmp(names->entries[i].name, name) == 0)
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
 static int add_entry(struct sfd_names *names, const char *name, const char *target,
 	struct entry **ret, struct splitfd_error *err)
 {

@@ -46,6 +46,9 @@ int sfd_names_add_ref(
 void sfd_names_truncate(struct sfd_names *names, size_t n);
 size_t sfd_names_count(const struct sfd_names *names);
 
+/* The index of an object's name that was added, -ENOENT where it was not. */
+int sfd_names_find(const struct sfd_names *names, const char *name);
+
 /* The digest that name i has now: the one that was added or, after a commit, the one adopted. */
 void sfd_names_digest(const struct sfd_names *names, size_t i, struct splitfd_digest *ret);
 
