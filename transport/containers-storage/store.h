@@ -29,6 +29,9 @@ struct splitfd_store_options {
 	const char *runroot;	    /* --runroot */
 	const char *driver;	    /* --storage-driver: "overlay" or "vfs" */
 	const char *const *options; /* --storage-opt: NULL-terminated "KEY=VALUE" strings */
+	const char *imagestore;	    /* --imagestore: images apart from containers, absolute */
+	bool from_specifier;	    /* set by splitfd_store_parse_reference(): storage.conf's driver
+				       options, imagestore and transient_store do not count */
 };
 
 struct splitfd_store;
@@ -85,6 +88,8 @@ struct splitfd_layer_info {
 	const char *media_type;	     /* of the manifest's layer; NULL likewise */
 	uint64_t size;		     /* bytes of the tar; UINT64_MAX where not recorded */
 	const char *layer_id;	     /* the storage layer's ID */
+	bool diff_id_claimed; /* the store never checked the diff_id (a partial pull by table of
+				 contents): whoever stores the tar checks its sha256, always */
 };
 
 /* Layer i (0 is the base). Borrowed from the image. */

@@ -41,7 +41,7 @@ static const char *append_utf8(struct sfd_buffer *out, uint32_t c)
 	return append(out, bytes, n);
 }
 
-/* \uXXXX or \UXXXXXXXX; the cursor is at the first digit. */
+/* \u with four digits or \U with eight; the cursor is at the first digit. */
 static const char *unicode_escape(struct sfd_toml_cursor *c, int digits, struct sfd_buffer *out)
 {
 	uint32_t value = 0;

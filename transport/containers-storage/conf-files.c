@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/containers-storage/conf-files.h"
+
+#include "splitfdstream/base/cleanup.h"
+#include "transport/containers-storage/store-paths.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define DROP_INS_MAX 1000
+
+struct drop_in {
+	char *name; /* the basename */
+	char *path;
+};
+
+struct drop_ins {
+	struct drop_in *v;
+	size_t n;
+};
+
+static void drop_ins_done(struct drop_ins *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		free(d->v[i].name);
+		free(d->v[i].path);
+	}
+	free(d->v);
+}
+
+/* Loads DIR/storage.conf; 0 where there is none, 1 where it was loaded. */
+static int load_main(struct sfd_conf *conf, const char *dir, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/storage.conf", dir) < 0) {
+		path = NULL;
+		return splitfd_error_oom(err);
+	}
+	r = sfd_conf_load(conf, path, err);
+	if (r == -ENOENT || r == -ENOTDIR) {
+		splitfd_error_clear(err);
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+static int add_drop_in(
+	struct drop_ins *d, const char *dir, const char *name, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *path = NULL;
+	struct drop_in *v;
+	struct stat st;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (strcmp(d->v[i].name, name) == 0)
+			return 0;
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return splitfd_error_oom(err);
+	}
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	if (d->n == DROP_INS_MAX)
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_USAGE, E2BIG, "%s holds too many files", dir);
+	v = reallocarray(d->v, d->n + 1, sizeof(*v));
+	if (v == NULL)
+		return splitfd_error_oom(err);
+	d->v = v;
+	v[d->n].name = strdup(name);
+	if (v[d->n].name == NULL)
+		return splitfd_error_oom(err);
+	v[d->n++].path = sfd_take_ptr(&path);
+	return 0;
+}
+
+/* Adds the files of BASE/SUB whose names no higher directory has. */
+static int scan(struct drop_ins *d, const char *base, const char *sub, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *path = NULL;
+	sfd_cleanup_dir DIR *dir = NULL;
+	struct dirent *entry;
+
+	if (asprintf(&path, "%s/%s", base, sub) < 0) {
+		path = NULL;
+		return splitfd_error_oom(err);
+	}
+	dir = opendir(path);
+	if (dir == NULL) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		return splitfd_error_sys(err, errno, "%s: cannot list", path);
+	}
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
+		size_t n = strlen(entry->d_name);
+		int r = 0;
+
+		if (n >= 5 && strcmp(entry->d_name + n - 5, ".conf") == 0)
+			r = add_drop_in(d, path, entry->d_name, err);
+		if (r < 0)
+			return r;
+	}
+	return errno != 0 ? splitfd_error_sys(err, errno, "%s: cannot list", path) : 0;
+}
+
+/* The drop-ins of /etc/containers or /usr/share/containers, the user's kind first. */
+static int scan_system(struct drop_ins *d, const char *base, struct splitfd_error *err)
+{
+	char of_uid[64];
+	int r = 0;
+
+	if (sfd_store_rootless()) {
+		(void)snprintf(of_uid, sizeof(of_uid), "storage.rootless.conf.d/%lu",
+			(unsigned long)sfd_store_uid());
+		r = scan(d, base, of_uid, err);
+		if (r >= 0)
+			r = scan(d, base, "storage.rootless.conf.d", err);
+	} else {
+		r = scan(d, base, "storage.rootful.conf.d", err);
+	}
+	return r < 0 ? r : scan(d, base, "storage.conf.d", err);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct drop_in *)a)->name, ((const struct drop_in *)b)->name);
+}
+
+static int load_drop_ins(struct sfd_conf *conf, const char *user, const char *etc, const char *usr,
+	struct splitfd_error *err)
+{
+	sfd_cleanup(drop_ins_done) struct drop_ins d = { 0 };
+	int r = scan(&d, user, "storage.conf.d", err);
+
+	if (r >= 0)
+		r = scan_system(&d, etc, err);
+	if (r >= 0)
+		r = scan_system(&d, usr, err);
+	if (r >= 0 && d.n > 0)
+		qsort(d.v, d.n, sizeof(*d.v), compare_names);
+	for (size_t i = 0; r >= 0 && i < d.n; i++)
+		r = sfd_conf_load(conf, d.v[i].path, err);
+	return r < 0 ? r : 0;
+}
+
+int sfd_conf_files_load(
+	struct sfd_conf *conf, const struct sfd_discover_dirs *dirs, struct splitfd_error *err)
+{
+	const char *etc = dirs != NULL && dirs->etc != NULL ? dirs->etc : "/etc/containers";
+	const char *usr = dirs != NULL && dirs->usr != NULL ? dirs->usr : "/usr/share/containers";
+	const char *named = getenv("CONTAINERS_STORAGE_CONF");
+	const char *override = getenv("CONTAINERS_STORAGE_CONF_OVERRIDE");
+	sfd_cleanup_free char *user = NULL;
+	int r;
+
+	if (named != NULL && *named != '\0') {
+		r = sfd_conf_load(conf, named, err);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "CONTAINERS_STORAGE_CONF");
+	} else {
+		r = sfd_store_user_config_dir(&user, err);
+		if (r < 0)
+			return r;
+		r = load_main(conf, user, err);
+		if (r == 0)
+			r = load_main(conf, etc, err);
+		if (r == 0)
+			r = load_main(conf, usr, err);
+		if (r >= 0)
+			r = load_drop_ins(conf, user, etc, usr, err);
+	}
+	if (r >= 0 && override != NULL && *override != '\0') {
+		r = sfd_conf_load(conf, override, err);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "CONTAINERS_STORAGE_CONF_OVERRIDE");
+	}
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/containers-storage/discover.h"
+
+#include "splitfdstream/base/cleanup.h"
+#include "transport/containers-storage/conf-files.h"
+#include "transport/containers-storage/store-paths.h"
+
+#include <string.h>
+
+SFD_DEFINE_CLEANUP(conf_cleanup, struct sfd_conf, sfd_conf_free);
+
+void sfd_store_config_done(struct sfd_store_config *config)
+{
+	free(config->root);
+	free(config->runroot);
+	free(config->imagestore);
+	free(config->driver);
+	for (size_t i = 0; i < config->n_additional; i++)
+		free(config->additional[i]);
+	free(config->additional);
+	*config = (struct sfd_store_config){ 0 };
+}
+
+/* Adds one additional image store, or several with commas between them. */
+static int add_stores(struct sfd_store_config *config, const char *value, struct splitfd_error *err)
+{
+	while (*value != '\0') {
+		size_t n = strcspn(value, ",");
+		char **v;
+
+		if (n > 0 && *value != '/')
+			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+				"the additional image store '%.*s' is not an absolute path", (int)n,
+				value);
+		if (n > 0) {
+			v = reallocarray(config->additional, config->n_additional + 1, sizeof(*v));
+			if (v == NULL)
+				return splitfd_error_oom(err);
+			config->additional = v;
+			v[config->n_additional] = strndup(value, n);
+			if (v[config->n_additional] == NULL)
+				return splitfd_error_oom(err);
+			config->n_additional++;
+		}
+		value += n + (value[n] == ',');
+	}
+	return 0;
+}
+
+/* One driver option, `n` bytes of [DRIVER.]KEY=VALUE. All but the additional image stores say how
+ * to mount or to write, which a reader does not do. */
+static int apply_option(
+	struct sfd_store_config *config, const char *option, size_t n, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *copy = strndup(option, n);
+	char *value, *key, *dot;
+
+	if (copy == NULL)
+		return splitfd_error_oom(err);
+	value = strchr(copy, '=');
+	if (value == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"the storage option '%s' is not KEY=VALUE", copy);
+	*value++ = '\0';
+	dot = strrchr(copy, '.');
+	key = dot != NULL ? dot + 1 : copy;
+	if (strcasecmp(key, "imagestore") == 0 || strcasecmp(key, "additionalimagestore") == 0)
+		return add_stores(config, value, err);
+	return 0;
+}
+
+/* STORAGE_OPTS: options with commas between them. */
+static int apply_list(struct sfd_store_config *config, const char *list, struct splitfd_error *err)
+{
+	while (*list != '\0') {
+		size_t n = strcspn(list, ",");
+		int r = n > 0 ? apply_option(config, list, n, err) : 0;
+
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "STORAGE_OPTS");
+		list += n + (list[n] == ',');
+	}
+	return 0;
+}
+
+static int find_additional(const struct splitfd_store_options *options, const struct sfd_conf *conf,
+	struct sfd_store_config *config, struct splitfd_error *err)
+{
+	const char *from_env = getenv("STORAGE_OPTS");
+	const char *const *stores = NULL;
+	size_t n = 0;
+	int r = 0;
+
+	if (options->options != NULL) {
+		for (size_t i = 0; r >= 0 && options->options[i] != NULL; i++)
+			r = apply_option(
+				config, options->options[i], strlen(options->options[i]), err);
+		return r;
+	}
+	if (options->root != NULL || options->driver != NULL || options->from_specifier)
+		return 0;
+	if (from_env != NULL)
+		return apply_list(config, from_env, err);
+	r = sfd_conf_array(conf, "storage.options.additionalimagestores", &stores, &n, err);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = add_stores(config, stores[i], err);
+	return r;
+}
+
+/* The driver that was named, in this order: option, STORAGE_DRIVER, storage.conf. */
+static int find_driver(const struct splitfd_store_options *options, const struct sfd_conf *conf,
+	struct sfd_store_config *config, struct splitfd_error *err)
+{
+	const char *driver = options->driver;
+	int r;
+
+	if (driver == NULL || *driver == '\0')
+		driver = getenv("STORAGE_DRIVER");
+	if (driver == NULL || *driver == '\0') {
+		r = sfd_conf_string(conf, "storage.driver", &driver, err);
+		if (r < 0)
+			return r;
+	}
+	if (driver == NULL || *driver == '\0')
+		return 0;
+	if (strcmp(driver, "overlay2") == 0)
+		driver = "overlay";
+	if (strcmp(driver, "btrfs") == 0 || strcmp(driver, "zfs") == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"the storage driver %s keeps layers in subvolumes that must be mounted; "
+			"only overlay and vfs can be read",
+			driver);
+	if (strcmp(driver, "overlay") != 0 && strcmp(driver, "vfs") != 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"the storage driver '%s' is not known; overlay and vfs can be read",
+			driver);
+	config->driver = strdup(driver);
+	return config->driver == NULL ? splitfd_error_oom(err) : 0;
+}
+
+/* A path of storage.conf, expanded; *ret stays NULL where the key is absent or empty. */
+static int conf_path(
+	const struct sfd_conf *conf, const char *key, char **ret, struct splitfd_error *err)
+{
+	const char *value = NULL;
+	int r = sfd_conf_string(conf, key, &value, err);
+
+	if (r < 0 || value == NULL || *value == '\0')
+		return r;
+	return sfd_store_expand_path(value, ret, err);
+}
+
+static int check_absolute(const char *what, const char *path, struct splitfd_error *err)
+{
+	if (path == NULL || *path == '/')
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"the %s '%s' is not an absolute path", what, path);
+}
+
+static int find_roots(const struct splitfd_store_options *options, const struct sfd_conf *conf,
+	struct sfd_store_config *config, struct splitfd_error *err)
+{
+	int r = 0;
+
+	if (options->root != NULL && *options->root != '\0')
+		r = sfd_store_resolve_path(options->root, &config->root, err);
+	else
+		r = conf_path(conf, "storage.graphroot", &config->root, err);
+	if (r >= 0 && config->root == NULL && sfd_store_rootless())
+		r = conf_path(conf, "storage.rootless_storage_path", &config->root, err);
+	if (r >= 0 && config->root == NULL)
+		r = sfd_store_default_root(&config->root, err);
+	if (r < 0)
+		return r;
+	if (options->runroot != NULL && *options->runroot != '\0')
+		r = sfd_store_resolve_path(options->runroot, &config->runroot, err);
+	else
+		r = conf_path(conf, "storage.runroot", &config->runroot, err);
+	if (r >= 0 && config->runroot == NULL)
+		r = sfd_store_default_runroot(&config->runroot, err);
+	if (r >= 0)
+		r = check_absolute("storage root", config->root, err);
+	if (r >= 0)
+		r = check_absolute("run root", config->runroot, err);
+	return r;
+}
+
+/* What a reference's specifier leaves out altogether: the split store, the transient store. */
+static int find_places(const struct splitfd_store_options *options, const struct sfd_conf *conf,
+	struct sfd_store_config *config, struct splitfd_error *err)
+{
+	int r = 0;
+
+	if (options->imagestore != NULL && *options->imagestore != '\0')
+		r = sfd_store_resolve_path(options->imagestore, &config->imagestore, err);
+	else if (!options->from_specifier)
+		r = conf_path(conf, "storage.imagestore", &config->imagestore, err);
+	if (r >= 0 && !options->from_specifier)
+		r = sfd_conf_bool(conf, "storage.transient_store", &config->transient, err);
+	if (r >= 0)
+		r = check_absolute("image store", config->imagestore, err);
+	if (r >= 0 && config->imagestore != NULL && strcmp(config->imagestore, config->root) == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"imagestore and graphroot are both %s; they must differ", config->root);
+	return r;
+}
+
+int sfd_store_discover(const struct splitfd_store_options *options,
+	const struct sfd_discover_dirs *dirs, struct sfd_store_config *config,
+	struct splitfd_error *err)
+{
+	static const struct splitfd_store_options nothing = { 0 };
+	sfd_cleanup(conf_cleanup) struct sfd_conf *conf = sfd_conf_new();
+	int r;
+
+	if (conf == NULL)
+		return splitfd_error_oom(err);
+	if (options == NULL)
+		options = &nothing;
+	r = sfd_conf_files_load(conf, dirs, err);
+	if (r >= 0)
+		r = find_roots(options, conf, config, err);
+	if (r >= 0)
+		r = find_places(options, conf, config, err);
+	if (r >= 0)
+		r = find_driver(options, conf, config, err);
+	if (r >= 0)
+		r = find_additional(options, conf, config, err);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_CONTAINERS_STORAGE_IMAGE_REF_H
+#define SPLITFD_CONTAINERS_STORAGE_IMAGE_REF_H
+
+/*
+ * Which image a user means, among the records of several stores.
+ *
+ * SPLITFD_LOOKUP_TRANSPORT is what skopeo's containers-storage: transport does: normalised names,
+ * IDs and their prefixes of three digits or more, and nothing else.
+ *
+ * SPLITFD_LOOKUP_PODMAN is what podman's user expects, in this order: a whole ID (also with
+ * sha256:); the exact name; localhost/NAME; docker.io/library/NAME; a unique prefix of an ID; a
+ * unique NAME of whatever registry. Several that fit equally well are an error that lists them,
+ * where podman takes the first.
+ */
+
+#include "transport/containers-storage/database.h"
+#include "transport/containers-storage/store.h"
+
+/* The images of all stores in the order of search. */
+struct sfd_image_db {
+	struct sfd_image_list *lists;
+	size_t n;
+};
+
+struct sfd_image_found {
+	const struct sfd_image_record *image; /* borrowed from the list */
+	size_t list;
+	char digest[256]; /* the manifest's digest that the name asked for; "" */
+};
+
+/* NOT_FOUND; USAGE where the words are no name or fit several images. */
+int sfd_image_ref_find(const struct sfd_image_db *db, const char *name, enum splitfd_lookup lookup,
+	struct sfd_image_found *ret, struct splitfd_error *err);
+
+#endif

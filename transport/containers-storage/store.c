@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/containers-storage/store-private.h"
+
+#include "splitfdstream/base/cleanup.h"
+#include "transport/containers-storage/store-files.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+SFD_DEFINE_CLEANUP(store_cleanup, struct splitfd_store, splitfd_store_close);
+
+struct splitfd_store *sfd_store_ref(struct splitfd_store *store)
+{
+	__atomic_add_fetch(&store->refs, 1, __ATOMIC_RELAXED);
+	return store;
+}
+
+struct splitfd_store *splitfd_store_close(struct splitfd_store *store)
+{
+	if (store == NULL || __atomic_sub_fetch(&store->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return NULL;
+	for (size_t i = 0; i < store->n_places; i++) {
+		sfd_close(store->places[i].fd);
+		free(store->places[i].path);
+	}
+	sfd_close(store->volatile_fd);
+	sfd_store_config_done(&store->config);
+	free(store);
+	return NULL;
+}
+
+const char *splitfd_store_graphroot(const struct splitfd_store *store)
+{
+	return store->config.root;
+}
+
+const char *splitfd_store_driver(const struct splitfd_store *store)
+{
+	return store->driver;
+}
+
+void sfd_store_path(const struct splitfd_store *store, char path[SFD_STORE_PATH_MAX],
+	const char *kind, const char *name)
+{
+	(void)snprintf(path, SFD_STORE_PATH_MAX, "%s-%s/%s", store->driver, kind, name);
+}
+
+size_t sfd_store_image_place(const struct splitfd_store *store, size_t i)
+{
+	return store->split && i < 2 ? 1 - i : i;
+}
+
+/* Adds a place. One that does not exist is an error only where it `must_exist`. */
+static int add_place(
+	struct splitfd_store *store, const char *path, bool must_exist, struct splitfd_error *err)
+{
+	struct sfd_place *place = &store->places[store->n_places];
+	int fd = sfd_store_open_root(path);
+
+	if (fd < 0 && (must_exist || (fd != -ENOENT && fd != -ENOTDIR)))
+		return splitfd_error_sys(err, -fd, "the store %s cannot be opened", path);
+	place->fd = fd < 0 ? -EBADF : fd;
+	store->n_places++;
+	place->path = strdup(path);
+	return place->path == NULL ? splitfd_error_oom(err) : 0;
+}
+
+static int add_places(struct splitfd_store *store, struct splitfd_error *err)
+{
+	const struct sfd_store_config *config = &store->config;
+	int r = add_place(store, config->root, false, err);
+
+	if (r >= 0 && config->imagestore != NULL) {
+		r = add_place(store, config->imagestore, false, err);
+		store->split = true;
+	}
+	if (r >= 0 && config->n_additional > SFD_ADDITIONAL_MAX)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, E2BIG,
+			"there are %zu additional image stores; at most %d can be read",
+			config->n_additional, SFD_ADDITIONAL_MAX);
+	for (size_t i = 0; i < config->n_additional && r >= 0; i++) {
+		r = add_place(store, config->additional[i], true, err);
+		if (r < 0)
+			splitfd_error_wrap(err, r, "additional image store");
+	}
+	return r;
+}
+
+/* True where the place has the images of that driver. */
+static bool has_images(const struct sfd_place *place, const char *driver)
+{
+	char name[32];
+	int fd;
+
+	if (place->fd < 0)
+		return false;
+	(void)snprintf(name, sizeof(name), "%s-images", driver);
+	fd = sfd_store_open_dir(place->fd, name, true);
+	sfd_close(fd);
+	/* A place that may not be looked at is there; reading it says why it cannot be read. */
+	return fd >= 0 || (fd != -ENOENT && fd != -ENOTDIR);
+}
+
+static bool any_images(const struct splitfd_store *store, const char *driver)
+{
+	for (size_t i = 0; i < store->n_places; i++)
+		if (has_images(&store->places[i], driver))
+			return true;
+	return false;
+}
+
+/* The driver that was named, else the one whose directories are there; NOT_FOUND for none. */
+static int choose_driver(struct splitfd_store *store, struct splitfd_error *err)
+{
+	const char *named = store->config.driver;
+	const char *driver = named;
+
+	if (driver == NULL)
+		driver = !any_images(store, "overlay") && any_images(store, "vfs") ? "vfs"
+										   : "overlay";
+	(void)snprintf(store->driver, sizeof(store->driver), "%s", driver);
+	if (any_images(store, driver))
+		return 0;
+	if (named != NULL && any_images(store, strcmp(named, "vfs") == 0 ? "overlay" : "vfs"))
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"%s: there is no %s store here, but one of the other driver; name it with "
+			"--storage-driver",
+			store->config.root, named);
+	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+		"%s: there is no container store here; --root names another", store->config.root);
+}
+
+/* Container layers, and perhaps more, are recorded in a file of their own. */
+static int open_volatile(struct splitfd_store *store, struct splitfd_error *err)
+{
+	const char *path = store->config.transient ? store->config.runroot : store->config.root;
+	int fd = sfd_store_open_root(path);
+
+	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
+		return splitfd_error_sys(err, -fd, "%s: cannot open", path);
+	store->volatile_fd = fd < 0 ? -EBADF : fd;
+	return 0;
+}
+
+int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,
+	struct splitfd_error *err)
+{
+	sfd_cleanup(store_cleanup) struct splitfd_store *store = calloc(1, sizeof(*store));
+	int r;
+
+	if (store == NULL)
+		return splitfd_error_oom(err);
+	store->refs = 1;
+	store->volatile_fd = -EBADF;
+	r = sfd_store_discover(options, NULL, &store->config, err);
+	if (r >= 0)
+		r = add_places(store, err);
+	if (r >= 0)
+		r = choose_driver(store, err);
+	if (r >= 0)
+		r = open_volatile(store, err);
+	if (r < 0)
+		return r;
+	*ret = sfd_take_ptr(&store);
+	return 0;
+}
