@@ -38,44 +38,54 @@ bool sfd_hex_decode(const char *hex, size_t n, uint8_t *bytes)
 	return true;
 }
 
+/* The value of a base64 digit, -1 for what is none. */
+static const int8_t base64_digits[128] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, 62, -1, -1, -1, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1,
+	-1, -1, -1, -1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
+	20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1, -1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36,
+	37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1 };
+
 static int base64_digit(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
+	return (uint8_t)c < 128 ? base64_digits[(uint8_t)c] : -1;
+}
+
+/* Four digits; negative where one is none. */
+static int32_t base64_quad(const char *text)
+{
+	int a = base64_digit(text[0]), b = base64_digit(text[1]);
+	int c = base64_digit(text[2]), d = base64_digit(text[3]);
+
+	return (a | b | c | d) < 0 ? -1 : a << 18 | b << 12 | c << 6 | d;
 }
 
 ptrdiff_t sfd_base64_decode(const char *text, size_t text_len, uint8_t *out)
 {
-	size_t n = 0, pad = 0;
+	size_t n = 0, i = 0, pad = 0;
+	char last[4];
+	int32_t bits;
 
 	if (text_len % 4 != 0)
 		return -EINVAL;
-	if (text_len > 0 && text[text_len - 1] == '=')
-		pad = text[text_len - 2] == '=' ? 2 : 1;
-	for (size_t i = 0; i < text_len; i += 4) {
-		size_t digits = i + 4 == text_len ? 4 - pad : 4;
-		uint32_t bits = 0;
-
-		for (size_t j = 0; j < 4; j++) {
-			int d = j < digits ? base64_digit(text[i + j]) : 0;
-
-			if (d < 0)
-				return -EINVAL;
-			bits = bits << 6 | (uint32_t)d;
-		}
+	if (text_len == 0)
+		return 0;
+	for (; i + 4 < text_len; i += 4) {
+		bits = base64_quad(text + i);
+		if (bits < 0)
+			return -EINVAL;
 		out[n++] = (uint8_t)(bits >> 16);
-		if (digits > 2)
-			out[n++] = (uint8_t)(bits >> 8);
-		if (digits > 3)
-			out[n++] = (uint8_t)bits;
+		out[n++] = (uint8_t)(bits >> 8);
+		out[n++] = (uint8_t)bits;
 	}
+	memcpy(last, text + i, sizeof(last));
+	while (pad < 2 && last[3 - pad] == '=')
+		last[3 - pad++] = 'A';
+	bits = base64_quad(last);
+	if (bits < 0)
+		return -EINVAL;
+	for (size_t k = 0; k < 3 - pad; k++)
+		out[n++] = (uint8_t)(bits >> (16 - 8 * k));
 	return (ptrdiff_t)n;
 }
 

@@ -18,7 +18,7 @@ void sfd_hex_encode(const uint8_t *bytes, size_t n, char *hex);
 bool sfd_hex_decode(const char *hex, size_t n, uint8_t *bytes);
 
 /* Standard base64 with padding, as Go's encoding/base64 StdEncoding writes it. `out` has room for
- * text_len / 4 * 3 bytes. Returns the count of bytes, or -EINVAL. */
+ * text_len / 4 * 3 bytes, and may be `text` itself. Returns the count of bytes, or -EINVAL. */
 ptrdiff_t sfd_base64_decode(const char *text, size_t text_len, uint8_t *out);
 
 /* The same the other way round; `text` has room for (n + 2) / 3 * 4 + 1 bytes, NUL included.

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_CONTAINERS_STORAGE_LAYER_FILES_H
+#define SPLITFD_CONTAINERS_STORAGE_LAYER_FILES_H
+
+/*
+ * The files of a layer on disk, opened by name without leaving the layer's directories.
+ *
+ * Each name is opened O_PATH first, examined, and only then for reading. An image can make a device
+ * node appear under the name of a file (by a symlinked parent, or in a lower layer), and opening
+ * some devices acts at once: a watchdog starts to run. O_NONBLOCK would not help there, and stat by
+ * path is not confined. The price is two cheap calls for each file.
+ */
+
+#include "splitfdstream/chunk.h"
+#include "transport/containers-storage/layer.h"
+
+/* Takes the directories and the lowers out of *desc (what it did not take is still there). `what`
+ * names the layer in errors and is copied. *ret is the caller's (one reference). */
+int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct splitfd_files **ret,
+	struct splitfd_error *err);
+
+/* Cleans a member's name as if it were below "/": no leading "/", "." and ".." folded, ".." at the
+ * top dropped. Returns the length in `clean` (SPLITFD_NAME_MAX + 1 bytes, NUL-terminated);
+ * -ENAMETOOLONG; -EINVAL where a NUL is in the name or nothing is left. */
+int sfd_layer_clean_name(const char *name, size_t len, char *clean);
+
+#endif
