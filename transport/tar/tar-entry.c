@@ -300,7 +300,7 @@ static ssize_t feed_some(
 			r = emit(p, (SFD_TAR_BLOCK - p->e.size) % SFD_TAR_BLOCK, err);
 		break;
 	case AT_OBJECT:
-		return refuse(err, "the content of a file of more than 64 bytes is no object");
+		return 0; /* the caller stops here */
 	case AT_SKIP:
 		n = min_size(len, p->skip);
 		p->skip -= n;
@@ -324,19 +324,36 @@ static int wrap(struct sfd_tar_parser *p, int r, struct splitfd_error *err)
 		err, r, "before byte %llu of the tar", (unsigned long long)p->offset);
 }
 
-int sfd_tar_parser_feed(
-	struct sfd_tar_parser *p, const uint8_t *data, size_t len, struct splitfd_error *err)
+int sfd_tar_parser_feed_to_object(struct sfd_tar_parser *p, const uint8_t *data, size_t len,
+	size_t *ret_taken, uint64_t *ret_object, struct splitfd_error *err)
 {
-	while (len > 0 || (p->state == AT_METADATA && p->body_size == 0)) {
-		ssize_t n = feed_some(p, data, len, err);
+	size_t taken = 0;
+
+	while (p->state != AT_OBJECT &&
+		(taken < len || (p->state == AT_METADATA && p->body_size == 0))) {
+		ssize_t n = feed_some(p, data + taken, len - taken, err);
 
 		if (n < 0)
 			return wrap(p, (int)n, err);
 		p->offset += (uint64_t)n;
-		data += n;
-		len -= (size_t)n;
+		taken += (size_t)n;
 	}
+	*ret_taken = taken;
+	*ret_object = p->state == AT_OBJECT ? p->e.size : 0;
 	return 0;
+}
+
+int sfd_tar_parser_feed(
+	struct sfd_tar_parser *p, const uint8_t *data, size_t len, struct splitfd_error *err)
+{
+	uint64_t object;
+	size_t taken;
+	int r = sfd_tar_parser_feed_to_object(p, data, len, &taken, &object, err);
+
+	if (r < 0 || taken == len)
+		return r;
+	return wrap(
+		p, refuse(err, "the content of a file of more than 64 bytes is no object"), err);
 }
 
 int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitfd_error *err)

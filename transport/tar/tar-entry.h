@@ -58,6 +58,11 @@ struct sfd_tar_parser *sfd_tar_parser_free(struct sfd_tar_parser *p);
 int sfd_tar_parser_feed(
 	struct sfd_tar_parser *p, const uint8_t *data, size_t len, struct splitfd_error *err);
 
+/* The same, but stops in front of content that has to be an object: *ret_taken bytes were taken,
+ * and *ret_object is the size of that content; 0 where all bytes were taken. */
+int sfd_tar_parser_feed_to_object(struct sfd_tar_parser *p, const uint8_t *data, size_t len,
+	size_t *ret_taken, uint64_t *ret_object, struct splitfd_error *err);
+
 /* The content that comes now was taken out. `size` is compared with the header, unless it is
  * UINT64_MAX. */
 int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitfd_error *err);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of a descriptor as a source: as they are, or decompressed by libarchive's filters. */
+#include "transport/tar/tar-source.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/io.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#define PIECE ((size_t)64 * 1024)
+
+struct bytes_source {
+	struct splitfd_source base;
+	int fd;
+	int timeout_ms;
+	struct archive *archive; /* NULL: bytes as they are */
+	int failed;		 /* 0 or -errno: sticks */
+	struct splitfd_error error;
+	bool ended;
+	bool opened;
+	uint8_t raw[PIECE];
+	uint8_t buffer[PIECE];
+};
+
+static ssize_t read_raw(struct bytes_source *bs, void *buffer, size_t n, struct splitfd_error *err)
+{
+	int r = sfd_wait_fd(bs->fd, POLLIN, bs->timeout_ms);
+	ssize_t got;
+
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"nothing arrived for %d ms", bs->timeout_ms);
+	got = r < 0 ? r : sfd_read_some(bs->fd, buffer, n);
+	if (got < 0)
+		return splitfd_error_sys(err, (int)-got, "cannot read");
+	return got;
+}
+
+static int give(ssize_t n, struct bytes_source *bs, struct splitfd_chunk *ret)
+{
+	if (n <= 0) {
+		bs->ended = n == 0;
+		return (int)n;
+	}
+	*ret = (struct splitfd_chunk){ .data = bs->buffer, .data_len = (size_t)n, .fd = -EBADF };
+	return 1;
+}
+
+/* libarchive asks for compressed bytes. */
+static la_ssize_t on_read(struct archive *archive, void *ctx, const void **ret)
+{
+	struct bytes_source *bs = ctx;
+	ssize_t got = read_raw(bs, bs->raw, sizeof(bs->raw), &bs->error);
+
+	*ret = bs->raw;
+	if (got < 0) {
+		bs->failed = (int)got;
+		archive_set_error(archive, (int)-got, "input failed");
+	}
+	return got;
+}
+
+static int archive_failed(struct bytes_source *bs, struct splitfd_error *err)
+{
+	const char *text = archive_error_string(bs->archive);
+
+	/* Our own reading failed: on_read has left the text. */
+	if (bs->failed < 0)
+		return bs->failed;
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, "cannot decompress: %s",
+		text != NULL ? text : "damaged data");
+}
+
+static ssize_t read_archive(struct bytes_source *bs, struct splitfd_error *err)
+{
+	struct archive_entry *entry;
+	la_ssize_t n;
+	int r;
+
+	if (!bs->opened) {
+		r = archive_read_open(bs->archive, bs, NULL, on_read, NULL);
+		if (r == ARCHIVE_OK)
+			r = archive_read_next_header(bs->archive, &entry);
+		bs->opened = true;
+		if (r == ARCHIVE_EOF)
+			return bs->failed < 0 ? bs->failed : 0;
+		if (r != ARCHIVE_OK)
+			return archive_failed(bs, err);
+	}
+	n = archive_read_data(bs->archive, bs->buffer, sizeof(bs->buffer));
+	return n < 0 || bs->failed < 0 ? archive_failed(bs, err) : (ssize_t)n;
+}
+
+static int bytes_next(
+	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	struct bytes_source *bs = (struct bytes_source *)source;
+	int r = 0;
+
+	if (bs->failed == 0 && !bs->ended) {
+		ssize_t n = bs->archive != NULL
+				    ? read_archive(bs, &bs->error)
+				    : read_raw(bs, bs->buffer, sizeof(bs->buffer), &bs->error);
+
+		r = give(n, bs, ret);
+		if (r < 0)
+			bs->failed = r;
+	}
+	if (bs->failed < 0 && err != NULL)
+		*err = bs->error;
+	return bs->failed < 0 ? bs->failed : r;
+}
+
+static void bytes_free(struct splitfd_source *source)
+{
+	struct bytes_source *bs = (struct bytes_source *)source;
+
+	if (bs->archive != NULL)
+		archive_read_free(bs->archive);
+	sfd_close(bs->fd);
+	free(bs);
+}
+
+int sfd_bytes_source_new(
+	int fd, int timeout_ms, struct splitfd_source **ret, struct splitfd_error *err)
+{
+	static const struct splitfd_source_ops ops = { .next = bytes_next, .free = bytes_free };
+	struct bytes_source *bs = calloc(1, sizeof(*bs));
+
+	if (bs == NULL) {
+		sfd_close(fd);
+		return splitfd_error_oom(err);
+	}
+	bs->base.ops = &ops;
+	bs->fd = fd;
+	bs->timeout_ms = timeout_ms;
+	*ret = &bs->base;
+	return 0;
+}
+
+int sfd_archive_source_new(
+	int fd, int timeout_ms, struct splitfd_source **ret, struct splitfd_error *err)
+{
+	struct splitfd_source *source;
+	struct bytes_source *bs;
+	int r = sfd_bytes_source_new(fd, timeout_ms, &source, err);
+
+	if (r < 0)
+		return r;
+	bs = (struct bytes_source *)source;
+	bs->archive = archive_read_new();
+	/* By name: "all" would start external programs. ARCHIVE_WARN is such a program, too. */
+	if (bs->archive == NULL || archive_read_support_filter_gzip(bs->archive) != ARCHIVE_OK ||
+		archive_read_support_filter_zstd(bs->archive) != ARCHIVE_OK ||
+		archive_read_support_filter_xz(bs->archive) != ARCHIVE_OK ||
+		archive_read_support_filter_bzip2(bs->archive) != ARCHIVE_OK ||
+		archive_read_support_format_raw(bs->archive) != ARCHIVE_OK ||
+		archive_read_support_format_empty(bs->archive) != ARCHIVE_OK) {
+		splitfd_source_free(source);
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOTSUP,
+			"libarchive has no support for gzip, zstd, xz and bzip2");
+	}
+	*ret = source;
+	return 0;
+}
