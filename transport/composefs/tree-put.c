@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/limits.h>
 #include <string.h>
 
 static int refuse_path(struct splitfd_error *err, const char *path, size_t len, const char *why)
@@ -214,6 +215,18 @@ static int check_item(const struct sfd_tree_item *item, struct splitfd_error *er
 		item->rdev > UINT32_MAX)
 		return refuse_path(
 			err, item->path, item->path_len, "a device number of more than 32 bits");
+	if (item->type == SFD_TREE_FILE && item->digest == NULL && item->size > SFD_TREE_INLINE_MAX)
+		return refuse_path(
+			err, item->path, item->path_len, "too much content to be inline");
+	return 0;
+}
+
+static int check_xattrs(const struct sfd_tree_item *item, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < item->n_xattrs; i++)
+		if (item->xattrs[i].name_len > XATTR_NAME_MAX)
+			return refuse_path(err, item->path, item->path_len,
+				"the name of an xattr has more than 255 bytes");
 	return 0;
 }
 
@@ -295,6 +308,8 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 	int r;
 
 	r = check_path(item->path, item->path_len, err);
+	if (r == 0)
+		r = check_xattrs(item, err);
 	if (r < 0)
 		return r;
 	if (!last_component(item->path, item->path_len, &last, &end))

@@ -25,6 +25,9 @@ enum sfd_tree_type {
 	SFD_TREE_HARDLINK, /* in struct sfd_tree_item only */
 };
 
+/* Content up to this size may be inline. Layers have 64 at most; dumpfiles have more. */
+#define SFD_TREE_INLINE_MAX 512
+
 struct sfd_tree_xattr {
 	const char *name;
 	const uint8_t *value;
