@@ -1,0 +1,41 @@
+#!/usr/bin/env bats
+# splitfd built in the newer suite, with libzstd 1.5.7 as cfsctl has it: the same names, byte for byte.
+
+load ../lib/common
+load ../lib/store
+load ../lib/repo
+
+setup_file() {
+    require_interop
+    require_newer
+    scratch_make
+    SMALL=$("$LIB/images" small)
+    PROGRAM=$("$LIB/newer-build")
+    export SMALL PROGRAM ORACLE=$SCRATCH/oracle STORE=$SCRATCH/xfs/store
+    fs_make xfs "$SCRATCH/xfs" 2G
+    store_load newer "$SMALL" "$STORE" localhost/small
+}
+teardown_file() { scratch_drop; }
+
+pull_inside() { # REPO
+    "$LIB/newer" "$PROGRAM" init --insecure --algorithm "$2" --repo "$1"
+    "$LIB/newer" "$PROGRAM" pull --repo "$1" --root "$STORE/root" --runroot "$STORE/run" localhost/small small
+}
+
+@test "objects, config and layer streams have the names of cfsctl's own pull" {
+    local repo algorithm
+    for algorithm in fsverity-sha512-12 fsverity-sha256-12; do
+        repo=$SCRATCH/xfs/repo-$algorithm
+        "$CFSCTL" --repo "$ORACLE-$algorithm" init --insecure --algorithm $algorithm > /dev/null
+        "$CFSCTL" --repo "$ORACLE-$algorithm" oci pull "oci:$SMALL" small > /dev/null
+        pull_inside "$repo" $algorithm
+        assert_cfsctl_accepts "$repo" small
+        assert_same_streams exact "$repo" small "$ORACLE-$algorithm"
+    done
+}
+
+@test "the wrapper of the newer suite shares the extents as well" {
+    local repo=$SCRATCH/xfs/repo-shared
+    pull_inside "$repo" fsverity-sha512-12
+    assert_extents_shared "$repo" small "$STORE"
+}
