@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# Pulls beside other programs: podman and skopeo on the store, cfsctl and other pulls on the repository.
+
+load ../lib/common
+load ../lib/store
+load ../lib/repo
+load ../lib/damage
+load ../lib/slow
+
+setup_file() { damage_setup_file; }
+teardown_file() { scratch_drop; }
+setup() {
+    require_program strace
+    damage_setup
+}
+teardown() {
+    slow_kill
+    damage_teardown
+}
+
+pull_of() { # REPO NAME
+    echo pull --repo "$1" --root "$store/root" --runroot "$store/run" localhost/small "$2"
+}
+# Ends within seconds although a pull is running.
+in_time() {
+    timeout 20 "$@" < /dev/null > "$BATS_TEST_TMPDIR/beside" 2>&1 || {
+        echo "did not end or failed: $*"
+        cat "$BATS_TEST_TMPDIR/beside"
+        return 1
+    }
+}
+podman_of() { # SUITE ARGUMENT…
+    local suite=$1
+    shift
+    local program=podman
+    [ "$suite" = debian ] || program="$LIB/newer podman"
+    in_time $program --root "$store/root" --runroot "$store/run" --tmpdir "$store/tmp" --storage-driver overlay \
+        --cgroup-manager cgroupfs --events-backend none "$@"
+}
+
+beside_a_pull() { # SUITE
+    store_load "$1" "$SMALL" "$store" localhost/again
+    slow_start 40000 $(pull_of "$repo" small)
+    slow_wait_objects "$repo" 100
+    podman_of "$1" images
+    podman_of "$1" tag localhost/small localhost/second-name
+    if [ "$1" = debian ]; then
+        in_time skopeo copy --insecure-policy "oci:$SMALL" "containers-storage:$(store_spec "$store")localhost/written"
+    else
+        in_time "$LIB/newer" skopeo copy --insecure-policy "oci:$SMALL" \
+            "containers-storage:$(store_spec "$store")localhost/written"
+    fi
+    podman_of "$1" rmi localhost/again
+    slow_runs
+    slow_end
+    assert_same 0 "$slow_code"
+    assert_cfsctl_accepts "$repo" small
+}
+
+@test "podman images, tag, rmi and a write by skopeo end while a pull is running" {
+    beside_a_pull debian
+}
+
+@test "the same with the newer suite" {
+    require_newer
+    beside_a_pull newer
+}
+
+@test "podman rmi of the image that is being pulled: rmi ends, the pull says that the layer went away" {
+    slow_start 40000 $(pull_of "$repo" small)
+    slow_wait_objects "$repo" 100
+    podman_of debian rmi localhost/small
+    slow_end
+    [ "$slow_code" -ne 0 ]
+    assert_match 'removed|gone|no longer|not there' "$(cat "$BATS_TEST_TMPDIR/slow.err")"
+    assert_nothing_visible "$repo"
+    assert_fsck_clean "$repo"
+}
+
+@test "the same with the newer suite's podman" {
+    require_newer
+    slow_start 40000 $(pull_of "$repo" small)
+    slow_wait_objects "$repo" 100
+    podman_of newer rmi localhost/small
+    slow_end
+    # Its files may have been readable to the end: then the result is the whole image.
+    if [ "$slow_code" -eq 0 ]; then assert_cfsctl_accepts "$repo" small; else assert_nothing_visible "$repo"; fi
+    assert_fsck_clean "$repo"
+}
+
+@test "two pulls of the same image at once, eight times: one repository, both right" {
+    local n first second
+    for n in 1 2 3 4 5 6 7 8; do
+        rm -rf "$repo" && repo_init "$repo"
+        "$BUILD/splitfd" $(pull_of "$repo" one) > /dev/null 2> "$BATS_TEST_TMPDIR/1" 3>&- &
+        first=$!
+        "$BUILD/splitfd" $(pull_of "$repo" two) > /dev/null 2> "$BATS_TEST_TMPDIR/2" 3>&- &
+        second=$!
+        wait $first || { cat "$BATS_TEST_TMPDIR/1"; return 1; }
+        wait $second || { cat "$BATS_TEST_TMPDIR/2"; return 1; }
+        assert_cfsctl_accepts "$repo" one
+        assert_same "$(cfs "$repo" oci compute-id one)" "$(cfs "$repo" oci compute-id two)"
+    done
+}
+
+@test "beside cfsctl's own pull of the same image: both right, gc loses nothing" {
+    local n theirs
+    for n in 1 2 3 4 5; do
+        rm -rf "$repo" && repo_init "$repo"
+        cfs "$repo" oci pull "oci:$SMALL" theirs > /dev/null 2> "$BATS_TEST_TMPDIR/theirs" 3>&- &
+        theirs=$!
+        sleep 0.$((n * 2))
+        store_pull 0 "$repo" "$store" localhost/small ours
+        wait $theirs || { cat "$BATS_TEST_TMPDIR/theirs"; return 1; }
+        GARBAGE_OK=1
+        assert_cfsctl_accepts "$repo" ours
+        assert_cfsctl_accepts "$repo" theirs
+    done
+}
+
+@test "cfsctl gc waits for a pull and takes nothing of it away" {
+    slow_start 10000 $(pull_of "$repo" small)
+    slow_wait_objects "$repo" 100
+    timeout 300 "$CFSCTL" --repo "$repo" gc > "$BATS_TEST_TMPDIR/gc" 2>&1 < /dev/null 3>&-
+    ! slow_runs
+    slow_end
+    assert_same 0 "$slow_code"
+    assert_cfsctl_accepts "$repo" small
+}
+
+@test "a pull waits while gc has the repository, and is right after it" {
+    flock -x "$repo" sleep 2 3>&- &
+    sleep 0.3
+    SECONDS=0
+    store_pull 0 "$repo" "$store" localhost/small small
+    [ "$SECONDS" -ge 1 ]
+    assert_cfsctl_accepts "$repo" small
+}
+
+@test "a container that runs on the image, and one that writes to it, do not disturb" {
+    local container
+    container=$(suite_buildah debian "$store" -- from --pull-never localhost/small)
+    echo changed > "$(suite_buildah debian "$store" -- mount "$container")/etc/passwd"
+    store_pull 0 "$repo" "$store" localhost/small small
+    assert_cfsctl_accepts "$repo" small
+}
