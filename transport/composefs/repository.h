@@ -80,6 +80,8 @@ struct splitfd_import_options {
 	/* Called from the importing thread now and then: bytes of the layer so far. May be NULL. */
 	void (*progress)(void *ctx, const char *diff_id, uint64_t bytes);
 	void *progress_ctx;
+	/* Not 0 ends the import with ECANCELED: workers look at it too. May be NULL. */
+	const volatile int *cancel;
 };
 
 /* One import: worker threads, the table of objects already seen, statistics. */
