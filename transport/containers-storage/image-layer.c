@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/containers-storage/image-private.h"
+
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
+#include "transport/containers-storage/layer-lowers.h"
+#include "transport/containers-storage/layer.h"
+#include "transport/containers-storage/store-files.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Container-libs' own bound of a table of contents. */
+#define TOC_SIZE_MAX ((size_t)150 * 1024 * 1024)
+
+static void desc_done(struct sfd_layer_desc *desc)
+{
+	sfd_close(desc->tar_split_fd);
+	for (size_t i = 0; i < desc->n_dirs; i++)
+		sfd_close(desc->dirs[i]);
+	desc->n_dirs = 0;
+	if (desc->lowers != NULL)
+		desc->lowers->free(desc->lowers);
+	desc->lowers = NULL;
+	free(desc->toc);
+	desc->toc = NULL;
+}
+
+/* Opens a file of overlay-layers/ in the place of the record; where images are kept apart, such
+ * files are in graphroot whichever of the two has the record. */
+static int open_record_file(const struct splitfd_store *store, size_t place, const char *name)
+{
+	bool both = store->split && place < 2;
+	char path[SFD_STORE_PATH_MAX];
+	int fd = -ENOENT;
+
+	sfd_store_path(store, path, "layers", name);
+	for (size_t i = both ? 0 : place; i <= (both ? 1 : place) && fd == -ENOENT; i++)
+		if (store->places[i].fd >= 0)
+			fd = sfd_store_open_file(store->places[i].fd, path);
+	return fd;
+}
+
+static int open_tar_split(const struct splitfd_store *store, size_t place,
+	struct sfd_layer_desc *desc, struct splitfd_error *err)
+{
+	char name[96];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%s.tar-split.gz", desc->layer_id);
+	fd = open_record_file(store, place, name);
+	if (fd == -ENOENT)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOENT,
+			"it has no tar-split, so its exact tar cannot be had; podman pull or "
+			"podman load makes one");
+	if (fd == -EINVAL)
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_REFUSED, EINVAL, "its tar-split is not a regular file");
+	if (fd < 0)
+		return splitfd_error_sys(err, -fd, "its tar-split cannot be opened");
+	desc->tar_split_fd = fd;
+	return 0;
+}
+
+/* The layer's directory by existence, not by record: SUB/ID of the first place that has it. */
+static int open_layer_dir(const struct splitfd_store *store, const char *id)
+{
+	const char *sub = strcmp(store->driver, "vfs") == 0 ? "vfs/dir" : "overlay";
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < store->n_places && r == -ENOENT; i++) {
+		sfd_cleanup_fd int top = -EBADF;
+
+		if (store->places[i].fd < 0)
+			continue;
+		top = sfd_store_open_dir(store->places[i].fd, sub, true);
+		r = top < 0 ? top : sfd_store_open_dir(top, id, false);
+	}
+	return r;
+}
+
+static int open_own_dirs(int layer_dir, struct sfd_layer_desc *desc, struct splitfd_error *err)
+{
+	char name[16] = "diff";
+	int fd;
+
+	for (;;) {
+		fd = sfd_store_open_dir(layer_dir, name, false);
+		if (fd == -ENOENT && desc->n_dirs > 0)
+			return 0;
+		if (fd == -ELOOP || fd == -ENOTDIR)
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ELOOP,
+				"its %s is not a directory; layers of an additional layer store "
+				"are not read",
+				name);
+		if (fd < 0)
+			return splitfd_error_sys(err, -fd, "its %s cannot be opened", name);
+		if (desc->n_dirs == SFD_LAYER_DIRS_MAX) {
+			sfd_close(fd);
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, E2BIG,
+				"it was remapped more than %d times", SFD_LAYER_DIRS_MAX - 1);
+		}
+		desc->dirs[desc->n_dirs++] = fd;
+		(void)snprintf(name, sizeof(name), "diff%zu", desc->n_dirs);
+	}
+}
+
+/* A layer in composefs form needs its table of contents to find a name's content. */
+static int read_toc(const struct splitfd_store *store, size_t place, struct sfd_layer_desc *desc,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	char key[64], name[160];
+	int r = sfd_store_big_data_name("zstd-chunked-manifest", key, sizeof(key));
+
+	if (r >= 0) {
+		(void)snprintf(name, sizeof(name), "%s/%s", desc->layer_id, key);
+		fd = open_record_file(store, place, name);
+		r = fd < 0 ? fd : sfd_read_file_fd(fd, TOC_SIZE_MAX, &desc->toc, &desc->toc_size);
+	}
+	if (r < 0)
+		return splitfd_error_sys(err, -r,
+			"it is in composefs form, and its table of contents cannot be read");
+	desc->layout = SFD_LAYER_COMPOSEFS;
+	return 0;
+}
+
+static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer_desc *desc,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_fd int dir = open_layer_dir(store, desc->layer_id);
+	int fd, r;
+
+	if (dir < 0)
+		return splitfd_error_sys(err, -dir, "its directory cannot be opened");
+	if (strcmp(store->driver, "vfs") == 0) {
+		desc->layout = SFD_LAYER_VFS;
+		desc->dirs[desc->n_dirs++] = sfd_take_fd(&dir);
+		return 0;
+	}
+	desc->layout = SFD_LAYER_OVERLAY;
+	r = open_own_dirs(dir, desc, err);
+	if (r < 0)
+		return r;
+	fd = sfd_store_open_dir(dir, "composefs-data", false);
+	sfd_close(fd);
+	if (fd != -ENOENT)
+		return read_toc(store, place, desc, err);
+	return sfd_layer_lowers_read(store, dir, &desc->lowers, err);
+}
+
+/* The record as it is now, which must still be that of the image. */
+static int look_again(const struct sfd_image_layer *layer, const struct sfd_layer_db *db,
+	size_t *ret_place, struct splitfd_error *err)
+{
+	const struct sfd_layer_record *record = sfd_layer_db_find(db, layer->layer_id, ret_place);
+
+	if (record == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ESTALE,
+			"it was removed from the store meanwhile");
+	if (record->incomplete)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"it is incomplete: it is being removed or made again");
+	if (record->diff_digest != NULL && strcmp(record->diff_digest, layer->diff_id) != 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"the store has another diff_id for it now: %s", record->diff_digest);
+	return 0;
+}
+
+/* Opens all that the layer needs while its lock is held. */
+static int open_locked(struct splitfd_image *image, const struct sfd_image_layer *layer,
+	struct sfd_layer_desc *desc, struct splitfd_error *err)
+{
+	sfd_cleanup(sfd_store_locks_done) struct sfd_store_locks locks = { 0 };
+	sfd_cleanup(sfd_layer_db_done) struct sfd_layer_db now = { .n = 0 };
+	const struct sfd_layer_db *db = &image->db;
+	size_t place;
+	int r = sfd_store_lock_layers(image->store, &locks, err);
+
+	if (r >= 0 && !sfd_layer_db_fresh(image->store, db)) {
+		r = sfd_store_read_layers(image->store, &now, err);
+		db = &now;
+	}
+	if (r >= 0)
+		r = look_again(layer, db, &place, err);
+	if (r >= 0)
+		r = open_tar_split(image->store, place, desc, err);
+	if (r >= 0)
+		r = open_dirs(image->store, place, desc, err);
+	return r;
+}
+
+int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
+	struct splitfd_error *err)
+{
+	const struct sfd_image_layer *layer;
+	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF };
+	int r;
+
+	if (i >= image->n_layers)
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"the image %.12s has no layer %zu", image->id, i);
+	layer = &image->layers[i];
+	desc.layer_id = layer->layer_id;
+	desc.diff_id = layer->diff_id;
+	desc.diff_size = layer->info.size;
+	r = open_locked(image, layer, &desc, err);
+	if (r < 0) {
+		desc_done(&desc);
+		return splitfd_error_wrap(err, r, "layer %s", layer->diff_id);
+	}
+	return sfd_layer_source_new(&desc, ret, err);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_CONTAINERS_STORAGE_IMAGE_PRIVATE_H
+#define SPLITFD_CONTAINERS_STORAGE_IMAGE_PRIVATE_H
+
+/*
+ * An opened image. Never changed after it was opened, so that its layers can be opened by several
+ * threads.
+ */
+
+#include "transport/containers-storage/store-private.h"
+
+#define SFD_CHAIN_MAX 500
+
+struct sfd_image_layer {
+	struct splitfd_layer_info info; /* points into the rest */
+	char diff_id[72];
+	char layer_id[65];
+	char manifest_digest[72];
+	char *media_type;
+};
+
+struct splitfd_image {
+	struct splitfd_store *store; /* a reference */
+	char id[65];
+	char **names;
+	char *manifest, *config;
+	size_t manifest_size, config_size;
+	char manifest_digest[72], config_digest[72];
+	struct sfd_image_layer *layers; /* base first */
+	size_t n_layers;
+	struct sfd_layer_db db; /* as it was when the image was opened */
+};
+
+#endif
