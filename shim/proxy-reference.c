@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/proxy-reference.h"
+#include "splitfdstream/base/cleanup.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A name in full: DOMAIN/PATH, and what comes behind it. Empty strings where there is none. */
+struct named {
+	char *name, *tag, *digest;
+	const char *id; /* the image's ID, where the reference has it; or NULL */
+};
+
+struct list {
+	char **items;
+	size_t n;
+};
+
+static void named_done(struct named *n)
+{
+	free(n->name);
+	free(n->tag);
+	free(n->digest);
+}
+
+void sfd_policy_scopes_free(char **scopes)
+{
+	for (size_t i = 0; scopes != NULL && scopes[i] != NULL; i++)
+		free(scopes[i]);
+	free(scopes);
+}
+
+/* Takes the text, which is NULL where memory was short. */
+static int add(struct list *list, char *text)
+{
+	char **items = text != NULL ? reallocarray(list->items, list->n + 2, sizeof(*items)) : NULL;
+
+	if (items == NULL) {
+		free(text);
+		return -ENOMEM;
+	}
+	items[list->n++] = text;
+	items[list->n] = NULL;
+	list->items = items;
+	return 0;
+}
+
+static char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static char *format(const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	return r < 0 ? NULL : text;
+}
+
+/* The first component is a host where it looks like one. */
+static bool has_domain(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	size_t len;
+
+	if (slash == NULL)
+		return false;
+	len = (size_t)(slash - text);
+	if (len == 9 && memcmp(text, "localhost", 9) == 0)
+		return true;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '.' || text[i] == ':' || isupper((unsigned char)text[i]))
+			return true;
+	}
+	return false;
+}
+
+static char *full_name(const char *name)
+{
+	if (strncmp(name, "index.docker.io/", 16) == 0)
+		name += 6;
+	if (!has_domain(name))
+		return format("docker.io/%s%s", strchr(name, '/') == NULL ? "library/" : "", name);
+	if (strncmp(name, "docker.io/", 10) == 0 && strchr(name + 10, '/') == NULL)
+		return format("docker.io/library/%s", name + 10);
+	return strdup(name);
+}
+
+/* Cuts `text` at its digest and tag. */
+static int normalise(char *text, struct named *ret)
+{
+	char *at = strchr(text, '@'), *slash, *colon;
+
+	if (at != NULL)
+		*at++ = '\0';
+	slash = strrchr(text, '/');
+	colon = strrchr(slash != NULL ? slash : text, ':');
+	if (colon != NULL)
+		*colon++ = '\0';
+	ret->digest = strdup(at != NULL ? at : "");
+	ret->tag = strdup(colon != NULL ? colon : at == NULL ? "latest" : "");
+	ret->name = full_name(text);
+	return ret->name == NULL || ret->tag == NULL || ret->digest == NULL ? -ENOMEM : 0;
+}
+
+static int parse(const char *rest, const char *image_id, struct named *ret)
+{
+	sfd_cleanup_free char *text = strdup(rest);
+	char *at;
+
+	if (text == NULL)
+		return -ENOMEM;
+	at = strrchr(text, '@');
+	if (at != NULL && strchr(at + 1, ':') == NULL) {
+		ret->id = image_id;
+		*at = '\0';
+	} else if (strlen(text) >= 3 && strpbrk(text, "@:") == NULL &&
+		   strncmp(image_id, text, strlen(text)) == 0) {
+		ret->id = image_id;
+		return 0;
+	}
+	return text[0] == '\0' ? 0 : normalise(text, ret);
+}
+
+/* NAME[:TAG][@DIGEST] behind the store. */
+static char *full_text(const char *store, const struct named *n)
+{
+	if (n->name == NULL)
+		return strdup(store);
+	return format("%s%s%s%s%s%s", store, n->name, n->tag[0] != '\0' ? ":" : "", n->tag,
+		n->digest[0] != '\0' ? "@" : "", n->digest);
+}
+
+static int add_named(struct list *list, const char *store, const struct named *n)
+{
+	sfd_cleanup_free char *name = strdup(n->name);
+	int r = 0;
+
+	if (name == NULL)
+		return -ENOMEM;
+	if (n->id != NULL)
+		r = add(list, full_text(store, n));
+	if (r == 0 && n->tag[0] != '\0' && n->digest[0] != '\0')
+		r = add(list, format("%s%s:%s", store, n->name, n->tag));
+	while (r == 0) {
+		char *slash = strrchr(name, '/');
+
+		r = add(list, format("%s%s", store, name));
+		if (slash == NULL)
+			break;
+		*slash = '\0';
+	}
+	return r;
+}
+
+static int fill(struct list *list, const struct named *n, const char *driver, const char *graphroot)
+{
+	sfd_cleanup_free char *store = format("[%s@%s]", driver, graphroot);
+	sfd_cleanup_free char *full = store != NULL ? full_text(store, n) : NULL;
+	int r;
+
+	if (full == NULL)
+		return -ENOMEM;
+	r = add(list, format("%s%s%s", full, n->id != NULL ? "@" : "", n->id != NULL ? n->id : ""));
+	if (r == 0 && n->name != NULL)
+		r = add_named(list, store, n);
+	if (r == 0)
+		r = add(list, strdup(store));
+	if (r == 0)
+		r = add(list, format("[%s]", graphroot));
+	return r;
+}
+
+int sfd_policy_scopes(const char *rest, const char *driver, const char *graphroot,
+	const char *image_id, char ***ret, struct splitfd_error *err)
+{
+	struct named n = { 0 };
+	struct list list = { 0 };
+	int r;
+
+	r = parse(rest, image_id, &n);
+	if (r == 0)
+		r = fill(&list, &n, driver, graphroot);
+	named_done(&n);
+	if (r < 0) {
+		sfd_policy_scopes_free(list.items);
+		return splitfd_error_oom(err);
+	}
+	*ret = list.items;
+	return 0;
+}

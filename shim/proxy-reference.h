@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_PROXY_REFERENCE_H
+#define SPLITFD_SHIM_PROXY_REFERENCE_H
+
+/*
+ * The names under which policy.json knows an image of containers-storage. Source of the rules:
+ * containers-transports(5), containers-policy.json(5), as observed.
+ */
+
+#include "splitfdstream/base/error.h"
+
+/* `rest`: the reference behind the store's specifier; `image_id`: of the image that it found.
+ * *ret is the NULL-terminated list that sfd_policy_verdict takes, identity first; the caller frees
+ * it with sfd_policy_scopes_free. */
+int sfd_policy_scopes(const char *rest, const char *driver, const char *graphroot,
+	const char *image_id, char ***ret, struct splitfd_error *err);
+void sfd_policy_scopes_free(char **scopes);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/skopeo/policy.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSTEM_POLICY "/etc/containers/policy.json"
+#define USER_POLICY   ".config/containers/policy.json"
+#define POLICY_MAX    ((size_t)4 * 1024 * 1024)
+
+struct sfd_policy {
+	cJSON *json;
+};
+
+SFD_DEFINE_CLEANUP(cleanup_policy, struct sfd_policy, sfd_policy_free);
+
+struct sfd_policy *sfd_policy_free(struct sfd_policy *policy)
+{
+	if (policy != NULL)
+		cJSON_Delete(policy->json);
+	free(policy);
+	return NULL;
+}
+
+/* What each kind of requirement may hold; its first member is always "type". */
+static const struct requirement {
+	const char *type;
+	const char *keys[12];
+} requirements[] = {
+	{ "insecureAcceptAnything", { "type" } },
+	{ "reject", { "type" } },
+	{ "signedBy", { "type", "keyType", "keyPath", "keyPaths", "keyData", "signedIdentity" } },
+	{ "signedBaseLayer", { "type", "baseLayerIdentity" } },
+	{ "sigstoreSigned",
+		{ "type", "keyPath", "keyPaths", "keyData", "keyDatas", "fulcio",
+			"rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData",
+			"rekorPublicKeyDatas", "pki", "signedIdentity" } },
+};
+
+static int invalid(struct splitfd_error *err, const char *what, const char *name)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL, "%s '%s'", what, name);
+}
+
+static int check_unique(const cJSON *object, struct splitfd_error *err)
+{
+	for (const cJSON *a = object->child; a != NULL; a = a->next) {
+		for (const cJSON *b = a->next; b != NULL; b = b->next) {
+			if (strcmp(a->string, b->string) == 0)
+				return invalid(err, "repeated key", a->string);
+		}
+	}
+	return 0;
+}
+
+static const struct requirement *find_requirement(const char *type)
+{
+	for (size_t i = 0; i < sizeof(requirements) / sizeof(requirements[0]); i++) {
+		if (strcmp(requirements[i].type, type) == 0)
+			return &requirements[i];
+	}
+	return NULL;
+}
+
+static int check_requirement(const cJSON *json, struct splitfd_error *err)
+{
+	const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "type");
+	const struct requirement *r;
+
+	if (!cJSON_IsObject(json) || !cJSON_IsString(type))
+		return invalid(err, "a requirement is no object with the key", "type");
+	r = find_requirement(type->valuestring);
+	if (r == NULL)
+		return invalid(err, "unknown kind of requirement", type->valuestring);
+	for (const cJSON *item = json->child; item != NULL; item = item->next) {
+		bool known = false;
+
+		for (size_t i = 0; i < 12 && r->keys[i] != NULL; i++)
+			known = known || strcmp(r->keys[i], item->string) == 0;
+		if (!known)
+			return invalid(err, "unknown key of a requirement:", item->string);
+	}
+	return check_unique(json, err);
+}
+
+static int check_list(const cJSON *list, const char *scope, struct splitfd_error *err)
+{
+	const cJSON *item;
+
+	if (!cJSON_IsArray(list) || list->child == NULL)
+		return invalid(
+			err, "the requirements are no list with at least one member:", scope);
+	cJSON_ArrayForEach (item, list) {
+		int r = check_requirement(item, err);
+
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "'%s'", scope);
+	}
+	return 0;
+}
+
+/* Scopes of stores are "[DRIVER@ROOT]…" or "[ROOT]…", roots absolute. */
+static bool storage_scope_valid(const char *scope)
+{
+	const char *end = strchr(scope, ']'), *at = strchr(scope, '@');
+
+	if (scope[0] == '\0')
+		return true;
+	if (scope[0] != '[' || end == NULL || end == scope + 1)
+		return false;
+	if (at == NULL || at > end)
+		return scope[1] == '/';
+	return at != scope + 1 && at[1] == '/';
+}
+
+static int check_transports(const cJSON *transports, struct splitfd_error *err)
+{
+	const cJSON *transport, *scope;
+	int r;
+
+	if (!cJSON_IsObject(transports))
+		return invalid(err, "not an object:", "transports");
+	r = check_unique(transports, err);
+	for (transport = transports->child; r == 0 && transport != NULL;
+		transport = transport->next) {
+		bool storage = strcmp(transport->string, "containers-storage") == 0;
+
+		if (!cJSON_IsObject(transport))
+			return invalid(err, "not an object:", transport->string);
+		r = check_unique(transport, err);
+		for (scope = transport->child; r == 0 && scope != NULL; scope = scope->next) {
+			if (storage && !storage_scope_valid(scope->string))
+				return invalid(err, "no scope of a store:", scope->string);
+			r = check_list(scope, scope->string, err);
+		}
+	}
+	return r;
+}
+
+static int check_policy(const cJSON *json, struct splitfd_error *err)
+{
+	const cJSON *transports = cJSON_GetObjectItemCaseSensitive(json, "transports");
+	int r;
+
+	if (!cJSON_IsObject(json))
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_REFUSED, EINVAL, "it is no JSON object");
+	for (const cJSON *item = json->child; item != NULL; item = item->next) {
+		if (strcmp(item->string, "default") != 0 && strcmp(item->string, "transports") != 0)
+			return invalid(err, "unknown key", item->string);
+	}
+	r = check_unique(json, err);
+	if (r == 0)
+		r = check_list(cJSON_GetObjectItemCaseSensitive(json, "default"), "default", err);
+	if (r == 0 && transports != NULL)
+		r = check_transports(transports, err);
+	return r;
+}
+
+/* The file that counts, malloc'd; NULL when memory is short. */
+static char *policy_path(const char *path)
+{
+	const char *home = getenv("HOME");
+	char *user = NULL;
+
+	if (path != NULL)
+		return strdup(path);
+	if (home != NULL && home[0] != '\0') {
+		if (asprintf(&user, "%s/" USER_POLICY, home) < 0)
+			return NULL;
+		if (access(user, F_OK) == 0)
+			return user;
+		free(user);
+	}
+	return strdup(SYSTEM_POLICY);
+}
+
+int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *file = policy_path(path), *text = NULL;
+	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = calloc(1, sizeof(*policy));
+	sfd_cleanup_fd int fd = -EBADF;
+	const char *end = NULL;
+	size_t size;
+	int r;
+
+	if (file == NULL || policy == NULL)
+		return splitfd_error_oom(err);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	r = fd < 0 ? -errno : sfd_read_file_fd(fd, POLICY_MAX, &text, &size);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot read the policy %s", file);
+	policy->json = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
+	if (policy->json == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+			"the policy %s is no JSON (byte %td)", file, end != NULL ? end - text : 0);
+	r = check_policy(policy->json, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "the policy %s is not valid", file);
+	*ret = sfd_take_ptr(&policy);
+	return 0;
+}
+
+static enum sfd_verdict judge(const cJSON *list)
+{
+	enum sfd_verdict verdict = SFD_POLICY_ACCEPT;
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, list) {
+		const char *type = cJSON_GetObjectItemCaseSensitive(item, "type")->valuestring;
+
+		if (strcmp(type, "reject") == 0)
+			return SFD_POLICY_REJECT;
+		if (strcmp(type, "insecureAcceptAnything") != 0)
+			verdict = SFD_POLICY_CONDITION;
+	}
+	return verdict;
+}
+
+enum sfd_verdict sfd_policy_verdict(
+	const struct sfd_policy *policy, const char *transport, const char *const *scopes)
+{
+	const cJSON *transports = cJSON_GetObjectItemCaseSensitive(policy->json, "transports");
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(transports, transport), *list;
+
+	for (size_t i = 0; all != NULL && scopes[i] != NULL; i++) {
+		list = cJSON_GetObjectItemCaseSensitive(all, scopes[i]);
+		if (list != NULL)
+			return judge(list);
+	}
+	list = cJSON_GetObjectItemCaseSensitive(all, "");
+	if (list == NULL)
+		list = cJSON_GetObjectItemCaseSensitive(policy->json, "default");
+	return judge(list);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SKOPEO_POLICY_H
+#define SPLITFD_SKOPEO_POLICY_H
+
+/*
+ * policy.json: whether an image may be used without conditions. Only that question is answered
+ * here; signatures are skopeo's business. Source of the format: containers-policy.json(5).
+ */
+
+#include "splitfdstream/base/error.h"
+
+struct sfd_policy;
+
+/* Reads `path`, or, where it is NULL, $HOME/.config/containers/policy.json, or
+ * /etc/containers/policy.json: the first that exists. A missing file is NOT_FOUND; unknown and
+ * repeated keys, a missing default, empty lists and unknown kinds of requirements are REFUSED, as
+ * container tools refuse them. *ret is the caller's. */
+int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_error *err);
+/* NULL is allowed. Returns NULL. */
+struct sfd_policy *sfd_policy_free(struct sfd_policy *policy);
+
+enum sfd_verdict {
+	SFD_POLICY_ACCEPT,    /* insecureAcceptAnything and nothing else */
+	SFD_POLICY_REJECT,    /* can never be accepted */
+	SFD_POLICY_CONDITION, /* signatures decide */
+};
+
+/* The verdict for an image of a transport. `scopes` is NULL-terminated: the image's identity, then
+ * the namespaces that it belongs to, narrowest first; the transport's "" scope and the default come
+ * behind them. */
+enum sfd_verdict sfd_policy_verdict(
+	const struct sfd_policy *policy, const char *transport, const char *const *scopes);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/skopeo/proxy-client.h"
+#include "splitfdstream/base/buffer.h"
+#include "splitfdstream/base/cleanup.h"
+#include "transport/rpc/seqpacket.h"
+#include "transport/skopeo/proxy-process.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* Servers do not bound their replies; a list of layers is the longest. */
+#define REPLY_MAX   ((size_t)1024 * 1024)
+#define REQUEST_MAX ((size_t)32 * 1024)
+/* How often a silent program is looked at. */
+#define LOOK_MS 500
+
+struct sfd_proxy {
+	pid_t pid;
+	int socket;
+	int stall_ms;
+	unsigned int version;
+	pthread_mutex_t lock; /* one request and its reply */
+	bool broken;
+	char *buffer; /* REPLY_MAX */
+};
+
+SFD_DEFINE_CLEANUP(cleanup_proxy, struct sfd_proxy, sfd_proxy_stop);
+
+struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy)
+{
+	if (proxy == NULL)
+		return NULL;
+	sfd_close(proxy->socket);
+	if (proxy->pid > 0)
+		sfd_proxy_reap(proxy->pid, 1000);
+	pthread_mutex_destroy(&proxy->lock);
+	free(proxy->buffer);
+	free(proxy);
+	return NULL;
+}
+
+unsigned int sfd_proxy_version(const struct sfd_proxy *proxy)
+{
+	return proxy->version;
+}
+
+void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
+{
+	for (size_t i = 0; i < reply->n_fds; i++)
+		sfd_close(reply->fds[i]);
+	reply->n_fds = 0;
+	cJSON_Delete(reply->json);
+	reply->json = NULL;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The program ended: its exit status says more than a closed socket. */
+static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	int status = sfd_proxy_reap(proxy->pid, 2000);
+
+	proxy->pid = 0;
+	if (WIFSIGNALED(status))
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
+			"skopeo was killed by signal %d", WTERMSIG(status));
+	return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
+		"skopeo ended with exit status %d; see its message above", WEXITSTATUS(status));
+}
+
+static int gave_up(struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	sfd_proxy_reap(proxy->pid, 0);
+	proxy->pid = 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+		"skopeo moved no byte for %d seconds and was ended", proxy->stall_ms / 1000);
+}
+
+/* Waits until the reply is there. An answer may take as long as a blob takes: what counts is that
+ * something moves. */
+static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_error *err)
+{
+	struct pollfd fds[2] = { { .fd = proxy->socket, .events = POLLIN },
+		{ .fd = watch_fd, .events = POLLRDHUP } };
+	uint64_t before = 0;
+	int64_t since = now_ms();
+	int look_ms = proxy->stall_ms < LOOK_MS ? proxy->stall_ms : LOOK_MS;
+
+	for (;;) {
+		int r = poll(fds, watch_fd >= 0 ? 2 : 1, look_ms);
+		uint64_t now;
+
+		if (r < 0 && errno != EINTR)
+			return splitfd_error_sys(err, errno, "cannot wait for skopeo");
+		if (r > 0 && fds[0].revents != 0)
+			return 0;
+		if (r > 0 && fds[1].revents != 0)
+			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED,
+				"the client went away while skopeo worked for it");
+		now = sfd_proxy_bytes_moved(proxy->pid);
+		if (now != before) {
+			before = now;
+			since = now_ms();
+		} else if (now_ms() - since >= proxy->stall_ms) {
+			return gave_up(proxy, err);
+		}
+	}
+}
+
+static int nonsense(const char *method, struct splitfd_error *err)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPROTO,
+		"skopeo's reply to %s is not one of the protocol", method);
+}
+
+static const char *text_of(const cJSON *json, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+	return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static int parse_reply(const char *method, struct sfd_packet *packet, struct sfd_proxy_reply *ret,
+	struct splitfd_error *err)
+{
+	const cJSON *success, *pipeid;
+
+	ret->json = cJSON_ParseWithLength(packet->data, packet->len);
+	success = cJSON_GetObjectItemCaseSensitive(ret->json, "success");
+	pipeid = cJSON_GetObjectItemCaseSensitive(ret->json, "pipeid");
+	if (packet->cut || !cJSON_IsBool(success) || !cJSON_IsNumber(pipeid) || packet->n_fds > 2)
+		return nonsense(method, err);
+	if (pipeid->valuedouble < 0 || pipeid->valuedouble > UINT32_MAX ||
+		pipeid->valuedouble != floor(pipeid->valuedouble))
+		return nonsense(method, err);
+	ret->success = cJSON_IsTrue(success);
+	ret->pipeid = (uint32_t)pipeid->valuedouble;
+	ret->value = cJSON_GetObjectItemCaseSensitive(ret->json, "value");
+	ret->code = text_of(ret->json, "error_code");
+	ret->error = text_of(ret->json, "error");
+	for (size_t i = 0; i < packet->n_fds; i++)
+		ret->fds[ret->n_fds++] = sfd_take_fd(&packet->fds[i]);
+	return 0;
+}
+
+static int exchange(struct sfd_proxy *proxy, const char *method, const struct sfd_buffer *request,
+	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err)
+{
+	struct sfd_packet packet = { .data = proxy->buffer, .size = REPLY_MAX };
+	int r;
+
+	r = sfd_seqpacket_send(proxy->socket, request->data, request->len, &pass_fd, pass_fd >= 0,
+		proxy->stall_ms, err);
+	if (r == -EPIPE)
+		return went_away(proxy, err);
+	if (r == 0)
+		r = wait_reply(proxy, watch_fd, err);
+	if (r < 0)
+		return r;
+	r = sfd_seqpacket_receive(proxy->socket, &packet, proxy->stall_ms, err);
+	if (r == 0)
+		return went_away(proxy, err);
+	if (r > 0)
+		r = parse_reply(method, &packet, ret, err);
+	sfd_packet_close_fds(&packet);
+	return r;
+}
+
+int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const char *args,
+	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err)
+{
+	sfd_cleanup_buffer struct sfd_buffer request = { .max = REQUEST_MAX };
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->code = ret->error = "";
+	r = sfd_buffer_printf(&request, "{\"method\":\"%s\",\"args\":%s}", method, args);
+	if (r == -ENOBUFS)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EMSGSIZE,
+			"a request to skopeo may have %zu bytes", REQUEST_MAX);
+	if (r < 0)
+		return splitfd_error_oom(err);
+	pthread_mutex_lock(&proxy->lock);
+	if (proxy->broken)
+		r = splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE, "skopeo is gone");
+	else
+		r = exchange(proxy, method, &request, pass_fd, watch_fd, ret, err);
+	if (r < 0)
+		proxy->broken = true;
+	pthread_mutex_unlock(&proxy->lock);
+	if (r < 0)
+		sfd_proxy_reply_done(ret);
+	return r;
+}
+
+int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args, int watch_fd,
+	struct sfd_proxy_reply *ret, struct splitfd_error *err)
+{
+	return sfd_proxy_call_with_fd(proxy, method, args, -1, watch_fd, ret, err);
+}
+
+int sfd_proxy_check(
+	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err)
+{
+	if (reply->success)
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EREMOTEIO, "%s: %s", method,
+		reply->error[0] != '\0' ? reply->error : "skopeo gives no reason");
+}
+
+static int initialize(struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	struct sfd_proxy_reply reply;
+	unsigned int major, minor, patch;
+	int r;
+
+	r = sfd_proxy_call(proxy, "Initialize", "[]", -1, &reply, err);
+	if (r < 0)
+		return r;
+	r = sfd_proxy_check(&reply, "Initialize", err);
+	if (r == 0 &&
+		(!cJSON_IsString(reply.value) || sscanf(reply.value->valuestring, "%3u.%3u.%3u",
+							 &major, &minor, &patch) != 3))
+		r = nonsense("Initialize", err);
+	if (r == 0 && (major != 0 || minor != 2 || patch < 3 || patch > 99))
+		r = splitfd_error_set(err, SPLITFD_ERROR_PEER, EPROTONOSUPPORT,
+			"skopeo speaks version %s of the proxy protocol; 0.2.3 or a later 0.2 is "
+			"needed",
+			reply.value->valuestring);
+	if (r == 0)
+		proxy->version = minor * 100 + patch;
+	sfd_proxy_reply_done(&reply);
+	return r;
+}
+
+int sfd_proxy_start(
+	const struct sfd_proxy_options *options, struct sfd_proxy **ret, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = calloc(1, sizeof(*proxy));
+	int pair[2], r;
+
+	if (proxy == NULL)
+		return splitfd_error_oom(err);
+	proxy->socket = -EBADF;
+	proxy->stall_ms = options->stall_ms > 0 ? options->stall_ms : SFD_PROXY_STALL_MS;
+	pthread_mutex_init(&proxy->lock, NULL);
+	proxy->buffer = malloc(REPLY_MAX);
+	if (proxy->buffer == NULL)
+		return splitfd_error_oom(err);
+	r = sfd_seqpacket_pair(pair, err);
+	if (r < 0)
+		return r;
+	proxy->socket = pair[0];
+	r = sfd_proxy_spawn(options->program, options->arguments, pair[1], &proxy->pid, err);
+	sfd_close(pair[1]);
+	if (r == 0)
+		r = initialize(proxy, err);
+	if (r < 0)
+		return r;
+	*ret = sfd_take_ptr(&proxy);
+	return 0;
+}

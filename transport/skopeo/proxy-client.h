@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SKOPEO_PROXY_CLIENT_H
+#define SPLITFD_SKOPEO_PROXY_CLIENT_H
+
+/*
+ * A running `skopeo experimental-image-proxy` and calls to it. Source of the protocol: skopeo's
+ * manual and container-libs' json-proxy (0.2.x), as observed.
+ */
+
+#include "splitfdstream/base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A peer that neither answers nor moves any byte for this long is given up. */
+#define SFD_PROXY_STALL_MS (300 * 1000)
+
+struct sfd_proxy_options {
+	const char *program;	      /* as sfd_find_skopeo gives it */
+	const char *const *arguments; /* behind `experimental-image-proxy`; NULL-terminated or NULL
+				       */
+	int stall_ms;		      /* 0: SFD_PROXY_STALL_MS */
+};
+
+struct sfd_proxy;
+
+/* Starts the program with one end of a socket pair as its standard input, its standard output
+ * closed, its standard error ours, and calls Initialize. *ret is the caller's. */
+int sfd_proxy_start(
+	const struct sfd_proxy_options *options, struct sfd_proxy **ret, struct splitfd_error *err);
+/* Closes the socket; a program that does not end by itself within a second is killed. NULL is
+ * allowed. Returns NULL. */
+struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy);
+
+/* The protocol version that it announced, as major.minor.patch in one number: 0.2.8 is 208. */
+unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);
+
+struct sfd_proxy_reply {
+	bool success;
+	cJSON *value; /* in the tree of `json`, or NULL */
+	uint32_t pipeid;
+	const char *code;  /* in `json`; "" where the server gives none */
+	const char *error; /* in `json`; "" on success */
+	int fds[2];	   /* n_fds of them, the caller's until taken */
+	size_t n_fds;
+	cJSON *json;
+};
+
+/* One call: `args` is a JSON array's text. The reply's shape is checked, its success is not: that
+ * is the caller's. Returns 0, or -errno where there is no reply: the program went away, is silent
+ * while it moves no byte for the stall time (it is killed then), or sent nonsense; the proxy is
+ * useless afterwards. *watch_fd hanging up, where >= 0, ends the wait with -ECANCELED. Calls of
+ * several threads are taken one after the other. */
+int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args, int watch_fd,
+	struct sfd_proxy_reply *ret, struct splitfd_error *err);
+
+/* The same with a descriptor (borrowed) that travels with the request. */
+int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const char *args,
+	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err);
+
+/* Turns a reply without success into an error; 0 otherwise. */
+int sfd_proxy_check(
+	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err);
+
+/* Closes what was not taken, frees the JSON. */
+void sfd_proxy_reply_done(struct sfd_proxy_reply *reply);
+
+#endif
