@@ -3,7 +3,10 @@
 
 /* One declaration and one row for each cmd-NAME.c. */
 
+extern const struct sfd_command sfd_cmd_proxy;
+
 const struct sfd_command *const sfd_commands[] = {
+	&sfd_cmd_proxy,
 	NULL,
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/as-skopeo.h"
 #include "shim/command.h"
 #include "splitfdstream/base/error.h"
 #include "splitfdstream/version.h"
@@ -57,6 +58,10 @@ int main(int argc, char **argv)
 	struct splitfd_error err = { 0 };
 	int r;
 
+	if (argc > 0 && sfd_is_skopeo(argv[0]) && sfd_as_skopeo(argc, argv, &err) < 0) {
+		fprintf(stderr, "splitfd, called as skopeo: %s\n", err.text);
+		return splitfd_error_exit_code(err.kind);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		fprintf(stderr, "splitfd: a command is missing; see 'splitfd --help'\n");

@@ -50,6 +50,16 @@ unsigned int sfd_proxy_version(const struct sfd_proxy *proxy)
 	return proxy->version;
 }
 
+bool sfd_proxy_broken(struct sfd_proxy *proxy)
+{
+	bool broken;
+
+	pthread_mutex_lock(&proxy->lock);
+	broken = proxy->broken;
+	pthread_mutex_unlock(&proxy->lock);
+	return broken;
+}
+
 void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
 {
 	for (size_t i = 0; i < reply->n_fds; i++)

@@ -37,6 +37,9 @@ struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy);
 /* The protocol version that it announced, as major.minor.patch in one number: 0.2.8 is 208. */
 unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);
 
+/* True after a call that had no reply: the proxy is useless. */
+bool sfd_proxy_broken(struct sfd_proxy *proxy);
+
 struct sfd_proxy_reply {
 	bool success;
 	cJSON *value; /* in the tree of `json`, or NULL */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/command.h"
+#include "shim/options.h"
+#include "shim/proxy-arguments.h"
+#include "shim/proxy-session.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
+#include "transport/rpc/fdpass.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static int run(int argc, char **argv, struct splitfd_error *err);
+
+const struct sfd_command sfd_cmd_proxy = {
+	.name = "experimental-image-proxy",
+	.class = SFD_SERVER,
+	.arguments = "[OPTIONS]",
+	.summary = "Skopeo's image proxy, with containers-storage read natively",
+	.run = run,
+};
+
+/* Each open blob takes descriptors; the hard limit is what the administrator allows. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
+{
+	struct sfd_proxy_settings settings = { .skopeo = a->skopeo,
+		.policy = a->policy,
+		.insecure_policy = a->insecure_policy,
+		.stall_ms = a->stall_ms,
+		.arguments = a->forwarded.items };
+	sfd_cleanup_fd int socket = -EBADF;
+	int r;
+
+	r = splitfd_fds_check_socket((int)a->sockfd, "--sockfd", NULL, err);
+	if (r < 0)
+		return r;
+	/* Not 0, which a program that we start gets as its own. */
+	socket = fcntl((int)a->sockfd, F_DUPFD_CLOEXEC, 3);
+	if (socket < 0)
+		return splitfd_error_sys(err, errno, "cannot use the socket %ld", a->sockfd);
+	raise_limit();
+	settings.socket = socket;
+	return sfd_proxy_serve(&settings, err);
+}
+
+static int run(int argc, char **argv, struct splitfd_error *err)
+{
+	struct sfd_proxy_arguments a;
+	int r = sfd_proxy_parse_arguments(&sfd_cmd_proxy, argc, argv, &a, err);
+
+	if (r == 0)
+		r = serve(&a, err);
+	sfd_proxy_arguments_done(&a);
+	return r < 0 ? r : 0;
+}
