@@ -14,8 +14,8 @@
 #include "splitfdstream/chunk.h"
 #include "transport/containers-storage/layer.h"
 
-/* Takes the directories and the lowers out of *desc (what it did not take is still there). `what`
- * names the layer in errors and is copied. *ret is the caller's (one reference). */
+/* Takes the directories and the lowers out of *desc; what it did not take when it fails is still
+ * there. `what` names the layer in errors and is copied. *ret is the caller's (one reference). */
 int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct splitfd_files **ret,
 	struct splitfd_error *err);
 

@@ -2,7 +2,9 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/layer-files.h"
 #include "transport/containers-storage/layer.h"
+#include "transport/containers-storage/sparse.h"
 #include "transport/containers-storage/tar-split.h"
+#include "transport/containers-storage/toc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +16,10 @@ struct layer_source {
 	struct sfd_tar_split *tar_split;
 	struct splitfd_files *files;
 	char *what;
+	struct sfd_toc *toc; /* COMPOSEFS only */
 	uint64_t diff_size, total;
+	struct sfd_member member; /* headers of the member that comes next */
+	size_t padding;		  /* of the member before, at the start of the next segment */
 	char name[SPLITFD_NAME_MAX + 1];
 	struct splitfd_error failed;
 };
@@ -43,8 +48,15 @@ static int end(const struct layer_source *s, struct splitfd_error *err)
 static int segment(struct layer_source *s, const struct sfd_tar_split_entry *entry,
 	struct splitfd_chunk *ret, struct splitfd_error *err)
 {
+	int r;
+
 	if (entry->payload_len == 0)
 		return 0;
+	r = sfd_member_read(&s->member, entry->payload, entry->payload_len, s->padding, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "%s: entry %llu of the tar-split", s->what,
+			(unsigned long long)entry->number);
+	s->padding = 0;
 	*ret = (struct splitfd_chunk){
 		.kind = SPLITFD_CHUNK_INLINE,
 		.data = entry->payload,
@@ -71,29 +83,96 @@ static uint64_t big_endian(const uint8_t *bytes)
 	return value;
 }
 
+/* Links, devices, directories and FIFOs may claim a size, but the tar has no content for them. */
+static bool is_header_only(const struct layer_source *s, const struct sfd_tar_split_entry *entry)
+{
+	return s->member.type >= '1' && s->member.type <= '6' && big_endian(entry->payload) == 0;
+}
+
+/* The chunk's name: where the content is below the layer's directories. */
+static int set_name(struct layer_source *s, const struct sfd_tar_split_entry *entry,
+	struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	char path[SFD_TOC_PATH_SIZE];
+	int len = sfd_layer_clean_name(entry->name, entry->name_len, s->name);
+
+	if (len < 0)
+		return bad_entry(s, entry, "not a name that a file can have", err);
+	if (s->toc != NULL) {
+		if (sfd_toc_find(s->toc, s->name, path) < 0)
+			return bad_entry(s, entry,
+				"not in the layer's table of contents, by which its files are "
+				"stored",
+				err);
+		memcpy(s->name, path, sizeof(path));
+		len = SFD_TOC_PATH_SIZE - 1;
+	}
+	chunk->name = s->name;
+	chunk->name_len = (size_t)len;
+	return 0;
+}
+
+/* The stored file as the tar had it. */
+static int pack(struct layer_source *s, const struct sfd_tar_split_entry *entry,
+	struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	int r;
+
+	if (s->member.form == SFD_SPARSE_NONE)
+		return 0;
+	if (s->member.form == SFD_SPARSE_1_0)
+		return bad_entry(s, entry,
+			"a GNU sparse file of format 1.0, whose map the store does not keep: the "
+			"exact layer cannot be had from here, only from where it was pulled",
+			err);
+	r = sfd_sparse_pack(&s->member, chunk, err);
+	return r < 0 ? splitfd_error_wrap(err, r, "%s", s->what) : 0;
+}
+
 static int file(struct layer_source *s, const struct sfd_tar_split_entry *entry,
 	struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	int len;
+	struct splitfd_chunk chunk = { .kind = SPLITFD_CHUNK_FILE, .fd = -EBADF };
+	int r;
 
+	s->padding = 0;
 	if (entry->size == 0)
 		return 0;
 	if (entry->payload_len != 8)
 		return bad_entry(s, entry, "a file with content, but without its CRC-64", err);
-	len = sfd_layer_clean_name(entry->name, entry->name_len, s->name);
-	if (len < 0)
-		return bad_entry(s, entry, "not a name that a file can have", err);
-	*ret = (struct splitfd_chunk){
-		.kind = SPLITFD_CHUNK_FILE,
-		.size = entry->size,
-		.fd = -EBADF,
-		.files = s->files,
-		.name = s->name,
-		.name_len = (size_t)len,
-		.has_crc64 = true,
-		.crc64 = big_endian(entry->payload),
-	};
-	return account(s, entry->size, err) < 0 ? -EINVAL : 1;
+	if (is_header_only(s, entry))
+		return 0;
+	chunk.size = entry->size;
+	chunk.files = s->files;
+	chunk.has_crc64 = true;
+	chunk.crc64 = big_endian(entry->payload);
+	r = set_name(s, entry, &chunk, err);
+	if (r >= 0)
+		r = pack(s, entry, &chunk, err);
+	if (r >= 0)
+		r = account(s, chunk.size, err);
+	if (r < 0 || chunk.size == 0) {
+		splitfd_chunk_clear(&chunk);
+		return r;
+	}
+	s->padding = (size_t)(-chunk.size & 511);
+	*ret = chunk;
+	return 1;
+}
+
+/* One entry. 1: a chunk came of it. */
+static int entry_chunk(struct layer_source *s, const struct sfd_tar_split_entry *entry,
+	struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	int r;
+
+	if (entry->type == SFD_TAR_SPLIT_SEGMENT)
+		return segment(s, entry, ret, err);
+	r = file(s, entry, ret, err);
+	/* The headers that were seen are this member's, not the next one's. */
+	s->member.type = 0;
+	s->member.form = SFD_SPARSE_NONE;
+	return r;
 }
 
 static int next(struct layer_source *s, struct splitfd_chunk *ret, struct splitfd_error *err)
@@ -107,10 +186,7 @@ static int next(struct layer_source *s, struct splitfd_chunk *ret, struct splitf
 			return r;
 		if (r == 0)
 			return end(s, err);
-		if (entry.type == SFD_TAR_SPLIT_SEGMENT)
-			r = segment(s, &entry, ret, err);
-		else
-			r = file(s, &entry, ret, err);
+		r = entry_chunk(s, &entry, ret, err);
 		if (r != 0)
 			return r;
 	}
@@ -138,6 +214,8 @@ static void source_free(struct splitfd_source *base)
 
 	sfd_tar_split_free(s->tar_split);
 	splitfd_files_unref(s->files);
+	sfd_toc_free(s->toc);
+	sfd_member_done(&s->member);
 	free(s->what);
 	free(s);
 }
@@ -170,6 +248,11 @@ static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct spli
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_FAILED, EINVAL, "%s: no directory", s->what);
 	s->diff_size = desc->diff_size;
+	if (desc->layout == SFD_LAYER_COMPOSEFS) {
+		r = sfd_toc_new(desc->toc, desc->toc_size, s->what, &s->toc, err);
+		if (r < 0)
+			return r;
+	}
 	r = sfd_layer_files_new(desc, s->what, &s->files, err);
 	if (r < 0)
 		return r;
