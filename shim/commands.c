@@ -2,11 +2,21 @@
 #include "shim/commands.h"
 
 /* One declaration and one row for each cmd-NAME.c. */
+extern const struct sfd_command sfd_cmd_init;
+extern const struct sfd_command sfd_cmd_images;
+extern const struct sfd_command sfd_cmd_inspect;
+extern const struct sfd_command sfd_cmd_layers;
+extern const struct sfd_command sfd_cmd_stream;
 
 extern const struct sfd_command sfd_cmd_proxy;
 
 const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_proxy,
+	&sfd_cmd_init,
+	&sfd_cmd_images,
+	&sfd_cmd_inspect,
+	&sfd_cmd_layers,
+	&sfd_cmd_stream,
 	NULL,
 };
 

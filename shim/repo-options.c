@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/repo-options.h"
-#include "splitfdstream/base/cleanup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,36 +7,41 @@
 #include <string.h>
 #include <unistd.h>
 
-int sfd_repo_path(const struct sfd_repo_options *o, char **ret, struct splitfd_error *err)
+#define SYSTEM_REPOSITORY "/sysroot/composefs"
+#define USER_REPOSITORY	  ".var/lib/composefs"
+
+static int user_path(char path[PATH_MAX], struct splitfd_error *err)
 {
 	const char *home = getenv("HOME");
-	char *path = NULL;
 
-	if ((o->path != NULL) + o->user + o->system > 1)
+	if (home == NULL || home[0] != '/')
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"only one of --repo, --user and --system can be given");
-	if (o->path != NULL) {
-		path = strdup(o->path);
-	} else if (o->system || (!o->user && geteuid() == 0)) {
-		path = strdup("/sysroot/composefs");
-	} else {
-		if (home == NULL || home[0] != '/')
-			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-				"HOME is not set to a path; name the repository with --repo");
-		if (asprintf(&path, "%s/.var/lib/composefs", home) < 0)
-			path = NULL;
-	}
-	if (path == NULL)
-		return splitfd_error_oom(err);
-	*ret = path;
+			"HOME is not set, so the user's repository is not known; give --repo DIR");
+	if (snprintf(path, PATH_MAX, "%s/" USER_REPOSITORY, home) >= PATH_MAX)
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_USAGE, ENAMETOOLONG, "HOME is too long");
+	return 0;
+}
+
+int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct splitfd_error *err)
+{
+	if ((o->repo != NULL) + o->user + o->system > 1)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"give only one of --repo, --user and --system");
+	if (o->repo != NULL && (o->repo[0] == '\0' || strlen(o->repo) >= PATH_MAX))
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_USAGE, EINVAL, "--repo needs the path of a folder");
+	if (o->user || (o->repo == NULL && !o->system && geteuid() != 0))
+		return user_path(path, err);
+	snprintf(path, PATH_MAX, "%s", o->repo != NULL ? o->repo : SYSTEM_REPOSITORY);
 	return 0;
 }
 
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup_free char *path = NULL;
-	int r = sfd_repo_path(o, &path, err);
+	char path[PATH_MAX];
+	int r = sfd_repo_path(o, path, err);
 
 	return r < 0 ? r : splitfd_repository_open(path, write, ret, err);
 }

@@ -3,30 +3,32 @@
 #define SPLITFD_SHIM_REPO_OPTIONS_H
 
 /*
- * Which repository: cfsctl's own options, shared by all commands that work on one.
+ * Which repository: --repo DIR, --user or --system, as cfsctl has them. Without any, root means the
+ * system's, everyone else the user's.
  */
 
 #include "shim/options.h"
 #include "transport/composefs/repository.h"
 
+#include <limits.h>
+
 struct sfd_repo_options {
-	const char *path;
+	const char *repo;
 	bool user, system;
 };
 
-/* Rows for a table of options. */
+/* The rows of a command's option table. */
 #define SFD_REPO_OPTIONS(o)                                                                        \
-	{ "repo", 0, SFD_OPTION_STRING, &(o)->path, 0, 0, "DIR", "The composefs repository" },     \
+	{ "repo", 0, SFD_OPTION_STRING, &(o)->repo, 0, 0, "DIR", "The composefs repository" },     \
 		{ "user", 0, SFD_OPTION_FLAG, &(o)->user, 0, 0, NULL,                              \
-			"The user's repository, $HOME/.var/lib/composefs" },                       \
+			"The user's repository, ~/.var/lib/composefs" },                           \
 	{                                                                                          \
 		"system", 0, SFD_OPTION_FLAG, &(o)->system, 0, 0, NULL,                            \
-			"The system's repository, /sysroot/composefs (default for root)"           \
+			"The system's repository, /sysroot/composefs"                              \
 	}
 
-/* The repository's path: --repo, --user, --system; without any, the system's for root and the
- * user's for others. More than one is a USAGE error. *ret is the caller's to free. */
-int sfd_repo_path(const struct sfd_repo_options *o, char **ret, struct splitfd_error *err);
+/* The folder that the options mean. USAGE where more than one of them is given. */
+int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct splitfd_error *err);
 
 /* Opens it; see splitfd_repository_open. */
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,

@@ -288,3 +288,26 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 			repository->path, name, target);
 	return 1;
 }
+
+int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
+	struct splitfd_error *err)
+{
+	char target[SFD_LINK_TARGET_MAX + 1];
+	sfd_cleanup_free char *name = NULL;
+	ssize_t n = readlinkat(repository->fd, ref, target, sizeof(target) - 1);
+	const char *base;
+
+	if (n < 0 && errno == ENOENT)
+		return 0;
+	if (n < 0)
+		return splitfd_error_sys(
+			err, errno, "cannot read the link %s/%s", repository->path, ref);
+	target[n] = '\0';
+	base = strrchr(target, '/');
+	if (asprintf(&name, "%.*s/%s", (int)strcspn(ref, "/"), ref,
+		    base != NULL ? base + 1 : target) < 0) {
+		name = NULL;
+		return splitfd_error_oom(err);
+	}
+	return sfd_name_read(repository, name, ret, err);
+}

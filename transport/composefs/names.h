@@ -65,6 +65,10 @@ int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err);
 int sfd_name_read(struct splitfd_repository *repository, const char *name,
 	struct splitfd_digest *ret, struct splitfd_error *err);
 
+/* The same of a reference ("streams/refs/…"), which points at a name of its top directory. */
+int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
+	struct splitfd_error *err);
+
 /* The object id at the end of a link target ("../objects/xx/yyyy"); false where it is none of this
  * algorithm. */
 bool sfd_name_parse_target(

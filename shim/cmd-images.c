@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/command.h"
+#include "shim/repo-options.h"
+#include "shim/report.h"
+#include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/listing.h"
+
+#include <string.h>
+
+extern const struct sfd_command sfd_cmd_images;
+
+SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
+
+static void skipped(void *ctx, const char *name, const struct splitfd_error *why)
+{
+	(void)ctx;
+	fprintf(stderr, "splitfd images: skipping '%s': %s\n", name, why->text);
+}
+
+static int width(int so_far, const char *text)
+{
+	int n = (int)strlen(text);
+
+	return n > so_far ? n : so_far;
+}
+
+static const char *architecture(const struct sfd_image_row *row)
+{
+	return row->architecture[0] != '\0' ? row->architecture : "artifact";
+}
+
+static void print_table(const struct sfd_image_list *list)
+{
+	int name = 4, arch = 4;
+
+	if (list->n == 0) {
+		puts("No images found");
+		return;
+	}
+	for (size_t i = 0; i < list->n; i++) {
+		name = width(name, list->rows[i].name);
+		arch = width(arch, architecture(&list->rows[i]));
+	}
+	printf("%-*s  %-12s  %-*s  %6s  %4s\n", name, "NAME", "DIGEST", arch, "ARCH", "LAYERS",
+		"REFS");
+	for (size_t i = 0; i < list->n; i++) {
+		const struct sfd_image_row *row = &list->rows[i];
+
+		printf("%-*s  %.12s  %-*s  %6zu  %4zu\n", name, row->name,
+			row->manifest_digest + strlen("sha256:"), arch, architecture(row),
+			row->n_layers, row->n_referrers);
+	}
+}
+
+static bool fill_row(cJSON *object, const struct sfd_image_row *row)
+{
+	return cJSON_AddStringToObject(object, "name", row->name) != NULL &&
+	       cJSON_AddStringToObject(object, "manifest_digest", row->manifest_digest) != NULL &&
+	       cJSON_AddBoolToObject(object, "is_container", row->container) != NULL &&
+	       cJSON_AddStringToObject(object, "architecture", row->architecture) != NULL &&
+	       cJSON_AddStringToObject(object, "os", row->os) != NULL &&
+	       (row->created != NULL ? cJSON_AddStringToObject(object, "created", row->created)
+				     : cJSON_AddNullToObject(object, "created")) != NULL &&
+	       cJSON_AddNumberToObject(object, "layer_count", (double)row->n_layers) != NULL &&
+	       cJSON_AddNumberToObject(object, "referrer_count", (double)row->n_referrers) != NULL;
+}
+
+static cJSON *to_json(const struct sfd_image_list *list)
+{
+	cJSON *root = cJSON_CreateObject();
+	cJSON *array = cJSON_AddArrayToObject(root, "images");
+
+	for (size_t i = 0; array != NULL && i < list->n; i++) {
+		cJSON *object = cJSON_CreateObject();
+
+		if (!cJSON_AddItemToArray(array, object)) {
+			cJSON_Delete(object);
+			array = NULL;
+		} else if (!fill_row(object, &list->rows[i])) {
+			array = NULL;
+		}
+	}
+	if (array == NULL) {
+		cJSON_Delete(root);
+		return NULL;
+	}
+	return root;
+}
+
+static int list_images(const struct sfd_repo_options *repo, bool json, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	struct sfd_image_list list;
+	int r = sfd_repo_open(repo, false, &repository, err);
+
+	if (r < 0)
+		return r;
+	r = sfd_images_list(repository, skipped, NULL, &list, err);
+	if (r == 0 && json)
+		r = sfd_print_json(to_json(&list), err);
+	else if (r == 0)
+		print_table(&list);
+	sfd_images_done(&list);
+	return r;
+}
+
+static int run(int argc, char **argv, struct splitfd_error *err)
+{
+	struct sfd_repo_options repo = { 0 };
+	bool json = false;
+	const struct sfd_option options[] = {
+		SFD_REPO_OPTIONS(&repo),
+		{ "json", 0, SFD_OPTION_FLAG, &json, 0, 0, NULL, "Print the list as JSON" },
+		{ NULL },
+	};
+	int r = sfd_parse_options(&sfd_cmd_images, options, &argc, &argv, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (argc > 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"takes no arguments; see 'splitfd images --help'");
+	return list_images(&repo, json, err);
+}
+
+const struct sfd_command sfd_cmd_images = {
+	.name = "images",
+	.class = SFD_PORCELAIN,
+	.arguments = "[OPTIONS]",
+	.summary = "List the images of a repository",
+	.run = run,
+};
