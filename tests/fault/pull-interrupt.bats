@@ -9,15 +9,13 @@ load ../lib/slow
 
 setup_file() {
     damage_setup_file
+    [ -z "${SKIP_ALL:-}" ] || return 0
     export WHOLE=$SCRATCH/x/whole
     repo_init "$WHOLE"
     store_pull 0 "$WHOLE" "$GOLDEN" localhost/small small
 }
 teardown_file() { scratch_drop; }
-setup() {
-    require_program strace
-    damage_setup
-}
+setup() { damage_setup; }
 teardown() {
     slow_kill
     damage_teardown

@@ -9,10 +9,7 @@ load ../lib/slow
 
 setup_file() { damage_setup_file; }
 teardown_file() { scratch_drop; }
-setup() {
-    require_program strace
-    damage_setup
-}
+setup() { damage_setup; }
 teardown() {
     slow_kill
     damage_teardown

@@ -6,7 +6,7 @@ load ../lib/store
 load ../lib/repo
 
 setup_file() {
-    require_interop
+    require_interop || return 0
     scratch_make
     SMALL=$("$LIB/images" small)
     export SMALL ORACLE=$SCRATCH/oracle
