@@ -2,6 +2,7 @@
 #include "shim/commands.h"
 
 /* One declaration and one row for each cmd-NAME.c. */
+extern const struct sfd_command sfd_cmd_pull;
 extern const struct sfd_command sfd_cmd_init;
 extern const struct sfd_command sfd_cmd_images;
 extern const struct sfd_command sfd_cmd_inspect;
@@ -12,6 +13,7 @@ extern const struct sfd_command sfd_cmd_proxy;
 
 const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_proxy,
+	&sfd_cmd_pull,
 	&sfd_cmd_init,
 	&sfd_cmd_images,
 	&sfd_cmd_inspect,

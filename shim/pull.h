@@ -14,12 +14,13 @@
 
 #include "shim/options.h"
 #include "shim/progress.h"
+#include "shim/repo-options.h"
 #include "transport/composefs/repository.h"
 
 struct sfd_pull_options {
 	const char *reference; /* as given: transport and all */
 	const char *name;      /* the tag; NULL: the reference */
-	const char *repository;
+	const struct sfd_repo_options *repo;
 	bool no_image, bootable, verify_diff_id, json, quiet;
 	enum splitfd_reflink reflink;
 	long jobs; /* 0: number of CPUs */

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/cancel.h"
+#include "shim/command.h"
+#include "shim/options.h"
+#include "shim/pull.h"
+#include "shim/repo-options.h"
+#include "splitfdstream/base/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int run(int argc, char **argv, struct splitfd_error *err);
+
+const struct sfd_command sfd_cmd_pull = {
+	.name = "pull",
+	.class = SFD_PORCELAIN,
+	.arguments = "[OPTIONS] IMAGE [NAME]",
+	.summary = "An image into a composefs repository",
+	.run = run,
+};
+
+SFD_DEFINE_CLEANUP(cleanup_pull, struct sfd_pull, sfd_pull_free);
+
+static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
+{
+	static const char *const words[] = { "auto", "always", "never" };
+
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*ret = (enum splitfd_reflink)i;
+			return 0;
+		}
+	}
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"--reflink takes auto, always or never, not '%s'", text);
+}
+
+/* Every transport but containers-storage is named by its prefix; a bare reference has none of
+ * these in front of its first colon. */
+static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
+{
+	return sfd_pull_from_store(pull, err);
+}
+
+static int pull(const struct sfd_pull_options *options, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_pull) struct sfd_pull *p = NULL;
+	int r;
+
+	r = sfd_pull_new(options, &p, err);
+	if (r == 0)
+		r = pull_layers(p, err);
+	if (r == 0)
+		r = sfd_pull_end(p, err);
+	if (r == 0)
+		r = sfd_pull_print(p, err);
+	return r;
+}
+
+static int run(int argc, char **argv, struct splitfd_error *err)
+{
+	struct sfd_pull_options o = { 0 };
+	struct sfd_repo_options repo = { 0 };
+	const char *reflink = "auto";
+	const struct sfd_option options[] = {
+		SFD_REPO_OPTIONS(&repo),
+		{ "root", 0, SFD_OPTION_STRING, &o.root, 0, 0, "DIR", "The store's graphroot" },
+		{ "runroot", 0, SFD_OPTION_STRING, &o.runroot, 0, 0, "DIR", "The store's runroot" },
+		{ "storage-driver", 0, SFD_OPTION_STRING, &o.driver, 0, 0, "NAME",
+			"overlay or vfs" },
+		{ "storage-opt", 0, SFD_OPTION_STRINGS, &o.storage_options, 0, 0, "KEY=VALUE",
+			"An option of the store's driver" },
+		{ "reflink", 0, SFD_OPTION_STRING, &reflink, 0, 0, "WHEN",
+			"Share extents: auto, always or never" },
+		{ "verify-diffid", 0, SFD_OPTION_FLAG, &o.verify_diff_id, 0, 0, NULL,
+			"Compare each layer's SHA-256 with its diff_id" },
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 1024, "N",
+			"Threads (default: the number of CPUs)" },
+		{ "no-image", 0, SFD_OPTION_FLAG, &o.no_image, 0, 0, NULL,
+			"Do not make the EROFS image" },
+		{ "bootable", 0, SFD_OPTION_FLAG, &o.bootable, 0, 0, NULL,
+			"Also make the boot variant of the image" },
+		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
+		{ "quiet", 'q', SFD_OPTION_FLAG, &o.quiet, 0, 0, NULL, "No progress bars" },
+		{ NULL },
+	};
+	int r;
+
+	r = sfd_parse_options(&sfd_cmd_pull, options, &argc, &argv, err);
+	if (r == 0 && (argc < 1 || argc > 2))
+		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"takes IMAGE and an optional NAME; see 'splitfd pull --help'");
+	if (r == 0)
+		r = parse_reflink(reflink, &o.reflink, err);
+	if (r == 0) {
+		o.reference = argv[0];
+		o.name = argc > 1 ? argv[1] : NULL;
+		o.repo = &repo;
+		sfd_cancel_install();
+		r = pull(&o, err);
+	}
+	sfd_strings_done(&o.storage_options);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/pull.h"
+#include "shim/cancel.h"
+#include "shim/pull-image.h"
+#include "shim/report.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/digest.h"
+#include "transport/composefs/import.h"
+#include "transport/composefs/oci.h"
+#include "transport/composefs/splitstream.h"
+#include "transport/composefs/tree-layer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pull_layer {
+	char diff_id[72];
+	struct splitfd_sink *sink;    /* NULL: present, or the same as an earlier one */
+	struct sfd_tree_layer *tree;  /* of the first layer with this diff_id */
+	struct splitfd_digest digest; /* of the stream, where it is present */
+	bool present;
+	size_t first; /* the first layer of the image with this diff_id */
+	uint64_t bytes;
+};
+
+struct sfd_pull {
+	struct sfd_pull_options options;
+	struct splitfd_repository *repository;
+	struct splitfd_import *import;
+	struct sfd_progress *progress;
+	char *manifest, *config;
+	size_t manifest_size, config_size;
+	struct pull_layer *layers;
+	const char **diff_ids;
+	size_t n_layers;
+	struct sfd_pull_images images;
+	char why_no_image[1024]; /* "" while there is an image, or none is wanted */
+	struct sfd_oci_result result;
+};
+
+int sfd_pull_new(
+	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err)
+{
+	struct sfd_pull *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (p == NULL)
+		return splitfd_error_oom(err);
+	p->options = *options;
+	if (p->options.name == NULL)
+		p->options.name = options->reference;
+	r = sfd_repo_open(options->repo, true, &p->repository, err);
+	if (r < 0) {
+		sfd_pull_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+struct sfd_pull *sfd_pull_free(struct sfd_pull *p)
+{
+	if (p == NULL)
+		return NULL;
+	for (size_t i = 0; i < p->n_layers; i++) {
+		splitfd_sink_free(p->layers[i].sink);
+		sfd_tree_layer_free(p->layers[i].tree);
+	}
+	splitfd_import_free(p->import);
+	sfd_progress_free(p->progress);
+	splitfd_repository_close(p->repository);
+	free(p->layers);
+	free(p->diff_ids);
+	free(p->manifest);
+	free(p->config);
+	free(p);
+	return NULL;
+}
+
+const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull)
+{
+	return &pull->options;
+}
+
+struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull)
+{
+	return pull->repository;
+}
+
+static char *copy_bytes(const char *data, size_t size)
+{
+	char *copy = malloc(size + 1);
+
+	if (copy != NULL) {
+		memcpy(copy, data, size);
+		copy[size] = '\0';
+	}
+	return copy;
+}
+
+static int copy_layers(
+	struct sfd_pull *p, const char *const *diff_ids, size_t n, struct splitfd_error *err)
+{
+	p->layers = calloc(n + 1, sizeof(*p->layers));
+	p->diff_ids = calloc(n + 1, sizeof(*p->diff_ids));
+	if (p->layers == NULL || p->diff_ids == NULL)
+		return splitfd_error_oom(err);
+	p->n_layers = n;
+	for (size_t i = 0; i < n; i++) {
+		struct pull_layer *l = &p->layers[i];
+
+		snprintf(l->diff_id, sizeof(l->diff_id), "%s", diff_ids[i]);
+		p->diff_ids[i] = l->diff_id;
+		for (l->first = 0; strcmp(p->layers[l->first].diff_id, l->diff_id) != 0; l->first++)
+			;
+	}
+	return 0;
+}
+
+/* Which layers are there. A layer that is there is taken as it is; fsck looks into it. */
+static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < p->n_layers; i++) {
+		struct pull_layer *l = &p->layers[i];
+		int r;
+
+		if (l->first != i)
+			continue;
+		r = splitfd_repository_has_layer(p->repository, l->diff_id, &l->digest, err);
+		if (r < 0)
+			return r;
+		l->present = r > 0;
+		if (l->present)
+			sfd_import_count_present(p->import);
+	}
+	return 0;
+}
+
+int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_size,
+	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
+	struct splitfd_error *err)
+{
+	struct splitfd_import_options options = { .reflink = p->options.reflink,
+		.jobs = (unsigned int)p->options.jobs,
+		.verify_diff_id = p->options.verify_diff_id };
+	int r;
+
+	p->manifest = copy_bytes(manifest, manifest_size);
+	p->config = copy_bytes(config, config_size);
+	p->manifest_size = manifest_size;
+	p->config_size = config_size;
+	if (p->manifest == NULL || p->config == NULL)
+		return splitfd_error_oom(err);
+	r = copy_layers(p, diff_ids, n_layers, err);
+	if (r < 0)
+		return r;
+	r = splitfd_import_new(p->repository, &options, &p->import, err);
+	if (r < 0)
+		return r;
+	if (!p->options.quiet)
+		p->progress = sfd_progress_new(n_layers);
+	return look_for_layers(p, err);
+}
+
+int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct splitfd_sink **ret,
+	struct splitfd_error *err)
+{
+	struct pull_layer *l = &p->layers[i];
+	int r;
+
+	*ret = NULL;
+	if (l->present || l->first != i)
+		return 0;
+	r = splitfd_import_layer(p->import, l->diff_id, &l->sink, err);
+	if (r < 0)
+		return r;
+	if (!p->options.no_image) {
+		r = sfd_tree_layer_new(splitfd_repository_algorithm(p->repository), l->diff_id,
+			SFD_TREE_XATTRS_ALLOWLIST, &l->tree, err);
+		if (r < 0)
+			return r;
+		sfd_import_layer_listen(l->sink, sfd_tree_layer_listener(l->tree));
+	}
+	sfd_progress_layer(p->progress, i, l->diff_id, total);
+	*ret = l->sink;
+	return 0;
+}
+
+int sfd_pull_feed(
+	struct sfd_pull *p, size_t i, struct splitfd_source *source, struct splitfd_error *err)
+{
+	struct pull_layer *l = &p->layers[i];
+
+	for (;;) {
+		struct splitfd_chunk chunk = { .fd = -EBADF };
+		int r;
+
+		if (*sfd_cancel_flag() != 0)
+			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
+				"interrupted; nothing was made visible");
+		r = splitfd_source_next(source, &chunk, err);
+		if (r == 0)
+			break;
+		if (r < 0)
+			return r;
+		l->bytes += chunk.kind == SPLITFD_CHUNK_FILE ? chunk.size : chunk.data_len;
+		r = splitfd_sink_put(l->sink, &chunk, err);
+		if (r < 0)
+			return r;
+		sfd_progress_update(p->progress, i, l->bytes);
+	}
+	sfd_progress_done(p->progress, i);
+	sfd_import_layer_end(l->sink);
+	return 0;
+}
+
+static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < p->n_layers; i++) {
+		struct pull_layer *l = &p->layers[i];
+		int r;
+
+		if (l->sink == NULL)
+			continue;
+		r = splitfd_sink_finish(l->sink, err);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
+		sfd_import_layer_digest(l->sink, &l->digest);
+	}
+	return 0;
+}
+
+/* The tree's record of a layer that was there already comes from its stored stream. */
+static int tell_stored_layer(struct sfd_pull *p, struct pull_layer *l, struct splitfd_error *err)
+{
+	struct sfd_splitstream *stream = NULL;
+	int r;
+
+	r = sfd_tree_layer_new(splitfd_repository_algorithm(p->repository), l->diff_id,
+		SFD_TREE_XATTRS_ALLOWLIST, &l->tree, err);
+	if (r == 0)
+		r = sfd_splitstream_open(p->repository, &l->digest, SFD_STREAM_LAYER, &stream, err);
+	if (r == 0)
+		r = sfd_splitstream_tell(stream, false, sfd_tree_layer_listener(l->tree), err);
+	sfd_splitstream_free(stream);
+	return r;
+}
+
+static void told(void *ctx, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "note: %s\n", text);
+}
+
+static int make_images(struct sfd_pull *p, struct splitfd_error *err)
+{
+	sfd_cleanup_free struct sfd_tree_layer **trees = calloc(p->n_layers + 1, sizeof(*trees));
+
+	if (trees == NULL)
+		return splitfd_error_oom(err);
+	for (size_t i = 0; i < p->n_layers; i++) {
+		struct pull_layer *l = &p->layers[p->layers[i].first];
+		int r = 0;
+
+		if (l->tree == NULL)
+			r = tell_stored_layer(p, l, err);
+		if (r == 0 && l == &p->layers[i])
+			r = sfd_tree_layer_finish(l->tree, err);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
+		trees[i] = l->tree;
+	}
+	return sfd_pull_make_images(p->repository, trees, p->n_layers, sfd_import_names(p->import),
+		told, p, &p->images, err);
+}
+
+/* Names the failure that leaves the image out, and goes on: layers, config, manifest and tag are
+ * right by themselves. */
+static int leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
+{
+	snprintf(p->why_no_image, sizeof(p->why_no_image), "%s", err->text);
+	fprintf(stderr, "note: no mountable image was made: %s\n", err->text);
+	splitfd_error_clear(err);
+	p->images.n = 0;
+	p->images.has_main = false;
+	return 0;
+}
+
+int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
+{
+	struct sfd_oci_ref refs[SFD_PULL_IMAGES_MAX];
+	struct sfd_oci_image image = { .manifest = p->manifest,
+		.manifest_size = p->manifest_size,
+		.config = p->config,
+		.config_size = p->config_size,
+		.images = refs,
+		.tag = p->options.name };
+	int r;
+
+	r = finish_layers(p, err);
+	if (r < 0)
+		return r;
+	if (!p->options.no_image && !sfd_pull_find_images(p->repository, p->config, p->config_size,
+					    p->diff_ids, p->n_layers, &p->images)) {
+		r = make_images(p, err);
+		if (r == -EOPNOTSUPP)
+			r = leave_image_out(p, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < p->images.n; i++) {
+		refs[i].name = p->images.rows[i].name;
+		refs[i].digest = p->images.rows[i].digest;
+	}
+	image.n_images = p->images.n;
+	if (*sfd_cancel_flag() != 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
+			"interrupted; nothing was made visible");
+	r = sfd_oci_commit(p->repository, sfd_import_names(p->import), &image, &p->result, err);
+	p->progress = sfd_progress_free(p->progress);
+	return r;
+}
+
+static int print_json(
+	struct sfd_pull *p, const struct splitfd_import_stats *stats, struct splitfd_error *err)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(o, "manifest", p->result.manifest_digest);
+	cJSON_AddStringToObject(o, "config", p->result.config_digest);
+	splitfd_digest_hex(&p->result.manifest, hex);
+	cJSON_AddStringToObject(o, "manifestVerity", hex);
+	splitfd_digest_hex(&p->result.config, hex);
+	cJSON_AddStringToObject(o, "configVerity", hex);
+	if (p->images.has_main) {
+		splitfd_digest_hex(&p->images.main, hex);
+		cJSON_AddStringToObject(o, "image", hex);
+	} else {
+		cJSON_AddNullToObject(o, "image");
+	}
+	if (p->why_no_image[0] != '\0')
+		cJSON_AddStringToObject(o, "imageError", p->why_no_image);
+	cJSON_AddStringToObject(o, "tag", p->options.name);
+	cJSON_AddItemToObject(o, "objects", sfd_stats_json(stats));
+	return sfd_print_json(o, err);
+}
+
+int sfd_pull_print(struct sfd_pull *p, struct splitfd_error *err)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+	struct splitfd_import_stats stats;
+
+	splitfd_import_stats(p->import, &stats);
+	if (p->options.json)
+		return print_json(p, &stats, err);
+	splitfd_digest_hex(&p->result.manifest, hex);
+	printf("manifest %s\nconfig   %s\nverity   %s\n", p->result.manifest_digest,
+		p->result.config_digest, hex);
+	if (p->images.has_main) {
+		splitfd_digest_hex(&p->images.main, hex);
+		printf("image    %s\n", hex);
+	}
+	printf("tagged   %s\nobjects  ", p->options.name);
+	sfd_print_stats(stdout, &stats);
+	putchar('\n');
+	return 0;
+}
