@@ -9,9 +9,13 @@ extern const struct sfd_command sfd_cmd_inspect;
 extern const struct sfd_command sfd_cmd_layers;
 extern const struct sfd_command sfd_cmd_stream;
 
+extern const struct sfd_command sfd_cmd_get_layer;
+extern const struct sfd_command sfd_cmd_import_layer;
 extern const struct sfd_command sfd_cmd_proxy;
 
 const struct sfd_command *const sfd_commands[] = {
+	&sfd_cmd_get_layer,
+	&sfd_cmd_import_layer,
 	&sfd_cmd_proxy,
 	&sfd_cmd_pull,
 	&sfd_cmd_init,

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/cancel.h"
+#include "shim/command.h"
+#include "shim/layer-channel.h"
+#include "shim/repo-options.h"
+#include "shim/report.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/buffer.h"
+#include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
+#include "splitfdstream/verify-sink.h"
+#include "transport/composefs/import.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/composefs/splitstream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A splitstream of a layer is not larger than this in memory. */
+#define SPLITSTREAM_MAX ((size_t)1024 * 1024 * 1024)
+
+SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
+SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
+SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
+SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
+
+struct import_layer {
+	struct sfd_channel_options channel;
+	struct sfd_repo_options repo;
+	const char *reflink;
+	long jobs;
+	bool json;
+	char diff_id[72];
+};
+
+struct outcome {
+	struct splitfd_digest digest;
+	struct splitfd_import_stats stats;
+	bool present;
+};
+
+/* All of standard input, which is a splitstream: it becomes an object, as it would be one. */
+static int read_splitstream(struct splitfd_repository *repository, struct splitfd_source **ret,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_buffer struct sfd_buffer data = { .max = SPLITSTREAM_MAX };
+	struct splitfd_digest digest;
+	enum sfd_object_how how;
+	int r;
+
+	for (;;) {
+		ssize_t got;
+
+		r = sfd_buffer_reserve(&data, (size_t)64 * 1024);
+		if (r < 0)
+			return splitfd_error_sys(err, -r, "cannot hold the splitstream in memory");
+		got = sfd_read_some(STDIN_FILENO, data.data + data.len, (size_t)64 * 1024);
+		if (got < 0)
+			return splitfd_error_sys(err, (int)-got, "cannot read standard input");
+		if (got == 0)
+			break;
+		data.len += (size_t)got;
+	}
+	r = sfd_object_put_bytes(repository, data.data, data.len, &digest, &how, err);
+	return r < 0 ? r : sfd_splitstream_source_new(repository, &digest, ret, err);
+}
+
+static int open_source(const struct import_layer *o, struct splitfd_repository *repository,
+	struct splitfd_source **ret, struct splitfd_error *err)
+{
+	enum sfd_wire_format format;
+	int objects, r = sfd_channel_format(&o->channel, &format, err);
+
+	if (r < 0)
+		return r;
+	if (format == SFD_FORMAT_SPLITSTREAM)
+		return read_splitstream(repository, ret, err);
+	/* Content that comes as bytes is kept beside the objects: it can be cloned from there. */
+	objects = sfd_repository_objects(repository, true, err);
+	return objects < 0 ? objects : sfd_channel_source(&o->channel, objects, ret, err);
+}
+
+static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
+{
+	if (text == NULL || strcmp(text, "auto") == 0)
+		*ret = SPLITFD_REFLINK_AUTO;
+	else if (strcmp(text, "always") == 0)
+		*ret = SPLITFD_REFLINK_ALWAYS;
+	else if (strcmp(text, "never") == 0)
+		*ret = SPLITFD_REFLINK_NEVER;
+	else
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"--reflink is auto, always or never, not '%s'", text);
+	return 0;
+}
+
+/* The layer is there already: the stream is still read and checked, so that its producer ends well
+ * and a wrong stream does not pass for the right one. */
+static int check_present(
+	const struct import_layer *o, struct splitfd_source *source, struct splitfd_error *err)
+{
+	const struct splitfd_verify_options options = {
+		.diff_id = o->diff_id,
+		.size = UINT64_MAX,
+	};
+	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
+
+	if (r >= 0)
+		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
+	return r < 0 ? r : splitfd_sink_finish(sink, err);
+}
+
+static int import_new(const struct import_layer *o, struct splitfd_repository *repository,
+	struct splitfd_source *source, struct outcome *ret, struct splitfd_error *err)
+{
+	struct splitfd_import_options options = {
+		.jobs = (unsigned int)o->jobs,
+		.verify_diff_id = true,
+	};
+	sfd_cleanup(cleanup_import) struct splitfd_import *import = NULL;
+	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	int r = parse_reflink(o->reflink, &options.reflink, err);
+
+	if (r >= 0)
+		r = splitfd_import_new(repository, &options, &import, err);
+	if (r >= 0)
+		r = splitfd_import_layer(import, o->diff_id, &sink, err);
+	if (r >= 0)
+		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
+	if (r >= 0)
+		r = splitfd_sink_finish(sink, err);
+	if (r >= 0)
+		r = splitfd_import_commit(import, err);
+	if (r < 0)
+		return r;
+	splitfd_import_stats(import, &ret->stats);
+	/* What has the name now: ours, or that of somebody who was faster. */
+	r = splitfd_repository_has_layer(repository, o->diff_id, &ret->digest, err);
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOENT,
+			"the layer was removed right after the import");
+	return r;
+}
+
+static int import_layer(
+	const struct import_layer *o, struct outcome *ret, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
+	int present = 0, r = sfd_repo_open(&o->repo, true, &repository, err);
+
+	if (r >= 0)
+		r = present =
+			splitfd_repository_has_layer(repository, o->diff_id, &ret->digest, err);
+	if (r >= 0)
+		r = open_source(o, repository, &source, err);
+	if (r < 0)
+		return r;
+	ret->present = present > 0;
+	return present > 0 ? check_present(o, source, err)
+			   : import_new(o, repository, source, ret, err);
+}
+
+static int print_json(
+	const struct import_layer *o, const struct outcome *out, struct splitfd_error *err)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+	cJSON *object = cJSON_CreateObject();
+	cJSON *stats = sfd_stats_json(&out->stats);
+
+	splitfd_digest_hex(&out->digest, hex);
+	if (object == NULL || stats == NULL ||
+		cJSON_AddStringToObject(object, "diffId", o->diff_id) == NULL ||
+		cJSON_AddStringToObject(object, "verity", hex) == NULL ||
+		cJSON_AddBoolToObject(object, "alreadyPresent", out->present) == NULL) {
+		cJSON_Delete(object);
+		cJSON_Delete(stats);
+		return splitfd_error_oom(err);
+	}
+	cJSON_AddItemToObject(object, "stats", stats);
+	return sfd_print_json(object, err);
+}
+
+static int print_outcome(
+	const struct import_layer *o, const struct outcome *out, struct splitfd_error *err)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+
+	if (o->json)
+		return print_json(o, out, err);
+	splitfd_digest_hex(&out->digest, hex);
+	printf("layer    %s\nverity   %s\nobjects  ", o->diff_id, hex);
+	if (out->present)
+		printf("layer already present");
+	else
+		sfd_print_stats(stdout, &out->stats);
+	putchar('\n');
+	return 0;
+}
+
+/* With or without "sha256:" in front. */
+static int parse_diff_id(const char *text, char ret[72], struct splitfd_error *err)
+{
+	snprintf(ret, 72, "%s%s", strncmp(text, "sha256:", 7) == 0 ? "" : "sha256:", text);
+	if (!sfd_parse_sha256(ret, NULL) || strlen(text) > 71)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"'%s' is no diff_id: sha256: and 64 hex digits are wanted", text);
+	return 0;
+}
+
+static int run(int argc, char **argv, struct splitfd_error *err)
+{
+	struct import_layer o = { .channel = { .fds = -1, .timeout = 300 } };
+	const struct sfd_option options[] = {
+		{ "format", 0, SFD_OPTION_STRING, &o.channel.format, 0, 0, "FORMAT",
+			"splitfdstream (default), splitdirfdstream, tar, splitstream" },
+		{ "fds", 0, SFD_OPTION_NUMBER, &o.channel.fds, 0, 1 << 20, "N",
+			"Receive descriptors over the inherited Unix socket N" },
+		{ "timeout", 0, SFD_OPTION_NUMBER, &o.channel.timeout, 0, 1000000, "SECONDS",
+			"Silence of the producer that is an error (300; 0: none)" },
+		{ "reflink", 0, SFD_OPTION_STRING, &o.reflink, 0, 0, "HOW",
+			"auto (default), always, never" },
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 256, "N",
+			"Threads; the number of CPUs by default" },
+		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
+		SFD_REPO_OPTIONS(&o.repo), { NULL }
+	};
+	extern const struct sfd_command sfd_cmd_import_layer;
+	struct outcome out = { 0 };
+	int r = sfd_parse_options(&sfd_cmd_import_layer, options, &argc, &argv, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (argc != 1)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"one DIFFID is wanted; see 'splitfd import-layer --help'");
+	r = parse_diff_id(argv[0], o.diff_id, err);
+	if (r < 0)
+		return r;
+	sfd_cancel_install();
+	r = import_layer(&o, &out, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "layer %s", o.diff_id);
+	return print_outcome(&o, &out, err);
+}
+
+const struct sfd_command sfd_cmd_import_layer = {
+	.name = "import-layer",
+	.class = SFD_PLUMBING,
+	.arguments = "[OPTIONS] DIFFID",
+	.summary = "Read a layer's split stream from standard input into a repository",
+	.run = run,
+};
