@@ -46,18 +46,22 @@ static const int8_t base64_digits[128] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -
 	20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1, -1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36,
 	37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1 };
 
-static int base64_digit(char c)
+/* Four digits; negative where one is none. */
+static inline int32_t base64_quad(const char *text)
 {
-	return (uint8_t)c < 128 ? base64_digits[(uint8_t)c] : -1;
+	const uint8_t *t = (const uint8_t *)text;
+	int32_t a = base64_digits[t[0] & 127], b = base64_digits[t[1] & 127];
+	int32_t c = base64_digits[t[2] & 127], d = base64_digits[t[3] & 127];
+
+	if (((t[0] | t[1] | t[2] | t[3]) & 128) != 0 || (a | b | c | d) < 0)
+		return -1;
+	return a << 18 | b << 12 | c << 6 | d;
 }
 
-/* Four digits; negative where one is none. */
-static int32_t base64_quad(const char *text)
+/* Tar headers are zeros for the most part. */
+static inline bool base64_zeros(const char *text)
 {
-	int a = base64_digit(text[0]), b = base64_digit(text[1]);
-	int c = base64_digit(text[2]), d = base64_digit(text[3]);
-
-	return (a | b | c | d) < 0 ? -1 : a << 18 | b << 12 | c << 6 | d;
+	return memcmp(text, "AAAAAAAA", 8) == 0;
 }
 
 ptrdiff_t sfd_base64_decode(const char *text, size_t text_len, uint8_t *out)
@@ -71,6 +75,11 @@ ptrdiff_t sfd_base64_decode(const char *text, size_t text_len, uint8_t *out)
 	if (text_len == 0)
 		return 0;
 	for (; i + 4 < text_len; i += 4) {
+		while (i + 12 < text_len && base64_zeros(text + i)) {
+			memset(out + n, 0, 6);
+			n += 6;
+			i += 8;
+		}
 		bits = base64_quad(text + i);
 		if (bits < 0)
 			return -EINVAL;

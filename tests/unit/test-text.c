@@ -37,6 +37,25 @@ TEST(base64_vectors)
 	CHECK_INT(sfd_base64_decode("Zm9v Zm8", 8, bytes), -EINVAL);
 }
 
+TEST(base64_runs_of_zeros_in_place)
+{
+	for (size_t zeros = 0; zeros < 64; zeros++) {
+		for (size_t at = 0; at < 20; at++) {
+			uint8_t plain[100] = { 0 };
+			char text[140];
+			size_t n = at + zeros + 1, len;
+
+			memset(plain, 0x5a, at);
+			plain[at + zeros] = 0xff;
+			len = sfd_base64_encode(plain, n, text);
+			CHECK_INT(sfd_base64_decode(text, len, (uint8_t *)text), n);
+			CHECK(memcmp(text, plain, n) == 0);
+		}
+	}
+	CHECK_INT(sfd_base64_decode("AAAAAAAAAAAA=AAA", 16, (uint8_t[12]){ 0 }), -EINVAL);
+	CHECK_INT(sfd_base64_decode("AAAAAAAA\xc1AAA", 12, (uint8_t[9]){ 0 }), -EINVAL);
+}
+
 TEST(utf8)
 {
 	CHECK(sfd_utf8_valid("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", 14));
