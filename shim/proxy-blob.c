@@ -65,10 +65,14 @@ static int layer_work(struct splitfd_image *image, size_t i, struct sfd_pipe_wor
 	return 0;
 }
 
+/* The converted manifest names the converted config, which is not stored: skopeo has no blob of
+ * that name, and its clients cannot use the image. It is made here. */
 int sfd_native_blob(struct sfd_native *native, const char *digest, struct sfd_pipe_work *ret,
 	uint64_t *ret_size, struct splitfd_error *err)
 {
 	struct splitfd_image *image = sfd_native_image(native);
+	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
+	char converted[72] = "";
 	size_t size;
 	const char *config = splitfd_image_config(image, &size);
 
@@ -80,6 +84,10 @@ int sfd_native_blob(struct sfd_native *native, const char *digest, struct sfd_pi
 	}
 	if (strcmp(splitfd_image_config_digest(image), digest) == 0)
 		return bytes_work(config, size, ret, ret_size, err);
+	if (sfd_native_config(native, false, &b, NULL) == 0)
+		splitfd_sha256_text(b.data, b.len, converted);
+	if (strcmp(converted, digest) == 0)
+		return bytes_work(b.data, b.len, ret, ret_size, err);
 	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 		"image %s has no blob %s; layers are named by the digest of their tar "
 		"(GetLayerInfo)",

@@ -414,6 +414,17 @@ static int get_layer_info_piped(struct sfd_proxy_session *s, const cJSON *args,
 	return r == 0 ? sfd_proxy_answer_bytes(s, b.data, b.len, answer, err) : r;
 }
 
+static int get_layer_splitfd(struct sfd_proxy_session *s, const cJSON *args,
+	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+{
+	int n = cJSON_GetArraySize(args), r = check_initialized(s, err);
+
+	if (r == 0 && n != 2 && n != 3)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"found %d args, expecting (imgid, digest, {options})", n);
+	return r == 0 ? sfd_proxy_get_layer_splitfd(s, args, answer, err) : r;
+}
+
 static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
@@ -449,6 +460,7 @@ sfd_proxy_method *sfd_proxy_find_method(const char *name)
 		{ "GetLayerInfo", get_layer_info },
 		{ "GetLayerInfoPiped", get_layer_info_piped },
 		{ "FinishPipe", finish_pipe },
+		{ "GetLayerSplitfd", get_layer_splitfd },
 	};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {

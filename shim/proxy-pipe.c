@@ -124,14 +124,15 @@ static void *work(void *arg)
 {
 	struct pipe *p = arg;
 
+	bool close_at_end = p->work.close_at_end || p->id == 0;
+
 	p->result = p->work.run(p->work.ctx, &p->writer, &p->err);
 	free_work(&p->work);
-	if (p->id == 0) {
-		if (p->result < 0)
-			tell_error(p);
+	if (p->error_fd >= 0 && p->result < 0)
+		tell_error(p);
+	if (close_at_end)
 		p->writer.fd = sfd_close(p->writer.fd);
-		p->error_fd = sfd_close(p->error_fd);
-	}
+	p->error_fd = sfd_close(p->error_fd);
 	atomic_store(&p->done, true);
 	return NULL;
 }

@@ -21,6 +21,9 @@ struct sfd_pipe_work {
 	int (*run)(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err);
 	void (*free)(void *ctx);
 	void *ctx;
+	/* The pipe is closed when the worker ends, not at FinishPipe, which still has the verdict:
+	 * for contents that a client can only read to the end. */
+	bool close_at_end;
 };
 
 struct sfd_pipes;

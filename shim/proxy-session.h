@@ -101,6 +101,10 @@ int sfd_supply_layer_info(struct sfd_proxy_session *s, struct sfd_proxy_image *i
 int sfd_supply_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
 	const char *digest, struct sfd_proxy_answer *answer, struct splitfd_error *err);
 
+/* proxy-splitfd.c */
+int sfd_proxy_get_layer_splitfd(struct sfd_proxy_session *s, const cJSON *args,
+	struct sfd_proxy_answer *answer, struct splitfd_error *err);
+
 /* A document as the answer's pipe. */
 int sfd_proxy_answer_bytes(struct sfd_proxy_session *s, const void *data, size_t n,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Fits the second level cache, together with what the kernel copies. */
@@ -61,8 +62,40 @@ int sfd_pipe_write(struct sfd_pipe_writer *w, const void *data, size_t n, struct
 	return 0;
 }
 
-static int write_file(struct sfd_pipe_writer *w, struct splitfd_chunk *chunk, uint8_t *buffer,
-	struct splitfd_error *err)
+/* Headers, padding and content are gathered, so that small files cost no write of their own. */
+struct gather {
+	struct sfd_pipe_writer *w;
+	uint8_t *buffer; /* PIECE bytes */
+	size_t len;
+};
+
+static int flush(struct gather *g, struct splitfd_error *err)
+{
+	int r = g->len > 0 ? sfd_pipe_write(g->w, g->buffer, g->len, err) : 0;
+
+	g->len = 0;
+	return r;
+}
+
+static int put_bytes(struct gather *g, const uint8_t *data, size_t n, struct splitfd_error *err)
+{
+	while (n > 0) {
+		size_t part = n < PIECE - g->len ? n : PIECE - g->len;
+		int r = 0;
+
+		memcpy(g->buffer + g->len, data, part);
+		g->len += part;
+		data += part;
+		n -= part;
+		if (g->len == PIECE)
+			r = flush(g, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int put_file(struct gather *g, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = -EBADF;
 	const char *name = chunk->name != NULL ? chunk->name : "a file";
@@ -73,16 +106,18 @@ static int write_file(struct sfd_pipe_writer *w, struct splitfd_chunk *chunk, ui
 	if (r < 0)
 		return r;
 	while (done < chunk->size) {
-		size_t n = chunk->size - done < PIECE ? (size_t)(chunk->size - done) : PIECE;
+		size_t room = PIECE - g->len;
+		size_t n = chunk->size - done < room ? (size_t)(chunk->size - done) : room;
 
-		r = sfd_pread_full(fd, buffer, n, done);
+		r = sfd_pread_full(fd, g->buffer + g->len, n, done);
 		if (r < 0)
 			return splitfd_error_sys(err, -r, "cannot read '%s'", name);
-		crc = splitfd_crc64(crc, buffer, n);
-		r = sfd_pipe_write(w, buffer, n, err);
+		crc = splitfd_crc64(crc, g->buffer + g->len, n);
+		g->len += n;
+		done += n;
+		r = g->len == PIECE ? flush(g, err) : 0;
 		if (r < 0)
 			return r;
-		done += n;
 	}
 	if (chunk->has_crc64 && crc != chunk->crc64)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
@@ -94,6 +129,7 @@ int sfd_pipe_write_source(
 	struct sfd_pipe_writer *w, struct splitfd_source *source, struct splitfd_error *err)
 {
 	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
+	struct gather g = { .w = w, .buffer = buffer };
 	struct splitfd_chunk chunk;
 	int r;
 
@@ -101,12 +137,12 @@ int sfd_pipe_write_source(
 		return splitfd_error_oom(err);
 	while ((r = splitfd_source_next(source, &chunk, err)) > 0) {
 		if (chunk.kind == SPLITFD_CHUNK_INLINE)
-			r = sfd_pipe_write(w, chunk.data, chunk.data_len, err);
+			r = put_bytes(&g, chunk.data, chunk.data_len, err);
 		else
-			r = write_file(w, &chunk, buffer, err);
+			r = put_file(&g, &chunk, err);
 		splitfd_chunk_clear(&chunk);
 		if (r < 0)
 			return r;
 	}
-	return r;
+	return r == 0 ? flush(&g, err) : r;
 }
