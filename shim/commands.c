@@ -7,6 +7,7 @@ extern const struct sfd_command sfd_cmd_init;
 extern const struct sfd_command sfd_cmd_images;
 extern const struct sfd_command sfd_cmd_inspect;
 extern const struct sfd_command sfd_cmd_layers;
+extern const struct sfd_command sfd_cmd_fsck;
 extern const struct sfd_command sfd_cmd_stream;
 
 extern const struct sfd_command sfd_cmd_get_layer;
@@ -22,6 +23,7 @@ const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_images,
 	&sfd_cmd_inspect,
 	&sfd_cmd_layers,
+	&sfd_cmd_fsck,
 	&sfd_cmd_stream,
 	NULL,
 };
