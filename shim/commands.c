@@ -12,11 +12,19 @@ extern const struct sfd_command sfd_cmd_stream;
 
 extern const struct sfd_command sfd_cmd_get_layer;
 extern const struct sfd_command sfd_cmd_import_layer;
+extern const struct sfd_command sfd_cmd_compute_id;
+extern const struct sfd_command sfd_cmd_dump;
+extern const struct sfd_command sfd_cmd_mount;
 extern const struct sfd_command sfd_cmd_proxy;
+extern const struct sfd_command sfd_cmd_umount;
 
 const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_get_layer,
 	&sfd_cmd_import_layer,
+	&sfd_cmd_mount,
+	&sfd_cmd_umount,
+	&sfd_cmd_dump,
+	&sfd_cmd_compute_id,
 	&sfd_cmd_proxy,
 	&sfd_cmd_pull,
 	&sfd_cmd_init,
