@@ -300,10 +300,12 @@ static int put_blocks(struct writer *w, uint32_t number)
 	return w->failed;
 }
 
+/* External files do only where their chunks are many: a chunk has 2^43 bytes at most, a block 1024
+ * chunks. */
 static bool may_have_blocks(const struct sfd_tree_inode *inode)
 {
 	return inode->type == SFD_TREE_DIRECTORY || inode->type == SFD_TREE_SYMLINK ||
-	       inode->external;
+		(inode->external && inode->size >> 50 != 0);
 }
 
 static int put_image(struct writer *w)
