@@ -41,8 +41,10 @@ static void temp_make(void)
 	if (temp_dir[0] == '\0')
 		CHECK(atexit(temp_clean) == 0);
 	temp_clean();
-	(void)snprintf(temp_dir, sizeof(temp_dir), "%s/sfd-unit.XXXXXX",
+	memset(temp_dir, 0, sizeof(temp_dir));
+	(void)snprintf(temp_dir, sizeof(temp_dir) - 6, "%s/sfd-unit.",
 		base != NULL && *base != '\0' ? base : "/tmp");
+	memset(temp_dir + strlen(temp_dir), 'X', 6);
 	CHECK(mkdtemp(temp_dir) != NULL);
 }
 
