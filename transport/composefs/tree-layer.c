@@ -63,7 +63,7 @@ static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 	case '6':
 		return SFD_TREE_FIFO;
 	default:
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
 			"%.*s: a tar entry of unknown type '%c'",
 			(int)(e->path_len < 512 ? e->path_len : 512), e->path, e->type);
 	}

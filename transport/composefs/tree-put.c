@@ -151,7 +151,7 @@ static int find_target(struct sfd_tree *tree, const struct sfd_tree_item *item,
 					: NULL;
 	}
 	if (inode == NULL)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
 			"%.*s is a hard link to %.*s, which is not there", (int)item->path_len,
 			item->path, (int)item->target_len, item->target);
 	if (inode->type == SFD_TREE_DIRECTORY)

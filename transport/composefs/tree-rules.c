@@ -87,7 +87,7 @@ static int freeze_leaf(struct freezer *f, struct sfd_tree_inode *parent,
 {
 	if (inode->links++ > 0) {
 		if (inode->type == SFD_TREE_CHARACTER && inode->size == 0)
-			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
 				"%.*s: a whiteout (character device 0,0) with more than one name",
 				(int)f->path_len, f->path);
 		return 0;

@@ -178,7 +178,8 @@ static int start_entry(
 	if (r < 0)
 		return r;
 	if (h->type == 'S' && !p->e.v7)
-		return refuse(err, "sparse tar entries are not supported");
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"sparse tar entries are not supported");
 	if (!is_file(h->type) || p->e.size == 0) {
 		p->e.data = p->small;
 		return emit(p, padded, err);

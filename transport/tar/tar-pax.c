@@ -143,7 +143,8 @@ int sfd_tar_pax_apply(const char *data, size_t len, struct sfd_tar_entry *e,
 		return r;
 	if (s.sparse_map ||
 		(s.have_major && s.have_minor && s.sparse_major == 1 && s.sparse_minor == 0))
-		return refuse(err, "sparse tar entries are not supported");
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"sparse tar entries are not supported");
 	if (s.sparse_name != NULL) {
 		e->path = s.sparse_name;
 		e->path_len = s.sparse_name_len;
