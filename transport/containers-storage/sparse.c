@@ -59,18 +59,20 @@ static int add_number(struct sfd_member *m, const char *text, size_t len, bool i
 static int parse_map(struct sfd_member *m, const struct records *rec)
 {
 	const char *p = rec->map, *end = rec->map + rec->map_len;
+	const char *comma = p;
 	bool is_size = false;
 
 	m->n_ranges = 0;
-	while (p < end) {
-		const char *comma = memchr(p, ',', (size_t)(end - p));
-		const char *stop = comma != NULL ? comma : end;
-		int r = add_number(m, p, (size_t)(stop - p), is_size);
+	while (rec->map_len > 0 && comma != NULL) {
+		int r;
 
+		comma = memchr(p, ',', (size_t)(end - p));
+		r = add_number(m, p, (size_t)((comma != NULL ? comma : end) - p), is_size);
 		if (r < 0)
 			return r;
 		is_size = !is_size;
-		p = stop + 1;
+		if (comma != NULL)
+			p = comma + 1;
 	}
 	return is_size ? -EINVAL : 0;
 }
@@ -170,11 +172,9 @@ int sfd_member_read(struct sfd_member *m, const uint8_t *data, size_t n, size_t 
 	m->form = SFD_SPARSE_NONE;
 	m->n_ranges = 0;
 	m->stored = 0;
-	if (padding + SFD_TAR_BLOCK == n) {
+	if (padding + SFD_TAR_BLOCK == n && !is_extension((char)data[padding + 156])) {
 		/* Nearly every member: one header and no extension. */
-		m->type = (char)data[padding + 156];
-		if (m->type == '\0')
-			m->type = '0';
+		m->type = data[padding + 156] != 0 ? (char)data[padding + 156] : '0';
 		return 0;
 	}
 	while (padding <= n && n - padding >= SFD_TAR_BLOCK) {
