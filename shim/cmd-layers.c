@@ -75,16 +75,19 @@ static int all_rows(
 
 static void print_table(const struct rows *rows)
 {
-	printf("%-71s  %12s  %10s  %12s  %12s\n", "LAYER", "SIZE", "OBJECTS", "IN OBJECTS",
-		"INLINE");
+	printf("%-71s  %12s  %9s  %9s  %12s  %12s\n", "LAYER", "SIZE", "ENTRIES", "OBJECTS",
+		"IN OBJECTS", "INLINE");
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct sfd_layer_row *row = &rows->items[i];
-		char size[32], external[32], inlined[32];
+		char size[32], external[32], inlined[32], entries[24] = "-";
 
 		sfd_format_bytes(row->size, size);
 		sfd_format_bytes(row->external_size, external);
 		sfd_format_bytes(row->inline_size, inlined);
-		printf("%-71s  %12s  %10llu  %12s  %12s\n", row->diff_id, size,
+		if (row->is_tar)
+			snprintf(
+				entries, sizeof(entries), "%llu", (unsigned long long)row->entries);
+		printf("%-71s  %12s  %9s  %9llu  %12s  %12s\n", row->diff_id, size, entries,
 			(unsigned long long)row->external_objects, external, inlined);
 	}
 }
@@ -98,6 +101,9 @@ static bool fill_row(cJSON *object, const struct sfd_layer_row *row)
 	if (cJSON_AddStringToObject(object, "diffId", row->diff_id) == NULL ||
 		cJSON_AddStringToObject(object, "verity", hex) == NULL ||
 		cJSON_AddNumberToObject(object, "size", (double)row->size) == NULL)
+		return false;
+	if ((row->is_tar ? cJSON_AddNumberToObject(object, "entryCount", (double)row->entries)
+			 : cJSON_AddNullToObject(object, "entryCount")) == NULL)
 		return false;
 	stream = cJSON_AddObjectToObject(object, "splitstream");
 	return cJSON_AddNumberToObject(stream, "externalObjects", (double)row->external_objects) !=

@@ -4,6 +4,7 @@
 #include "transport/composefs/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/tags.h"
+#include "transport/tar/tar-entry.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -108,32 +109,67 @@ int sfd_images_list(struct splitfd_repository *repository,
 	return r;
 }
 
+/* The sums of one layer. A stream that is no proper tar is still listed. */
+struct sums {
+	struct sfd_layer_row *row;
+	struct sfd_tar_parser *tar;
+};
+
+static int count_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err)
+{
+	struct sums *sums = ctx;
+
+	(void)e;
+	(void)err;
+	sums->row->entries++;
+	return 0;
+}
+
 static int sum_inline(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
 {
-	struct sfd_layer_row *row = ctx;
+	struct sums *sums = ctx;
 
-	(void)data;
 	(void)err;
-	row->inline_size += len;
+	sums->row->inline_size += len;
+	if (sums->row->is_tar && sfd_tar_parser_feed(sums->tar, data, len, NULL) < 0)
+		sums->row->is_tar = false;
 	return 0;
 }
 
 static int sum_object(
 	void *ctx, const struct splitfd_digest *digest, uint64_t size, struct splitfd_error *err)
 {
-	struct sfd_layer_row *row = ctx;
+	struct sums *sums = ctx;
 
 	(void)digest;
 	(void)err;
-	row->external_size += size;
+	sums->row->external_size += size;
+	if (sums->row->is_tar && sfd_tar_parser_object(sums->tar, size, NULL) < 0)
+		sums->row->is_tar = false;
 	return 0;
+}
+
+static int sum_up(struct sfd_splitstream *s, struct sfd_layer_row *row, struct splitfd_error *err)
+{
+	struct sums sums = { .row = row };
+	const struct sfd_stream_listener listener = { sum_inline, sum_object, &sums };
+	int r;
+
+	sums.tar = sfd_tar_parser_new(count_entry, &sums);
+	if (sums.tar == NULL)
+		return splitfd_error_oom(err);
+	row->is_tar = strcmp(sfd_splitstream_content_type(s), SFD_STREAM_LAYER) == 0;
+	r = sfd_splitstream_tell(s, true, &listener, err);
+	if (r == 0 && row->is_tar && sfd_tar_parser_finish(sums.tar, NULL) < 0)
+		row->is_tar = false;
+	sfd_tar_parser_free(sums.tar);
+	return r;
 }
 
 int sfd_layer_read(struct splitfd_repository *repository, const char *diff_id,
 	struct sfd_layer_row *ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_stream_) struct sfd_splitstream *s = NULL;
-	const struct sfd_stream_listener listener = { sum_inline, sum_object, ret };
 	sfd_cleanup_free char *name = NULL;
 	int r;
 
@@ -149,7 +185,7 @@ int sfd_layer_read(struct splitfd_repository *repository, const char *diff_id,
 	if (r > 0)
 		r = sfd_splitstream_open(repository, &ret->verity, NULL, &s, err);
 	if (r == 0)
-		r = sfd_splitstream_tell(s, true, &listener, err);
+		r = sum_up(s, ret, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "layer %s", diff_id);
 	ret->size = sfd_splitstream_size(s);

@@ -36,6 +36,8 @@ struct sfd_layer_row {
 	uint64_t external_objects;    /* distinct */
 	uint64_t external_size;	      /* with repeats */
 	uint64_t inline_size;
+	uint64_t entries; /* of the tar */
+	bool is_tar;	  /* else it is none, and `entries` is what came before that showed */
 };
 
 /* Facts of one stored layer. NOT_FOUND where it is not there. */
