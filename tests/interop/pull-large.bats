@@ -13,7 +13,7 @@ setup_file() {
 teardown_file() { scratch_drop; }
 teardown() {
     unmount_below "$SCRATCH/x/s"
-    rm -rf "$SCRATCH"/x/s "$SCRATCH"/x/r*
+    rm -rf "${SCRATCH:?}"/x/s "$SCRATCH"/x/r*
 }
 
 # Pulls under limits of prlimit.
