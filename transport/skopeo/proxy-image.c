@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/skopeo/proxy-image.h"
+#include "splitfdstream/base/buffer.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
+#include "splitfdstream/digest.h"
+#include "transport/skopeo/proxy-fetch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DOCUMENT_MAX ((size_t)16 * 1024 * 1024)
+#define LAYERS_MAX   10000
+#define SIZE_MAX_    9007199254740991.0
+
+SFD_DEFINE_CLEANUP(cleanup_image, struct sfd_remote_image, sfd_remote_close);
+
+struct sfd_remote_image *sfd_remote_close(struct sfd_remote_image *image)
+{
+	if (image == NULL)
+		return NULL;
+	for (size_t i = 0; i < image->n_layers; i++) {
+		free(image->layers[i].digest);
+		free(image->layers[i].diff_id);
+	}
+	free(image->layers);
+	free(image->manifest);
+	free(image->config);
+	free(image);
+	return NULL;
+}
+
+static int bad_image(struct splitfd_error *err, const char *what)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, "%s", what);
+}
+
+static int open_image(
+	struct sfd_remote_image *image, const char *reference, struct splitfd_error *err)
+{
+	char *quoted = cJSON_PrintUnformatted(
+		&(cJSON){ .type = cJSON_String, .valuestring = (char *)(uintptr_t)reference });
+	sfd_cleanup_buffer struct sfd_buffer args = { .max = 16384 };
+	struct sfd_proxy_reply reply;
+	int r;
+
+	r = quoted == NULL ? -ENOMEM : sfd_buffer_printf(&args, "[%s]", quoted);
+	cJSON_free(quoted);
+	if (r == 0)
+		r = sfd_buffer_append(&args, "", 1);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "the reference is too long");
+	r = sfd_proxy_call(image->proxy, "OpenImage", (const char *)args.data, -1, &reply, err);
+	if (r < 0)
+		return r;
+	r = sfd_proxy_check(&reply, "OpenImage", err);
+	if (r == 0 && (!cJSON_IsNumber(reply.value) || reply.value->valuedouble < 1 ||
+			      reply.value->valuedouble > SIZE_MAX_))
+		r = bad_image(err, "skopeo's reply to OpenImage has no number");
+	if (r == 0)
+		image->id = (uint64_t)reply.value->valuedouble;
+	sfd_proxy_reply_done(&reply);
+	return r;
+}
+
+/* The document must have this digest and, as far as told, this size. */
+static int check_digest(const char *data, size_t size, const char *digest, const char *what,
+	struct splitfd_error *err)
+{
+	char real[72];
+
+	splitfd_sha256_text(data, size, real);
+	if (strcmp(real, digest) != 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"the %s has the digest %s, not %s", what, real, digest);
+	return 0;
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static int get_manifest(
+	struct sfd_remote_image *image, bool *ret_converted, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *digest = NULL;
+	char args[32];
+	int r;
+
+	snprintf(args, sizeof(args), "[%" PRIu64 "]", image->id);
+	r = sfd_proxy_fetch(image->proxy, "GetManifest", args, DOCUMENT_MAX, &image->manifest,
+		&image->manifest_size, &digest, err);
+	if (r < 0)
+		return r;
+	if (digest == NULL)
+		return bad_image(err, "skopeo tells no digest of the manifest");
+	*ret_converted = check_digest(image->manifest, image->manifest_size, digest, "", NULL) < 0;
+	return 0;
+}
+
+/* The config as stored; where the manifest was converted, the config that goes with it. */
+static int get_config(struct sfd_remote_image *image, const cJSON *manifest, bool converted,
+	struct splitfd_error *err)
+{
+	const cJSON *config = cJSON_GetObjectItemCaseSensitive(manifest, "config");
+	const cJSON *size = cJSON_GetObjectItemCaseSensitive(config, "size");
+	const char *digest = text_of(config, "digest");
+	char args[160];
+	int r;
+
+	if (digest == NULL || !sfd_parse_sha256(digest, NULL) || !cJSON_IsNumber(size) ||
+		size->valuedouble < 0 || size->valuedouble > (double)DOCUMENT_MAX)
+		return bad_image(err, "the manifest names no config with a sha256 digest and a "
+				      "sensible size");
+	if (converted)
+		snprintf(args, sizeof(args), "[%" PRIu64 "]", image->id);
+	else
+		snprintf(args, sizeof(args), "[%" PRIu64 ",\"%s\",%.0f]", image->id, digest,
+			size->valuedouble);
+	r = sfd_proxy_fetch(image->proxy, converted ? "GetFullConfig" : "GetBlob", args,
+		DOCUMENT_MAX, &image->config, &image->config_size, NULL, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "the config");
+	return check_digest(image->config, image->config_size, digest, "config", err);
+}
+
+static int take_diff_ids(struct sfd_remote_image *image, struct splitfd_error *err)
+{
+	cJSON *json = cJSON_ParseWithLength(image->config, image->config_size);
+	const cJSON *rootfs = cJSON_GetObjectItemCaseSensitive(json, "rootfs"), *item;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(rootfs, "diff_ids");
+	int n = cJSON_GetArraySize(list), r = 0;
+
+	if (!cJSON_IsArray(list) || n > LAYERS_MAX)
+		r = bad_image(err, "the config has no list of diff_ids");
+	image->layers = calloc((size_t)n + 1, sizeof(*image->layers));
+	if (r == 0 && image->layers == NULL)
+		r = splitfd_error_oom(err);
+	cJSON_ArrayForEach (item, list) {
+		if (r == 0 && (!cJSON_IsString(item) || !sfd_parse_sha256(item->valuestring, NULL)))
+			r = bad_image(err, "a diff_id of the config is no sha256 digest");
+		if (r < 0)
+			break;
+		image->layers[image->n_layers].diff_id = strdup(item->valuestring);
+		if (image->layers[image->n_layers++].diff_id == NULL)
+			r = splitfd_error_oom(err);
+	}
+	cJSON_Delete(json);
+	return r;
+}
+
+/* The list of blobs, from GetLayerInfo or the manifest: they have the same shape. */
+static int take_blobs(struct sfd_remote_image *image, const cJSON *list, struct splitfd_error *err)
+{
+	const cJSON *item;
+	size_t i = 0;
+
+	if (!cJSON_IsArray(list) || (size_t)cJSON_GetArraySize(list) != image->n_layers)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"the image has %d layers but its config %zu diff_ids",
+			cJSON_GetArraySize(list), image->n_layers);
+	cJSON_ArrayForEach (item, list) {
+		const cJSON *size = cJSON_GetObjectItemCaseSensitive(item, "size");
+		const char *digest = text_of(item, "digest");
+
+		if (digest == NULL || !sfd_parse_sha256(digest, NULL) || !cJSON_IsNumber(size) ||
+			size->valuedouble > SIZE_MAX_)
+			return bad_image(err, "a layer has no sha256 digest or no sensible size");
+		image->layers[i].size = size->valuedouble >= 0 ? (uint64_t)size->valuedouble
+							       : UINT64_MAX;
+		image->layers[i].digest = strdup(digest);
+		if (image->layers[i++].digest == NULL)
+			return splitfd_error_oom(err);
+	}
+	return 0;
+}
+
+static int fetch_info(struct sfd_remote_image *image, struct splitfd_error *err)
+{
+	bool piped = sfd_proxy_version(image->proxy) >= 207;
+	sfd_cleanup_free char *text = NULL;
+	struct sfd_proxy_reply reply;
+	char args[32];
+	cJSON *list;
+	size_t size;
+	int r;
+
+	snprintf(args, sizeof(args), "[%" PRIu64 "]", image->id);
+	if (piped) {
+		r = sfd_proxy_fetch(image->proxy, "GetLayerInfoPiped", args, DOCUMENT_MAX, &text,
+			&size, NULL, err);
+		if (r < 0)
+			return r;
+		list = cJSON_ParseWithLength(text, size);
+		r = take_blobs(image, list, err);
+		cJSON_Delete(list);
+		return r;
+	}
+	r = sfd_proxy_call(image->proxy, "GetLayerInfo", args, -1, &reply, err);
+	if (r < 0)
+		return r;
+	r = sfd_proxy_check(&reply, "GetLayerInfo", err);
+	if (r == 0)
+		r = take_blobs(image, reply.value, err);
+	sfd_proxy_reply_done(&reply);
+	return r;
+}
+
+static int get_layers(
+	struct sfd_remote_image *image, const cJSON *manifest, struct splitfd_error *err)
+{
+	int r = take_diff_ids(image, err);
+
+	if (r < 0)
+		return r;
+	if (sfd_proxy_version(image->proxy) >= 205)
+		return fetch_info(image, err);
+	return take_blobs(image, cJSON_GetObjectItemCaseSensitive(manifest, "layers"), err);
+}
+
+int sfd_remote_open(struct sfd_proxy *proxy, const char *reference, struct sfd_remote_image **ret,
+	struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_image) struct sfd_remote_image *image = calloc(1, sizeof(*image));
+	bool converted = false;
+	cJSON *manifest;
+	int r;
+
+	if (image == NULL)
+		return splitfd_error_oom(err);
+	image->proxy = proxy;
+	image->splitfd = -1;
+	r = open_image(image, reference, err);
+	if (r == 0)
+		r = get_manifest(image, &converted, err);
+	if (r < 0)
+		return r;
+	manifest = cJSON_ParseWithLength(image->manifest, image->manifest_size);
+	r = get_config(image, manifest, converted, err);
+	if (r == 0)
+		r = get_layers(image, manifest, err);
+	cJSON_Delete(manifest);
+	if (r < 0)
+		return r;
+	*ret = sfd_take_ptr(&image);
+	return 0;
+}
