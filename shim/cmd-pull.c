@@ -2,6 +2,7 @@
 #include "shim/cancel.h"
 #include "shim/command.h"
 #include "shim/options.h"
+#include "shim/pull-proxy.h"
 #include "shim/pull.h"
 #include "shim/repo-options.h"
 #include "splitfdstream/base/cleanup.h"
@@ -39,6 +40,8 @@ static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct spl
  * these in front of its first colon. */
 static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
 {
+	if (sfd_pull_is_proxied(sfd_pull_get_options(pull)))
+		return sfd_pull_from_proxy(pull, err);
 	return sfd_pull_from_store(pull, err);
 }
 
@@ -61,6 +64,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	struct sfd_pull_options o = { 0 };
 	struct sfd_repo_options repo = { 0 };
+	struct sfd_proxy_flags proxy = { .tls_verify = true };
 	const char *reflink = "auto";
 	const struct sfd_option options[] = {
 		SFD_REPO_OPTIONS(&repo),
@@ -82,6 +86,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Also make the boot variant of the image" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
 		{ "quiet", 'q', SFD_OPTION_FLAG, &o.quiet, 0, 0, NULL, "No progress bars" },
+		{ "skopeo", 0, SFD_OPTION_STRING, &o.skopeo, 0, 0, "PATH",
+			"Read the image through this skopeo" },
+		SFD_PROXY_FLAGS(&proxy),
 		{ NULL },
 	};
 	int r;
@@ -96,9 +103,14 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;
 		o.repo = &repo;
+		/* What another process gives is never taken at its word. */
+		o.verify_diff_id = o.verify_diff_id || sfd_pull_is_proxied(&o);
 		sfd_cancel_install();
-		r = pull(&o, err);
+		r = sfd_proxy_flags_apply(&proxy, &o, err);
+		if (r == 0)
+			r = pull(&o, err);
 	}
 	sfd_strings_done(&o.storage_options);
+	sfd_proxy_flags_release(&o);
 	return r < 0 ? r : 0;
 }

@@ -116,7 +116,7 @@ static int read_splitfd(struct sfd_remote_image *image, struct sfd_proxy_reply *
 	int spool_dir, int stall_ms, struct splitfd_source **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
-	struct remote_source *s;
+	struct remote_source *s = NULL;
 	struct splitfd_input *input;
 	int r = wrap(image->proxy, &s, err);
 
@@ -166,7 +166,7 @@ static int read_blob(struct sfd_remote_image *image, size_t i, int spool_dir, in
 	struct splitfd_source **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
-	struct remote_source *s;
+	struct remote_source *s = NULL;
 	int fd, r = wrap(image->proxy, &s, err);
 
 	if (r < 0)
