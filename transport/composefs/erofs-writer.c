@@ -305,7 +305,7 @@ static int put_blocks(struct writer *w, uint32_t number)
 static bool may_have_blocks(const struct sfd_tree_inode *inode)
 {
 	return inode->type == SFD_TREE_DIRECTORY || inode->type == SFD_TREE_SYMLINK ||
-		(inode->external && inode->size >> 50 != 0);
+	       (inode->external && inode->size >> 50 != 0);
 }
 
 static int put_image(struct writer *w)

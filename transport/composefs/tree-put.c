@@ -12,6 +12,15 @@ static int refuse_path(struct splitfd_error *err, const char *path, size_t len, 
 		(int)(len < 512 ? len : 512), path, why);
 }
 
+/* The same where the layer is in order, but no image can follow cfsctl's rules. */
+static int no_image(struct splitfd_error *err, const char *path, size_t len, const char *why)
+{
+	refuse_path(err, path, len, why);
+	if (err != NULL)
+		err->errnum = EOPNOTSUPP;
+	return -EOPNOTSUPP;
+}
+
 /* What is left of a path, and the component in front of it. */
 struct walk {
 	const char *at, *end;
@@ -111,7 +120,7 @@ static int walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *item,
 
 	while (next_component(&w)) {
 		if (is_parent(&w))
-			return refuse_path(err, item->path, item->path_len, "\"..\" in a path");
+			return no_image(err, item->path, item->path_len, "\"..\" in a path");
 		child = sfd_tree_lookup(inode->dir, w.name, w.len);
 		if (child == NULL)
 			child = make_parent(tree, inode, &w, item);
@@ -121,6 +130,9 @@ static int walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *item,
 			child = NULL;
 		if (child == NULL)
 			return splitfd_error_oom(err);
+		if (child->type == SFD_TREE_SYMLINK)
+			return no_image(err, item->path, item->path_len,
+				"a directory in front of the last name is a symlink");
 		if (child->type != SFD_TREE_DIRECTORY)
 			return refuse_path(err, item->path, item->path_len,
 				"what is in front of the last name is no directory");
@@ -143,7 +155,7 @@ static int find_target(struct sfd_tree *tree, const struct sfd_tree_item *item,
 		return splitfd_error_wrap(err, r, "the target of a hard link");
 	while (next_component(&w)) {
 		if (is_parent(&w))
-			return refuse_path(err, item->path, item->path_len,
+			return no_image(err, item->path, item->path_len,
 				"\"..\" in the target of a hard link");
 		if (inode != NULL)
 			inode = inode->type == SFD_TREE_DIRECTORY
@@ -318,7 +330,7 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 		/* cfsctl takes "x/.." for the root, whose metadata /usr replaces. */
 		if (item->type == SFD_TREE_DIRECTORY)
 			return 0;
-		return refuse_path(err, item->path, item->path_len, "\"..\" in a path");
+		return no_image(err, item->path, item->path_len, "\"..\" in a path");
 	}
 	if (item->type != SFD_TREE_DIRECTORY) {
 		r = make_leaf(tree, item, &inode, err);

@@ -10,9 +10,9 @@
  * The rules are those of cfsctl 0.9.4, so that the same layers give the same tree. What cfsctl
  * refuses and is still well defined is done, and told through the deviation callback; the rest is
  * an error that names layer and path; -EOPNOTSUPP where the layers are in order but no image can
- * follow cfsctl's rules (a hard link to what is not there, a sparse or unknown tar entry, a
- * whiteout with two names): such an image can be stored without a mountable one.
- * contrib/man/splitfd-pull.1.md, "IMAGES", lists each case.
+ * follow cfsctl's rules (a hard link to what is not there, a sparse or unknown tar entry, ".." or a
+ * symlink in a path, a whiteout with two names): such an image can be stored without a mountable
+ * one. contrib/man/splitfd-pull.1.md, "IMAGES", lists each case.
  */
 
 #include "transport/composefs/repository.h"

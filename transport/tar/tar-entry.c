@@ -381,6 +381,11 @@ int sfd_tar_parser_finish(struct sfd_tar_parser *p, struct splitfd_error *err)
 {
 	if (p->state == AT_END)
 		return 0;
+	if (p->state == AT_SKIP && p->skip < SFD_TAR_BLOCK)
+		return wrap(p,
+			splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+				"the padding of the last entry is missing"),
+			err);
 	if (p->state != AT_HEADER || p->n_block != 0 || p->have_pax || p->have_name || p->have_link)
 		return wrap(p, refuse(err, "the tar ends in the middle of an entry"), err);
 	return 0;
