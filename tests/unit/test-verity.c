@@ -168,6 +168,11 @@ TEST(several_files_at_once_by_multi_buffer)
 	sfd_hasher_free(hasher);
 	check_batch(SPLITFD_SHA256, SFD_HASHER_MB);
 	check_batch(SPLITFD_SHA512, SFD_HASHER_MB);
+	hasher = sfd_hasher_new(SPLITFD_SHA256, SFD_HASHER_MB_SHA);
+	if (hasher != NULL)
+		check_batch(SPLITFD_SHA256, SFD_HASHER_MB_SHA);
+	sfd_hasher_free(hasher);
+	CHECK(sfd_hasher_new(SPLITFD_SHA512, SFD_HASHER_MB_SHA) == NULL);
 }
 
 /* Large files, piece by piece, as several threads share them. */

@@ -123,6 +123,7 @@ struct splitfd_import {
 	struct sfd_object_table *table;
 	struct sfd_cloner *cloner;
 	struct sfd_names *names;
+	enum sfd_hasher_kind hasher;
 	size_t batch_max; /* files that one worker has open at once */
 
 	pthread_mutex_t lock; /* guards what follows, and layers' rings and states */

@@ -167,7 +167,7 @@ static int add_worker(struct splitfd_import *import, struct splitfd_error *err)
 
 	if (worker == NULL)
 		return splitfd_error_oom(err);
-	worker->hasher = sfd_hasher_new(import->repository->algorithm, SFD_HASHER_BEST);
+	worker->hasher = sfd_hasher_new(import->repository->algorithm, import->hasher);
 	if (worker->hasher == NULL) {
 		free(worker);
 		return splitfd_error_oom(err);
@@ -224,6 +224,7 @@ int sfd_import_start(struct splitfd_import *import, size_t jobs, struct splitfd_
 {
 	int r = 0;
 
+	import->hasher = sfd_hasher_choose(import->repository->algorithm);
 	for (size_t i = 0; r == 0 && i < jobs; i++)
 		r = add_worker(import, err);
 	if (r < 0 || jobs == 1)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <time.h>
 
 #if SFD_WITH_IPSEC_MB
 #include <intel-ipsec-mb.h>
@@ -16,6 +17,7 @@ struct sfd_hasher {
 	EVP_MD *md;
 	void *library; /* of dlopen; NULL without multi-buffer */
 	bool failed;
+	bool wide; /* AVX-512 */
 #if SFD_WITH_IPSEC_MB
 	IMB_MGR *mgr;
 	void (*free_mgr)(IMB_MGR *mgr);
@@ -24,26 +26,40 @@ struct sfd_hasher {
 
 #if SFD_WITH_IPSEC_MB
 
-static bool open_mb(struct sfd_hasher *h)
+static bool find_mb(struct sfd_hasher *h, IMB_MGR *(**ret_alloc)(uint64_t flags))
 {
-	IMB_MGR *(*alloc_mgr)(uint64_t flags);
-	void (*init_mgr)(IMB_MGR * mgr, IMB_ARCH * arch);
-	IMB_ARCH arch = IMB_ARCH_NONE;
-
 	/* The name carries the ABI version; it stays loaded once it is. */
 	h->library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (h->library == NULL)
 		return false;
-	*(void **)&alloc_mgr = dlsym(h->library, "alloc_mb_mgr");
-	*(void **)&init_mgr = dlsym(h->library, "init_mb_mgr_auto");
+	*(void **)ret_alloc = dlsym(h->library, "alloc_mb_mgr");
 	*(void **)&h->free_mgr = dlsym(h->library, "free_mb_mgr");
-	if (alloc_mgr == NULL || init_mgr == NULL || h->free_mgr == NULL)
+	return *ret_alloc != NULL && h->free_mgr != NULL;
+}
+
+static bool open_mb(struct sfd_hasher *h, bool sha_instructions)
+{
+	IMB_MGR *(*alloc_mgr)(uint64_t flags);
+	void (*init_auto)(IMB_MGR * mgr, IMB_ARCH * arch);
+	void (*init_sse)(IMB_MGR * mgr);
+	IMB_ARCH arch = IMB_ARCH_NONE;
+
+	if (!find_mb(h, &alloc_mgr))
 		return false;
-	h->mgr = alloc_mgr(0);
+	*(void **)&init_auto = dlsym(h->library, "init_mb_mgr_auto");
+	*(void **)&init_sse = dlsym(h->library, "init_mb_mgr_sse");
+	h->mgr = init_auto != NULL && init_sse != NULL ? alloc_mgr(0) : NULL;
 	if (h->mgr == NULL)
 		return false;
-	init_mgr(h->mgr, &arch);
-	/* Without vector instructions it is slower than OpenSSL. */
+	if (sha_instructions) {
+		/* Its two-lane code runs on any CPU that has them. */
+		if ((h->mgr->features & IMB_FEATURE_SHANI) == 0 || h->algorithm != SPLITFD_SHA256)
+			return false;
+		init_sse(h->mgr);
+		return h->mgr->imb_errno == 0;
+	}
+	init_auto(h->mgr, &arch);
+	h->wide = arch == IMB_ARCH_AVX512;
 	return arch >= IMB_ARCH_AVX2;
 }
 
@@ -96,9 +112,9 @@ static bool has_mb(const struct sfd_hasher *h)
 
 #else
 
-static bool open_mb(struct sfd_hasher *h)
+static bool open_mb(struct sfd_hasher *h, bool sha_instructions)
 {
-	(void)h;
+	(void)h, (void)sha_instructions;
 	return false;
 }
 
@@ -140,14 +156,11 @@ struct sfd_hasher *sfd_hasher_new(enum splitfd_algorithm algorithm, enum sfd_has
 	if (h == NULL)
 		return NULL;
 	h->algorithm = algorithm;
-	if (kind != SFD_HASHER_OPENSSL) {
-		if (open_mb(h))
-			return h;
-		close_mb(h);
-		if (kind == SFD_HASHER_MB)
-			return sfd_hasher_free(h);
-	}
-	return open_openssl(h) ? h : sfd_hasher_free(h);
+	if (kind == SFD_HASHER_BEST)
+		kind = sfd_hasher_choose(algorithm);
+	if (kind == SFD_HASHER_OPENSSL)
+		return open_openssl(h) ? h : sfd_hasher_free(h);
+	return open_mb(h, kind == SFD_HASHER_MB_SHA) ? h : sfd_hasher_free(h);
 }
 
 struct sfd_hasher *sfd_hasher_free(struct sfd_hasher *h)
@@ -190,4 +203,56 @@ int sfd_hasher_flush(struct sfd_hasher *h)
 	failed = h->failed;
 	h->failed = false;
 	return failed ? -EIO : 0;
+}
+
+#define TRIAL_BLOCKS 16
+#define TRIAL_ROUNDS 3
+
+/* Nanoseconds of this thread's time for some blocks: the best of a few rounds. */
+static uint64_t measure(struct sfd_hasher *h)
+{
+	uint8_t block[4096] = { 0 }, out[TRIAL_BLOCKS][SPLITFD_DIGEST_MAX];
+	uint64_t best = UINT64_MAX;
+
+	for (int round = 0; round < TRIAL_ROUNDS; round++) {
+		struct timespec a, b;
+		uint64_t ns;
+
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+		for (int i = 0; i < TRIAL_BLOCKS; i++)
+			sfd_hasher_add(h, block, sizeof(block), out[i]);
+		if (sfd_hasher_flush(h) < 0)
+			return UINT64_MAX;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+		ns = (uint64_t)((b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec - a.tv_nsec);
+		best = ns < best ? ns : best;
+	}
+	return best;
+}
+
+enum sfd_hasher_kind sfd_hasher_choose(enum splitfd_algorithm algorithm)
+{
+	static const enum sfd_hasher_kind kinds[] = { SFD_HASHER_MB, SFD_HASHER_OPENSSL,
+		SFD_HASHER_MB_SHA };
+	enum sfd_hasher_kind best = SFD_HASHER_OPENSSL;
+	uint64_t best_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct sfd_hasher *h = sfd_hasher_new(algorithm, kinds[i]);
+		uint64_t ns;
+		bool wide;
+
+		if (h == NULL)
+			continue;
+		wide = h->wide;
+		ns = wide ? 0 : measure(h);
+		sfd_hasher_free(h);
+		if (ns < best_ns) {
+			best_ns = ns;
+			best = kinds[i];
+		}
+		if (wide)
+			break;
+	}
+	return best;
 }

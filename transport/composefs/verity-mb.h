@@ -13,12 +13,17 @@
 struct sfd_hasher; /* one thread's */
 
 enum sfd_hasher_kind {
-	SFD_HASHER_BEST,    /* multi-buffer where possible */
+	SFD_HASHER_BEST,    /* the one that sfd_hasher_choose gives */
 	SFD_HASHER_OPENSSL, /* always there */
-	SFD_HASHER_MB,	    /* multi-buffer or nothing */
+	SFD_HASHER_MB,	    /* multi-buffer by the widest vectors */
+	SFD_HASHER_MB_SHA,  /* multi-buffer by the CPU's SHA instructions (sha256) */
 };
 
-/* NULL when memory is short, or where SFD_HASHER_MB is asked for and not possible. */
+/* The fastest on this CPU, by a trial of less than a millisecond where the CPU's features do not
+ * settle it: vectors win with AVX-512, often lose to OpenSSL without. Never BEST. */
+enum sfd_hasher_kind sfd_hasher_choose(enum splitfd_algorithm algorithm);
+
+/* NULL when memory is short, or where a multi-buffer kind is asked for and not possible. */
 struct sfd_hasher *sfd_hasher_new(enum splitfd_algorithm algorithm, enum sfd_hasher_kind kind);
 /* NULL is allowed. Returns NULL. */
 struct sfd_hasher *sfd_hasher_free(struct sfd_hasher *hasher);

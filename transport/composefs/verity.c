@@ -283,9 +283,9 @@ int sfd_verity_final(struct sfd_verity *v, struct splitfd_digest *ret)
 int sfd_verity_bytes(
 	enum splitfd_algorithm algorithm, const void *data, size_t n, struct splitfd_digest *ret)
 {
-	/* A manager of its own costs more than it saves for little. */
+	/* A trial and a manager of its own cost more than they save for little. */
 	struct sfd_verity *v = verity_new(
-		algorithm, n < SFD_VERITY_SMALL_MAX ? SFD_HASHER_OPENSSL : SFD_HASHER_BEST);
+		algorithm, n < 16 * SFD_VERITY_PIECE ? SFD_HASHER_OPENSSL : SFD_HASHER_BEST);
 	int r;
 
 	if (v == NULL)
