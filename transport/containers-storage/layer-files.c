@@ -127,7 +127,8 @@ static int try_dir(struct lookup *l, int dir, struct splitfd_error *err)
 	struct stat st;
 	int r;
 
-	if (path_fd == -ENOENT || path_fd == -ENOTDIR)
+	/* ELOOP: symlinks that lead nowhere inside of the layer. */
+	if (path_fd == -ENOENT || path_fd == -ENOTDIR || path_fd == -ELOOP)
 		return 0;
 	if (path_fd < 0)
 		return splitfd_error_sys(err, -path_fd, "%s: %s: cannot open%s", l->files->what,

@@ -237,6 +237,7 @@ static void desc_done(struct sfd_layer_desc *desc)
 
 static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct splitfd_error *err)
 {
+	sfd_cleanup_free char *tar_split = NULL;
 	int r;
 
 	if (asprintf(&s->what, "layer %.12s (%s)", desc->layer_id,
@@ -256,8 +257,11 @@ static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct spli
 	r = sfd_layer_files_new(desc, s->what, &s->files, err);
 	if (r < 0)
 		return r;
-	r = sfd_tar_split_new(sfd_take_fd(&desc->tar_split_fd), s->what, &s->tar_split, err);
-	return r < 0 ? splitfd_error_wrap(err, r, "tar-split") : 0;
+	if (asprintf(&tar_split, "tar-split of %s", s->what) < 0) {
+		tar_split = NULL;
+		return splitfd_error_oom(err);
+	}
+	return sfd_tar_split_new(sfd_take_fd(&desc->tar_split_fd), tar_split, &s->tar_split, err);
 }
 
 int sfd_layer_source_new(

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* A map with more ranges than this is no file that anyone made. */
 #define RANGES_MAX ((size_t)1 << 22)
@@ -274,6 +275,8 @@ int sfd_sparse_pack(
 	r = splitfd_chunk_read(chunk, pack_bytes, &packing, err);
 	if (r < 0)
 		return r;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return splitfd_error_sys(err, errno, "cannot go to a temporary file's start");
 	chunk->files = NULL;
 	chunk->size = m->stored;
 	chunk->crc64 = packing.crc;
