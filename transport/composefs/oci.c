@@ -142,8 +142,7 @@ static int put_config(struct commit *c, struct splitfd_error *err)
 	char name[NAME_SIZE];
 	int r = sfd_splitstream_writer_new(c->repository->algorithm, SFD_STREAM_CONFIG, &w, err);
 
-	/* An artifact's layers hang on the manifest only, as cfsctl has it. */
-	if (r == 0 && c->manifest_facts.container)
+	if (r == 0)
 		r = add_layer_refs(c, w, err);
 	if (r == 0 && c->manifest_facts.container)
 		r = add_erofs_refs(c, w, err);
