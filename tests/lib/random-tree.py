@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes seeded random trees as dumpfiles (composefs-dump(5)).
 
-random-tree.py DIR FIRST COUNT [--sha512]   DIR/N.dump for N = FIRST ... FIRST + COUNT - 1
+random-tree.py DIR FIRST COUNT [--sha512] [--sane]   DIR/N.dump for N = FIRST ... FIRST + COUNT - 1
+--sane: no file of more than 2^43 bytes (format 2 gives such files one chunk, and fsck.erofs minds)
 """
 import hashlib
 import random
@@ -42,10 +43,11 @@ def field(data):
 
 
 class Tree:
-    def __init__(self, seed, sha512):
+    def __init__(self, seed, sha512, sane):
         self.r = random.Random(seed)
         self.hash = hashlib.sha512 if sha512 else hashlib.sha256
         self.lines = []
+        self.sane = sane
         self.paths = []  # of what can be linked to
         r = self.r
         self.times = [self.time() for _ in range(r.choice([1, 1, 2, 5]))]
@@ -111,6 +113,7 @@ class Tree:
         digest = self.hash(b"%d" % r.choice([0, 1, 2, r.randrange(10**9)])).hexdigest()
         size = r.choice([0, 1, 65, 4096, 4097, 2**20 + 1, 2**32 - 1, 2**32, 2**43, 2**43 + 1,
                          2**46 + 5, 2**52 + 1, 2**53 + 2**45, r.randrange(2**40)])
+        size = min(size, 2**43) if self.sane else size
         self.line(path, size, 0o100000, 1, 0, digest[:2] + "/" + digest[2:], "-", digest)
 
     def leaf(self, path):
@@ -160,7 +163,7 @@ def main():
     out, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     sha512 = "--sha512" in sys.argv
     for seed in range(first, first + count):
-        tree = Tree(seed, sha512)
+        tree = Tree(seed, sha512, "--sane" in sys.argv)
         tree.directory(b"", 0)
         with open("%s/%d.dump" % (out, seed), "w") as f:
             f.write("\n".join(tree.lines) + "\n")
