@@ -10,7 +10,7 @@ man: $(man_pages)
 
 $(B)/splitfd.pc: contrib/splitfd.pc.in $(B)/.flags
 	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
-		-e 's|@version@|$(VERSION)|' $< > $@
+		-e 's|@version@|$(VERSION)|' -e 's|@requires@|$(packages)|' $< > $@
 
 D := $(DESTDIR)
 header_root := $(D)$(includedir)/splitfd

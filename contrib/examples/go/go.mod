@@ -1,0 +1,3 @@
+module splitfd-to-tar
+
+go 1.21
