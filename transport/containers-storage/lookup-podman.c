@@ -28,7 +28,7 @@ static int ambiguous(const char *name, const struct sfd_matches *m, struct split
 			r = sfd_buffer_printf(&list, " (%.200s)", image->names[0]);
 	}
 	if (r >= 0 && m->n > SFD_MATCHES_KEPT)
-		r = sfd_buffer_printf(&list, " and %zu more", m->n - SFD_MATCHES_KEPT);
+		(void)sfd_buffer_printf(&list, " and %zu more", m->n - SFD_MATCHES_KEPT);
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, ENOTUNIQ,
 		"%s: %zu images fit: %.*s; give the whole name or a longer ID", name, m->n,
 		(int)list.len, list.len > 0 ? (const char *)list.data : "");

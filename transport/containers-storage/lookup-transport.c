@@ -119,7 +119,7 @@ int sfd_lookup_transport(const struct sfd_image_db *db, const char *name,
 	struct sfd_image_found *ret, struct splitfd_error *err)
 {
 	struct sfd_docker_ref ref = { .qualified = false };
-	struct parts parts;
+	struct parts parts = { .id = "" };
 	int r = cut_id(db, name, &parts, err);
 
 	if (r < 0)
