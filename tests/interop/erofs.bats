@@ -187,7 +187,7 @@ refused_config() { # CASE
     local config
     config=$(refused_config symlinked-parent)
     run_splitfd 4 compute-id --repo "$SCRATCH/sha512" "@$config"
-    assert_match 'layer sha256:[0-9a-f]+: .*lib/a: what is in front of the last name is no directory' "$errors"
+    assert_match 'layer sha256:[0-9a-f]+: .*lib/a: a directory in front of the last name is a symlink' "$errors"
     config=$(refused_config dot-dot)
     run_splitfd 4 compute-id --repo "$SCRATCH/sha512" "@$config"
     assert_match '"\.\." in a path' "$errors"
