@@ -146,6 +146,30 @@ both_find() {
     both_find "artifact-layer-object-missing: artifact: sha256:$blob"
 }
 
+@test "docker's manifest: stored as skopeo converts it, a container image to cfsctl" {
+    local store=$SCRATCH/docker theirs size
+    repo=$SCRATCH/fault$BATS_TEST_NUMBER
+    store_make "$store"
+    c=$(suite_buildah debian "$store" -- from scratch)
+    suite_buildah debian "$store" -- copy -q "$c" "$SCRATCH/one" / > /dev/null
+    suite_buildah debian "$store" -- config --env A=b --label 'l=<1>&2' "$c"
+    suite_buildah debian "$store" -- commit -q --format docker "$c" localhost/d > /dev/null
+    repo_init "$repo"
+    store_pull 0 "$repo" "$store" localhost/d d
+    assert_cfsctl_accepts "$repo" d
+    cfs "$repo" oci images --json | jq -e '.images[0].is_container'
+    assert_same "\"$(cfs "$repo" oci compute-id d)\"" "$(cfs "$repo" oci inspect d | jq .composefs_erofs)"
+    # The config keeps its bytes; all else is skopeo's.
+    skopeo copy --quiet --insecure-policy --format oci "containers-storage:$(store_spec "$store")localhost/d" \
+        "dir:$SCRATCH/dir"
+    run_splitfd 0 inspect --config --repo "$repo" d
+    theirs=$(jq -r .config.digest "$SCRATCH/dir/manifest.json") size=$(jq .config.size "$SCRATCH/dir/manifest.json")
+    assert_same "$(sed "s/$theirs\",\"size\":$size/sha256:$(printf %s "$output" | sha256sum | cut -d' ' -f1)\",\"size\":${#output}/" \
+        "$SCRATCH/dir/manifest.json")" "$(splitfd inspect --manifest --repo "$repo" d)"
+    assert_same "sha256:$(store_image_id "$store" localhost/d:latest)" \
+        "$(splitfd inspect --manifest --repo "$repo" d | jq -r .config.digest)"
+}
+
 @test "an object's content changed" {
     fresh
     printf X | dd of="$repo/objects/$object" bs=1 conv=notrunc status=none

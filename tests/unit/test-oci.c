@@ -197,6 +197,28 @@ TEST(erofs_references_are_kept_while_their_images_are_there)
 	repository = splitfd_repository_close(repository);
 }
 
+TEST(other_manifests_of_a_rewritten_config_follow)
+{
+	struct sfd_oci_ref v1 = { .name = "composefs.image.v1" };
+	struct sfd_oci_result one, two;
+	struct sfd_oci_stored stored;
+	char *layers;
+
+	open_repository(SPLITFD_SHA512);
+	one = commit("layer a", "one", NULL, 0);
+	layers = strstr(manifest, DIFF_A);
+	memcpy(layers, DIFF_B, strlen(DIFF_B)); /* as a compressed layer has another digest */
+	v1.digest = put_stream("anything", "an image");
+	two = commit("layer a", "two", &v1, 1);
+	CHECK(strcmp(one.manifest_digest, two.manifest_digest) != 0);
+	CHECK_STR(one.config_digest, two.config_digest);
+	CHECK(!same(&one.config, &two.config));
+	CHECK_OK(sfd_oci_stored_read(repository, one.manifest_digest, &stored, &err), &err);
+	CHECK(same(&stored.config.stream, &two.config));
+	sfd_oci_stored_done(&stored);
+	repository = splitfd_repository_close(repository);
+}
+
 TEST(what_does_not_fit_is_refused_and_leaves_no_name)
 {
 	struct sfd_oci_image image = { .manifest = manifest, .config = CONFIG };

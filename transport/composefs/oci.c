@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/oci.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/oci-read.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/tags.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #define LAYER_NAME    "streams/oci-layer-"
@@ -156,7 +158,9 @@ static int put_config(struct commit *c, struct splitfd_error *err)
 	return r < 0 ? r : 0;
 }
 
-static int put_manifest(struct commit *c, struct splitfd_error *err)
+/* A manifest's stream and its name. */
+static int put_manifest_of(struct commit *c, const char *digest, const char *json, size_t size,
+	struct splitfd_digest *ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_writer_) struct sfd_splitstream_writer *w = NULL;
 	char name[NAME_SIZE];
@@ -168,12 +172,72 @@ static int put_manifest(struct commit *c, struct splitfd_error *err)
 	if (r == 0)
 		r = add_layer_refs(c, w, err);
 	if (r == 0)
-		r = put_document(c, w, c->manifest, c->manifest_size, &c->result->manifest, err);
+		r = put_document(c, w, json, size, ret, err);
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof(name), MANIFEST_NAME "%s", c->result->manifest_digest);
-	r = sfd_names_add_object(c->names, name, &c->result->manifest, SFD_NAME_REPLACE, err);
+	snprintf(name, sizeof(name), MANIFEST_NAME "%s", digest);
+	r = sfd_names_add_object(c->names, name, ret, SFD_NAME_REPLACE, err);
 	return r < 0 ? r : 0;
+}
+
+static int put_manifest(struct commit *c, struct splitfd_error *err)
+{
+	return put_manifest_of(c, c->result->manifest_digest, c->manifest, c->manifest_size,
+		&c->result->manifest, err);
+}
+
+/* Another manifest of the same config, if it refers to the stream that the config has no more. */
+static int put_sibling(struct commit *c, const char *digest, struct splitfd_error *err)
+{
+	struct splitfd_digest stream, config;
+	struct sfd_oci_document d = { 0 };
+	char name[NAME_SIZE];
+	int r;
+
+	snprintf(name, sizeof(name), MANIFEST_NAME "%s", digest);
+	if (sfd_name_read(c->repository, name, &stream, NULL) <= 0)
+		return 0;
+	/* One that cannot be read is none that would be lost. */
+	r = sfd_oci_document_read(c->repository, &stream, SFD_STREAM_MANIFEST, &d, NULL);
+	snprintf(name, sizeof(name), "config:%s", c->result->config_digest);
+	if (r == 0 && sfd_splitstream_find_ref(d.reader, name, &config) &&
+		memcmp(&config, &c->old_config, sizeof(config)) == 0)
+		r = put_manifest_of(c, digest, d.json, d.size, &stream, err);
+	else
+		r = r == -ENOMEM ? splitfd_error_oom(err) : 0;
+	sfd_oci_document_done(&d);
+	return r;
+}
+
+/* cfsctl's gc walks from a manifest to its config only if a name points at that very stream. Where
+ * the config gets another one, its other manifests must follow, or their EROFS images are lost. */
+static int put_siblings(struct commit *c, struct splitfd_error *err)
+{
+	sfd_cleanup_dir DIR *dir = NULL;
+	const struct dirent *entry;
+	int fd, r = 0;
+
+	if (!c->manifest_facts.container || c->old_config.size == 0 ||
+		memcmp(&c->old_config, &c->result->config, sizeof(c->old_config)) == 0)
+		return 0;
+	fd = openat(c->repository->fd, "streams", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL) {
+		r = splitfd_error_sys(err, errno, "cannot read %s/streams", c->repository->path);
+		sfd_close(fd);
+		return r;
+	}
+	for (errno = 0; r == 0 && (entry = readdir(dir)) != NULL; errno = 0) {
+		const char *digest = entry->d_name + strlen(SFD_MANIFEST_NAME);
+
+		if (strncmp(entry->d_name, SFD_MANIFEST_NAME, strlen(SFD_MANIFEST_NAME)) == 0 &&
+			sfd_parse_sha256(digest, NULL) &&
+			strcmp(digest, c->result->manifest_digest) != 0)
+			r = put_sibling(c, digest, err);
+	}
+	if (r == 0 && errno != 0)
+		return splitfd_error_sys(err, errno, "cannot read %s/streams", c->repository->path);
+	return r;
 }
 
 static int put_tag(struct commit *c, struct splitfd_error *err)
@@ -240,6 +304,8 @@ static int add_all(struct commit *c, struct splitfd_error *err)
 {
 	int r = put_config(c, err);
 
+	if (r == 0)
+		r = put_siblings(c, err);
 	if (r == 0)
 		r = put_manifest(c, err);
 	return r < 0 ? r : put_tag(c, err);

@@ -40,8 +40,9 @@ struct sfd_oci_result {
  * in `names`, else those in streams/; NOT_FOUND where one is in neither. Where a layer's name was
  * made by another program meanwhile, its digest is taken and config and manifest are made anew.
  * Where config or manifest are there already they are rewritten; EROFS references of the old config
- * whose images are still there are kept, unless `images` has them. Where nothing is new, nothing
- * changes. The config's sha256 must be the one that the manifest gives (REFUSED). */
+ * whose images are still there are kept, unless `images` has them; other manifests of a rewritten
+ * config are rewritten too. Where nothing is new, nothing changes. The config's sha256 must be the
+ * one that the manifest gives (REFUSED). */
 int sfd_oci_commit(struct splitfd_repository *repository, struct sfd_names *names,
 	const struct sfd_oci_image *image, struct sfd_oci_result *ret, struct splitfd_error *err);
 
