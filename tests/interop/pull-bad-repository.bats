@@ -76,16 +76,23 @@ refused() { # CODE REGEX
     assert_cfsctl_accepts "$repo" small
 }
 
+leave_room() { # DIR BYTES
+    sync -f "$1"
+    dd if=/dev/zero of="$1/filler" bs=64k status=none 2> /dev/null || true
+    sync -f "$1"
+    truncate -s "-$2" "$1/filler"
+    sync -f "$1"
+}
+
 @test "the disk is full in the middle: an error, nothing visible; with room again the pull works" {
-    fs_make ext4 "$SCRATCH/full" 64M
+    fs_make ext4 "$SCRATCH/full" 1G
     repo_init "$SCRATCH/full/r"
+    leave_room "$SCRATCH/full" 30000000
     store_pull 1 "$SCRATCH/full/r" "$store" localhost/small small
     assert_one_error 'No space left'
     assert_nothing_visible "$SCRATCH/full/r"
     cfs "$SCRATCH/full/r" fsck > /dev/null
-    truncate -s 1G "$SCRATCH/full.img"
-    losetup -c "$(findmnt -no SOURCE "$SCRATCH/full")"
-    resize2fs -p "$(findmnt -no SOURCE "$SCRATCH/full")" > /dev/null 2>&1
+    rm "$SCRATCH/full/filler"
     store_pull 0 "$SCRATCH/full/r" "$store" localhost/small small
     assert_fsck_clean "$SCRATCH/full/r"
     assert_layers_exact "$SCRATCH/full/r" small
@@ -97,7 +104,7 @@ refused() { # CODE REGEX
     local tight=$SCRATCH/fullx
     store_load debian "$SMALL" "$tight/s" localhost/small
     repo_init "$tight/r"
-    fallocate -l "$(($(df --output=avail -B1 "$tight" | tail -n 1) - 3000000))" "$tight/filler"
+    leave_room "$tight" 300000
     store_pull 1 "$tight/r" "$tight/s" localhost/small small
     assert_one_error 'No space left'
     assert_nothing_visible "$tight/r"
