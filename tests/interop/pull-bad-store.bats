@@ -39,9 +39,9 @@ teardown() { damage_teardown; }
     cp -a "$store/root/overlay-images/$id" "$store/root/overlay-images/$twin"
     edit_json "$(images_json)" '. + [.[0] | .id = $t | .names = []]' --arg t "$twin"
     store_pull 2 "$repo" "$store" "${id:0:12}" small
-    assert_one_error "${id:0:20}"
-    assert_match "$twin" "$errors"
-    assert_match "$id" "$errors"
+    assert_one_error "images fit"
+    assert_match "${twin:0:61}" "$errors"
+    assert_match "${id:0:61}" "$errors"
     assert_nothing_visible "$repo"
 }
 

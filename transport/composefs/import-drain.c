@@ -24,7 +24,6 @@ void sfd_import_fail(struct sfd_import_layer *layer, int r, const struct splitfd
 		return;
 	layer->failed = r;
 	layer->error = *err;
-	splitfd_error_wrap(&layer->error, r, "layer %s", layer->diff_id);
 	/* What nobody has taken yet is not worth the work. */
 	for (; layer->next_work < layer->tail; layer->next_work++) {
 		if (sfd_import_entry_at(layer, layer->next_work)->state == SFD_ENTRY_QUEUED)

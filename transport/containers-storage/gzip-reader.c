@@ -64,7 +64,8 @@ static int damaged(struct sfd_gzip_reader *reader, const char *why, struct split
 {
 	reader->failed = -EINVAL;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-		"%s: %s, at byte %llu of the compressed file", reader->what, why,
+		"%s: its tar-split is damaged: %s, at byte %llu of the compressed file",
+		reader->what, why,
 		(unsigned long long)(reader->input_end - reader->inflate.avail_in));
 }
 

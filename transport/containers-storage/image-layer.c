@@ -207,7 +207,8 @@ int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct split
 	r = open_locked(image, layer, &desc, err);
 	if (r < 0) {
 		desc_done(&desc);
-		return splitfd_error_wrap(err, r, "layer %s", layer->diff_id);
+		return splitfd_error_wrap(
+			err, r, "layer %.12s (%s)", layer->layer_id, layer->diff_id);
 	}
 	return sfd_layer_source_new(&desc, ret, err);
 }

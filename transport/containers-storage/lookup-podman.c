@@ -15,15 +15,32 @@ static int not_found(const char *name, struct splitfd_error *err)
 		"%s: no such image in the store (podman images lists what is there)", name);
 }
 
+/* How many digits tell the kept IDs apart, at least podman's twelve. */
+static int telling_digits(const struct sfd_matches *m)
+{
+	int digits = 12;
+
+	for (size_t i = 1; i < m->n && i < SFD_MATCHES_KEPT; i++) {
+		const char *a = m->v[0].image->id, *b = m->v[i].image->id;
+		int same = 0;
+
+		while (a[same] != '\0' && a[same] == b[same])
+			same++;
+		if (same + 1 > digits)
+			digits = same + 1;
+	}
+	return digits;
+}
+
 static int ambiguous(const char *name, const struct sfd_matches *m, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer list = { .max = 4096 };
-	int r = 0;
+	int digits = telling_digits(m), r = 0;
 
 	for (size_t i = 0; i < m->n && i < SFD_MATCHES_KEPT && r >= 0; i++) {
 		const struct sfd_image_record *image = m->v[i].image;
 
-		r = sfd_buffer_printf(&list, "%s%.12s", i == 0 ? "" : ", ", image->id);
+		r = sfd_buffer_printf(&list, "%s%.*s", i == 0 ? "" : ", ", digits, image->id);
 		if (r >= 0 && image->names[0] != NULL)
 			r = sfd_buffer_printf(&list, " (%.200s)", image->names[0]);
 	}
