@@ -102,7 +102,9 @@ TEST(as_in_podman)
 		{ "one:zzz@" DIGEST, ONE }, { "one@" INDEX, ONE }, { "two@" DIGEST, "" },
 		{ "tool:v1", QUAY }, { "org/tool:v1", QUAY }, { "ool:v1", "" }, { "tool", "" },
 		{ "quay.io/org/pinned@" DIGEST, QUAY }, { "more", MORE }, { "One", "?" },
-		{ "", "?" }, { "old-name", "" }, { "quay.io/one", "" },
+		{ "", "?" }, { "old-name", "" }, { "quay.io/one", "" }, { "@e99a00000000", ONE },
+		{ "localhost/one@" ONE, ONE }, { "localhost/two@" ONE, "" },
+		{ "localhost/one@fff", "?" },
 		/* A name comes before a prefix of an ID. */
 		{ "e99", MORE } };
 

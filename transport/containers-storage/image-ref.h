@@ -10,8 +10,8 @@
  *
  * SPLITFD_LOOKUP_PODMAN is what podman's user expects, in this order: a whole ID (also with
  * sha256:); the exact name; localhost/NAME; docker.io/library/NAME; a unique prefix of an ID; a
- * unique NAME of whatever registry. Several that fit equally well are an error that lists them,
- * where podman takes the first.
+ * unique NAME of whatever registry. NAME@ID is taken as the transport does. Several that fit
+ * equally well are an error that lists them, where podman takes the first.
  */
 
 #include "transport/containers-storage/database.h"

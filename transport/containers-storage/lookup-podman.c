@@ -173,6 +173,9 @@ int sfd_lookup_podman(const struct sfd_image_db *db, const char *name, struct sf
 	if (r != 0)
 		return r < 0 ? r : take(name, &m, "", ret, err);
 	wrong = sfd_docker_ref_parse(name, &ref);
+	/* NAME@ID and @ID are the transport's; in podman they are nothing else. */
+	if (wrong != NULL && strchr(name, '@') != NULL)
+		return sfd_lookup_transport(db, name, ret, err);
 	if (wrong != NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"%s: not an image's name: %s", name, wrong);
