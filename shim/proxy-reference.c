@@ -11,7 +11,6 @@
 /* A name in full: DOMAIN/PATH, and what comes behind it. Empty strings where there is none. */
 struct named {
 	char *name, *tag, *digest;
-	const char *id; /* the image's ID, where the reference has it; or NULL */
 };
 
 struct list {
@@ -115,14 +114,11 @@ static int parse(const char *rest, const char *image_id, struct named *ret)
 	if (text == NULL)
 		return -ENOMEM;
 	at = strrchr(text, '@');
-	if (at != NULL && strchr(at + 1, ':') == NULL) {
-		ret->id = image_id;
+	if (at != NULL && strchr(at + 1, ':') == NULL)
 		*at = '\0';
-	} else if (strlen(text) >= 3 && strpbrk(text, "@:") == NULL &&
-		   strncmp(image_id, text, strlen(text)) == 0) {
-		ret->id = image_id;
+	else if (strlen(text) >= 3 && strpbrk(text, "@:") == NULL &&
+		 strncmp(image_id, text, strlen(text)) == 0)
 		return 0;
-	}
 	return text[0] == '\0' ? 0 : normalise(text, ret);
 }
 
@@ -138,12 +134,11 @@ static char *full_text(const char *store, const struct named *n)
 static int add_named(struct list *list, const char *store, const struct named *n)
 {
 	sfd_cleanup_free char *name = strdup(n->name);
-	int r = 0;
+	int r;
 
 	if (name == NULL)
 		return -ENOMEM;
-	if (n->id != NULL)
-		r = add(list, full_text(store, n));
+	r = add(list, full_text(store, n));
 	if (r == 0 && n->tag[0] != '\0' && n->digest[0] != '\0')
 		r = add(list, format("%s%s:%s", store, n->name, n->tag));
 	while (r == 0) {
@@ -157,7 +152,9 @@ static int add_named(struct list *list, const char *store, const struct named *n
 	return r;
 }
 
-static int fill(struct list *list, const struct named *n, const char *driver, const char *graphroot)
+/* An image that was found has its ID in its identity, however it was named. */
+static int fill(struct list *list, const struct named *n, const char *driver, const char *graphroot,
+	const char *image_id)
 {
 	sfd_cleanup_free char *store = format("[%s@%s]", driver, graphroot);
 	sfd_cleanup_free char *full = store != NULL ? full_text(store, n) : NULL;
@@ -165,7 +162,7 @@ static int fill(struct list *list, const struct named *n, const char *driver, co
 
 	if (full == NULL)
 		return -ENOMEM;
-	r = add(list, format("%s%s%s", full, n->id != NULL ? "@" : "", n->id != NULL ? n->id : ""));
+	r = add(list, format("%s@%s", full, image_id));
 	if (r == 0 && n->name != NULL)
 		r = add_named(list, store, n);
 	if (r == 0)
@@ -184,7 +181,7 @@ int sfd_policy_scopes(const char *rest, const char *driver, const char *graphroo
 
 	r = parse(rest, image_id, &n);
 	if (r == 0)
-		r = fill(&list, &n, driver, graphroot);
+		r = fill(&list, &n, driver, graphroot, image_id);
 	named_done(&n);
 	if (r < 0) {
 		sfd_policy_scopes_free(list.items);

@@ -68,6 +68,56 @@ static const struct requirement *find_requirement(const char *type)
 	return NULL;
 }
 
+static bool is_one_of(const cJSON *item, const char *const *words)
+{
+	if (!cJSON_IsString(item))
+		return false;
+	while (*words != NULL && strcmp(*words, item->valuestring) != 0)
+		words++;
+	return *words != NULL;
+}
+
+/* Exactly one way to the keys must be given. */
+static int check_keys(const cJSON *json, const char *const *ways, struct splitfd_error *err)
+{
+	int n = 0;
+
+	for (; *ways != NULL; ways++)
+		n += cJSON_GetObjectItemCaseSensitive(json, *ways) != NULL;
+	return n == 1 ? 0 : invalid(err, "not exactly one source of keys in", "a requirement");
+}
+
+static int check_identity(const cJSON *json, struct splitfd_error *err)
+{
+	static const char *const kinds[] = { "matchExact", "matchRepoDigestOrExact",
+		"matchRepository", "exactReference", "exactRepository", "remapIdentity", NULL };
+	const cJSON *identity = cJSON_GetObjectItemCaseSensitive(json, "signedIdentity");
+
+	if (identity == NULL ||
+		is_one_of(cJSON_GetObjectItemCaseSensitive(identity, "type"), kinds))
+		return 0;
+	return invalid(err, "unknown kind of", "signedIdentity");
+}
+
+static int check_signed(const cJSON *json, const char *type, struct splitfd_error *err)
+{
+	static const char *const key_types[] = { "GPGKeys", "signedByGPGKeys", "X509Certificates",
+		"signedByX509CAs", NULL };
+	static const char *const gpg_ways[] = { "keyPath", "keyPaths", "keyData", NULL };
+	static const char *const sigstore_ways[] = { "keyPath", "keyPaths", "keyData", "keyDatas",
+		"fulcio", "pki", NULL };
+	int r = 0;
+
+	if (strcmp(type, "signedBy") == 0) {
+		if (!is_one_of(cJSON_GetObjectItemCaseSensitive(json, "keyType"), key_types))
+			return invalid(err, "unknown", "keyType");
+		r = check_keys(json, gpg_ways, err);
+	} else if (strcmp(type, "sigstoreSigned") == 0) {
+		r = check_keys(json, sigstore_ways, err);
+	}
+	return r == 0 ? check_identity(json, err) : r;
+}
+
 static int check_requirement(const cJSON *json, struct splitfd_error *err)
 {
 	const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "type");
@@ -86,6 +136,8 @@ static int check_requirement(const cJSON *json, struct splitfd_error *err)
 		if (!known)
 			return invalid(err, "unknown key of a requirement:", item->string);
 	}
+	if (check_signed(json, r->type, err) < 0)
+		return -EINVAL;
 	return check_unique(json, err);
 }
 
