@@ -65,33 +65,65 @@ static int layer_work(struct splitfd_image *image, size_t i, struct sfd_pipe_wor
 	return 0;
 }
 
-/* The converted manifest names the converted config, which is not stored: skopeo has no blob of
- * that name, and its clients cannot use the image. It is made here. */
+/* The layer with this diff_id. 1: *ret is the work; 0: the image has none. */
+static int find_layer(struct splitfd_image *image, const char *digest, struct sfd_pipe_work *ret,
+	uint64_t *ret_size, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < splitfd_image_n_layers(image); i++) {
+		int r;
+
+		if (strcmp(splitfd_image_layer(image, i)->diff_id, digest) != 0)
+			continue;
+		r = layer_work(image, i, ret, ret_size, err);
+		return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+/* Looks for a layer in all images of a store. */
+struct search {
+	struct splitfd_store *store;
+	const char *digest;
+	struct sfd_pipe_work *work;
+	uint64_t *size;
+};
+
+static int search_image(void *ctx, const struct splitfd_image_row *row)
+{
+	struct search *s = ctx;
+	struct splitfd_image *image;
+	int r;
+
+	if (splitfd_image_open(s->store, row->id, SPLITFD_LOOKUP_TRANSPORT, &image, NULL) < 0)
+		return 0; /* another image's trouble */
+	r = find_layer(image, s->digest, s->work, s->size, NULL);
+	splitfd_image_close(image);
+	return r > 0;
+}
+
+/* As with skopeo, any layer of the image's store can be had, not only the image's own. */
 int sfd_native_blob(struct sfd_native *native, const char *digest, struct sfd_pipe_work *ret,
 	uint64_t *ret_size, struct splitfd_error *err)
 {
 	struct splitfd_image *image = sfd_native_image(native);
-	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	char converted[72] = "";
+	struct search search = { sfd_native_store(native), digest, ret, ret_size };
 	size_t size;
 	const char *config = splitfd_image_config(image, &size);
+	int r;
 
 	if (strcmp(digest, empty_digest) == 0)
 		return bytes_work(empty_layer, sizeof(empty_layer), ret, ret_size, err);
-	for (size_t i = 0; i < splitfd_image_n_layers(image); i++) {
-		if (strcmp(splitfd_image_layer(image, i)->diff_id, digest) == 0)
-			return layer_work(image, i, ret, ret_size, err);
-	}
+	r = find_layer(image, digest, ret, ret_size, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (strcmp(splitfd_image_config_digest(image), digest) == 0)
 		return bytes_work(config, size, ret, ret_size, err);
-	if (sfd_native_config(native, false, &b, NULL) == 0)
-		splitfd_sha256_text(b.data, b.len, converted);
-	if (strcmp(converted, digest) == 0)
-		return bytes_work(b.data, b.len, ret, ret_size, err);
+	if (splitfd_store_list_images(search.store, search_image, &search, NULL) > 0)
+		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-		"image %s has no blob %s; layers are named by the digest of their tar "
+		"there is no blob %s for image %s; layers are named by the digest of their tar "
 		"(GetLayerInfo)",
-		splitfd_image_id(image), digest);
+		digest, splitfd_image_id(image));
 }
 
 struct verified {

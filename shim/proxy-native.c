@@ -93,6 +93,11 @@ struct splitfd_image *sfd_native_image(struct sfd_native *native)
 	return native->image;
 }
 
+struct splitfd_store *sfd_native_store(struct sfd_native *native)
+{
+	return native->store;
+}
+
 int sfd_native_manifest(
 	struct sfd_native *native, struct sfd_buffer *ret, struct splitfd_error *err)
 {

@@ -31,6 +31,7 @@ const char *const *sfd_native_scopes(const struct sfd_native *native);
 /* The stored manifest's digest; borrowed. */
 const char *sfd_native_digest(const struct sfd_native *native);
 struct splitfd_image *sfd_native_image(struct sfd_native *native);
+struct splitfd_store *sfd_native_store(struct sfd_native *native);
 
 /* What GetManifest, GetConfig (inner), GetFullConfig and GetLayerInfo give. Appended to *ret. */
 int sfd_native_manifest(

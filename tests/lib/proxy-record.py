@@ -8,6 +8,7 @@ Compared: success, value, the number of descriptors, whether there is a pipe, th
 (not its text), the digest of what each pipe gave, the end of each session. Pipe numbers are the
 server's own affair and are only translated. Prints the first conversations that differ; exit 1.
 """
+import concurrent.futures
 import json
 import os
 import random
@@ -156,19 +157,19 @@ def main():
             references.append(value)
     facts = gather(first, references)
     different = steps = 0
-    for i in range(seed, seed + count):
-        a, b = play(first, i, references, facts), play(second, i, references, facts)
-        steps += len(a)
-        if a == b:
-            continue
-        different += 1
-        print(f"conversation {i} differs:")
-        for x, y in zip(a, b):
-            if x != y:
-                print("  ", json.dumps(x)[:600], "\n  ", json.dumps(y)[:600])
-                break
-        if different >= 10:
-            break
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        pairs = pool.map(lambda i: (i, play(first, i, references, facts), play(second, i, references, facts)),
+                         range(seed, seed + count))
+        for i, a, b in pairs:
+            steps += len(a)
+            if a == b:
+                continue
+            different += 1
+            print(f"conversation {i} differs:")
+            for x, y in zip(a, b):
+                if x != y:
+                    print("  ", json.dumps(x)[:600], "\n  ", json.dumps(y)[:600])
+                    break
     print(f"{count} conversations, {steps} steps, {different} different")
     return different != 0
 

@@ -1,0 +1,232 @@
+#!/usr/bin/env bats
+# The image proxy against real ones: skopeo 1.22 of the newer suite as the judge, Debian's skopeo
+# behind it, cfsctl and a program on the crate containers-image-proxy as clients.
+
+load ../lib/common
+load ../lib/store
+load ../lib/repo
+
+setup_file() {
+    require_interop
+    scratch_make
+    export STORE=$SCRATCH/store PORT=$((20000 + RANDOM % 10000))
+    make_images
+    make_programs
+    make_registry
+}
+teardown_file() {
+    [ ! -e "$SCRATCH/registry.pid" ] || kill "$(cat "$SCRATCH/registry.pid")" || true
+    scratch_drop
+}
+
+bud() { suite_buildah debian "$STORE" -- "$@" < /dev/null 2> /dev/null; }
+
+# one, two (on one), docker: the same as two with a docker manifest; layers from a few bytes to 5 MB.
+make_images() {
+    local c i
+    store_make "$STORE"
+    mkdir -p "$SCRATCH/a/usr/bin" "$SCRATCH/a/etc" "$SCRATCH/b"
+    head -c 5000000 /dev/urandom > "$SCRATCH/a/usr/bin/large"
+    ln -s large "$SCRATCH/a/usr/bin/link"
+    for i in $(seq 200); do head -c $((i * 37)) /dev/urandom > "$SCRATCH/a/etc/$i"; done
+    head -c 100000 /dev/zero > "$SCRATCH/b/zeros"
+    c=$(bud from scratch)
+    bud add "$c" "$SCRATCH/a" / > /dev/null
+    bud config --env 'A=<b>&c' --label z=1 --label a=2 --cmd /bin/sh --port 80 --volume /v --user 5 "$c"
+    bud commit -q "$c" localhost/one:latest > /dev/null
+    c=$(bud from localhost/one:latest)
+    bud add "$c" "$SCRATCH/b" /b > /dev/null
+    bud commit -q "$c" localhost/two:latest > /dev/null
+    bud commit -q --format docker "$c" localhost/docker:latest > /dev/null
+    spec=containers-storage:$(store_spec "$STORE")
+    export spec
+    skopeo copy -q --insecure-policy "${spec}localhost/two" "oci:$SCRATCH/layout:two"
+    skopeo copy -q --insecure-policy "${spec}localhost/two" "docker-archive:$SCRATCH/docker.tar:localhost/x:y"
+    tar -C "$SCRATCH/layout" -cf - . | gzip > "$SCRATCH/oci.tar"
+}
+
+# debian: splitfd before Debian's skopeo. newer: the newer skopeo alone. splitfd-newer: both.
+make_programs() {
+    local d
+    for d in debian newer splitfd-newer; do mkdir -p "$SCRATCH/bin-$d"; done
+    ln -s "$(readlink -f "$BUILD/splitfd")" "$SCRATCH/bin-debian/skopeo"
+    printf '#!/bin/sh\nexec "%s" skopeo "$@"\n' "$LIB/newer" > "$SCRATCH/bin-newer/skopeo"
+    printf '#!/bin/sh\nSPLITFD_SKOPEO="%s" exec "%s" "$@"\n' "$SCRATCH/bin-newer/skopeo" \
+        "$SCRATCH/bin-debian/skopeo" > "$SCRATCH/bin-splitfd-newer/skopeo"
+    chmod +x "$SCRATCH"/bin-*newer/skopeo
+    export OURS="$BUILD/splitfd experimental-image-proxy" NEWER="$SCRATCH/bin-newer/skopeo experimental-image-proxy"
+}
+
+make_registry() {
+    mkdir -p "$SCRATCH/registry" "$SCRATCH/home/.config/containers"
+    cat > "$SCRATCH/registry.yml" << X
+version: 0.1
+storage: {filesystem: {rootdirectory: $SCRATCH/registry}}
+http: {addr: "127.0.0.1:$PORT"}
+log: {level: error}
+X
+    docker-registry serve "$SCRATCH/registry.yml" > "$SCRATCH/registry.log" 2>&1 3>&- &
+    echo $! > "$SCRATCH/registry.pid"
+    printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n' "$PORT" \
+        > "$SCRATCH/home/.config/containers/registries.conf"
+    cp -r /etc/containers/policy.json "$SCRATCH/home/.config/containers/"
+    for _ in $(seq 50); do
+        skopeo copy -q --insecure-policy --dest-tls-verify=false "oci:$SCRATCH/layout:two" \
+            "docker://127.0.0.1:$PORT/two:latest" 2> /dev/null && return
+        sleep 0.1
+    done
+    return 1
+}
+
+# cfsctl pulls REFERENCE by the skopeo of KIND into a new repository, which is printed.
+cfs_pull() { # KIND REFERENCE
+    local repo
+    repo=$(mktemp -d "$SCRATCH/repo.XXXXXX")
+    rmdir "$repo"
+    "$CFSCTL" --repo "$repo" init --insecure > /dev/null
+    HOME=$SCRATCH/home PATH=$SCRATCH/bin-$1:$PATH "$CFSCTL" --repo "$repo" oci pull "$2" tag > "$SCRATCH/pull.log" 2>&1 ||
+        { cat "$SCRATCH/pull.log" >&2; return 1; }
+    echo "$repo"
+}
+
+# Names of streams and images, and what each layer's name means. cfsctl's order of a manifest's
+# references is random, so the manifest's own stream is not compared.
+contents() { # REPO
+    (cd "$1" && ls images && for s in streams/*:*; do
+        case $s in *manifest*) echo "$s" ;; *layer*) echo "$s $(readlink "$s")" ;; *) echo "$s" ;; esac
+    done)
+}
+
+both_pull() { # REFERENCE
+    local a b
+    a=$(cfs_pull debian "$1")
+    assert_fsck_clean "$a"
+    b=$(cfs_pull newer "$1")
+    assert_same "$(contents "$b")" "$(contents "$a")"
+}
+
+@test "cfsctl pulls from containers-storage by splitfd and Debian's skopeo, as by skopeo 1.22" {
+    both_pull "${spec}localhost/one"
+    both_pull "${spec}localhost/two:latest"
+}
+@test "cfsctl pulls from containers-storage with no skopeo at all" {
+    repo=$SCRATCH/alone
+    "$CFSCTL" --repo "$repo" init --insecure > /dev/null
+    PATH=$SCRATCH/bin-debian "$CFSCTL" --repo "$repo" oci pull "${spec}localhost/two" tag > /dev/null
+    assert_fsck_clean "$repo"
+}
+@test "cfsctl pulls from a registry by splitfd and Debian's skopeo, as by skopeo 1.22" {
+    both_pull "docker://127.0.0.1:$PORT/two:latest"
+}
+@test "cfsctl pulls a compressed oci-archive: by splitfd and Debian's skopeo, as by skopeo 1.22" {
+    both_pull "oci-archive:$SCRATCH/oci.tar:two"
+}
+@test "splitfd pull of an image with a docker manifest: through a proxy as from the store" {
+    repo_init "$SCRATCH/docker-a"
+    store_pull 0 "$SCRATCH/docker-a" "$STORE" localhost/docker tag
+    for skopeo in "$SCRATCH/bin-newer/skopeo" "$SCRATCH/bin-debian/skopeo"; do
+        rm -rf "$SCRATCH/docker-b"
+        repo_init "$SCRATCH/docker-b"
+        run_splitfd 0 pull --repo "$SCRATCH/docker-b" --skopeo "$skopeo" "${spec}localhost/docker" tag
+        assert_fsck_clean "$SCRATCH/docker-b"
+        assert_layers_exact "$SCRATCH/docker-b" tag
+        # A proxy gives the converted config, the store the original one.
+        assert_same "$(contents "$SCRATCH/docker-a" | grep -vE 'manifest|config')" \
+            "$(contents "$SCRATCH/docker-b" | grep -vE 'manifest|config')"
+    done
+}
+@test "splitfd pull of oci:, docker-archive:, oci-archive: and docker:// gives what containers-storage gives" {
+    repo_init "$SCRATCH/native"
+    store_pull 0 "$SCRATCH/native" "$STORE" localhost/two tag
+    for skopeo in "$(PATH=/usr/bin:/bin command -v skopeo)" "$SCRATCH/bin-newer/skopeo"; do
+        for reference in "oci:$SCRATCH/layout:two" "docker-archive:$SCRATCH/docker.tar" \
+            "oci-archive:$SCRATCH/oci.tar:two" "docker://127.0.0.1:$PORT/two:latest"; do
+            rm -rf "$SCRATCH/r"
+            repo_init "$SCRATCH/r"
+            run_splitfd 0 pull --repo "$SCRATCH/r" --skopeo "$skopeo" --tls-verify=false "$reference" tag
+            assert_fsck_clean "$SCRATCH/r"
+            assert_same "$(contents "$SCRATCH/native" | grep -v manifest)" "$(contents "$SCRATCH/r" | grep -v manifest)"
+        done
+    done
+}
+@test "splitfd pull through a proxy that is splitfd itself shares extents" {
+    fs_make xfs "$SCRATCH/xfs" 1G
+    store_make "$SCRATCH/xfs/store"
+    skopeo copy -q --insecure-policy "oci:$SCRATCH/layout:two" \
+        "containers-storage:$(store_spec "$SCRATCH/xfs/store")localhost/two"
+    repo_init "$SCRATCH/xfs/repo"
+    run_splitfd 0 pull --repo "$SCRATCH/xfs/repo" --reflink=always --skopeo "$SCRATCH/bin-debian/skopeo" \
+        "containers-storage:$(store_spec "$SCRATCH/xfs/store")localhost/two" tag
+    assert_fsck_clean "$SCRATCH/xfs/repo"
+    assert_layers_exact "$SCRATCH/xfs/repo" tag
+    fs_drop "$SCRATCH/xfs"
+}
+@test "the smallest number of descriptors is enough" {
+    run python3 - "$spec" << 'X'
+import os, resource, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+p = Proxy(["prlimit", "--nofile=64:64", *os.environ["OURS"].split()])
+i = p.open(sys.argv[1] + "localhost/two")
+for layer in p.layers(i):
+    assert sha256(p.blob(i, layer["digest"], layer["size"])) == layer["digest"]
+sys.exit(p.close())
+X
+    [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+@test "every call of the Rust crate has the same answer from skopeo 1.22" {
+    client=$("$LIB/proxy-client/build") || skip "needs cargo and the crate containers-image-proxy"
+    for image in "${spec}localhost/two" "oci:$SCRATCH/layout:two"; do
+        "$client" "$SCRATCH/bin-newer/skopeo" "$image" "${image/two/nope}" > "$SCRATCH/answers-a"
+        "$client" "$SCRATCH/bin-debian/skopeo" "$image" "${image/two/nope}" > "$SCRATCH/answers-b"
+        diff "$SCRATCH/answers-a" "$SCRATCH/answers-b"
+    done
+}
+@test "random conversations have the same answers from skopeo 1.22" {
+    python3 "$LIB/proxy-record.py" --seed "${PROXY_SEED:-1}" --count "${PROXY_COUNT:-500}" \
+        --reference "${spec}localhost/one" --reference "${spec}localhost/two:latest" \
+        --reference "${spec}localhost/docker:latest" --reference "${spec}localhost/nope" --reference "oci:$SCRATCH/layout:two" \
+        --reference "oci:$SCRATCH/layout:none" --reference bogus:x --reference nocolon \
+        --reference "${spec}UPPER" -- $NEWER -- $OURS --skopeo "$SCRATCH/bin-newer/skopeo"
+}
+@test "policy.json: the same verdicts as skopeo 1.22" {
+    python3 "$LIB/proxy-policy.py" "$STORE" "$(store_image_id "$STORE" localhost/two:latest)" "$SCRATCH" -- \
+        $NEWER -- $OURS --skopeo "$SCRATCH/bin-newer/skopeo"
+}
+@test "policy.json with signatures and an old skopeo, which does not check them: refused" {
+    echo '{"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/nonexistent"}]}' > "$SCRATCH/signed.json"
+    run python3 - "$spec" "$SCRATCH/signed.json" << 'X'
+import os, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+p = Proxy([*os.environ["OURS"].split(), "--skopeo", "/usr/bin/skopeo", "--policy", sys.argv[2]])
+print(p.call("OpenImage", sys.argv[1] + "localhost/two"))
+X
+    assert_match "does not check them" "$output"
+}
+@test "hostile clients" {
+    python3 "$LIB/proxy-hostile.py" "${spec}localhost/two" $OURS
+}
+@test "a real skopeo that hangs or dies is an error in time, and the session goes on" {
+    python3 "$LIB/proxy-peer-dies.py" "oci:$SCRATCH/layout:two" "${spec}localhost/two" $OURS
+}
+@test "GetLayerSplitfd gives the exact layer in both formats" {
+    python3 "$LIB/proxy-splitfd.py" "${spec}localhost/two" $OURS
+}
+@test "under the name skopeo, everything else is the real one" {
+    assert_same "$(skopeo --version)" "$(PATH=$SCRATCH/bin-debian:$PATH skopeo --version)"
+    assert_same "$(skopeo copy --help)" "$(PATH=$SCRATCH/bin-debian:$PATH skopeo copy --help)"
+    assert_same "$(skopeo inspect "oci:$SCRATCH/layout:two")" \
+        "$(PATH=$SCRATCH/bin-debian:$PATH skopeo inspect "oci:$SCRATCH/layout:two")"
+    run env PATH="$SCRATCH/bin-debian:$PATH" skopeo nonsense
+    [ "$status" -ne 0 ]
+    run env PATH="$SCRATCH/bin-debian" skopeo --version
+    [ "$status" -eq 3 ]
+    run env SPLITFD_SKOPEO="$SCRATCH/bin-debian/skopeo" "$SCRATCH/bin-debian/skopeo" --version
+    assert_match "splitfd itself" "$output"
+    # A wrapper of that name which starts splitfd is passed over.
+    mkdir -p "$SCRATCH/bin-wrapper"
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$SCRATCH/bin-debian/skopeo" > "$SCRATCH/bin-wrapper/skopeo"
+    chmod +x "$SCRATCH/bin-wrapper/skopeo"
+    assert_same "$(skopeo --version)" "$(PATH=$SCRATCH/bin-wrapper:$PATH skopeo --version)"
+}

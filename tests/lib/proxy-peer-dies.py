@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The real skopeo behind our proxy is stopped or killed. proxy-peer-dies.py FOREIGN NATIVE PROGRAM…"""
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from proxy_client import Proxy, sha256  # noqa: E402
+
+foreign, native, argv = sys.argv[1], sys.argv[2], sys.argv[3:]
+
+
+def child(proxy):
+    pid = proxy.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return int(f.read().split()[0])
+
+
+def works(proxy, reference):
+    image = proxy.open(reference)
+    layer = proxy.layers(image)[0]
+    assert sha256(proxy.blob(image, layer["digest"], layer["size"])) == layer["digest"]
+
+
+for what in (signal.SIGSTOP, signal.SIGKILL):
+    p = Proxy(argv + ["--command-timeout", "2s"])
+    image = p.open(foreign)
+    layer = max(p.layers(image), key=lambda x: x["size"])
+    reply, fds = p.call("GetBlob", image, layer["digest"], layer["size"])
+    assert reply["success"], reply
+    os.kill(child(p), what)
+    start = time.time()
+    finished, _ = p.call("FinishPipe", reply["pipeid"])
+    assert not finished["success"], finished
+    assert time.time() - start < 15, "too late"
+    print(what.name, finished["error"])
+    for fd in fds:
+        os.close(fd)
+    again, none = p.call("GetManifest", image)  # that image is lost, and said to be
+    assert not again["success"] and not none, again
+    works(p, native)
+    works(p, foreign)  # by a new one
+    assert p.close() == 0
