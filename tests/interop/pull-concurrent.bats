@@ -69,7 +69,7 @@ beside_a_pull() { # SUITE
     podman_of debian rmi localhost/small
     slow_end
     [ "$slow_code" -ne 0 ]
-    assert_match 'removed|gone|no longer|not there' "$(cat "$BATS_TEST_TMPDIR/slow.err")"
+    assert_match 'removed|gone|no longer|not there|changed while' "$(cat "$BATS_TEST_TMPDIR/slow.err")"
     assert_nothing_visible "$repo"
     assert_fsck_clean "$repo"
 }
@@ -100,7 +100,10 @@ beside_a_pull() { # SUITE
     done
 }
 
-@test "beside cfsctl's own pull of the same image: both right, gc loses nothing" {
+@test "beside cfsctl's own pull of the same image: both end well, whole and exact" {
+    # cfsctl repoints a layer's name to its own bytes when it comes second. With another libzstd these
+    # differ from ours; what gc makes of that is for the build with cfsctl's libzstd to show
+    # (pull-newer-build.bats).
     local n theirs
     for n in 1 2 3 4 5; do
         rm -rf "$repo" && repo_init "$repo"
@@ -109,9 +112,10 @@ beside_a_pull() { # SUITE
         sleep 0.$((n * 2))
         store_pull 0 "$repo" "$store" localhost/small ours
         wait $theirs || { cat "$BATS_TEST_TMPDIR/theirs"; return 1; }
-        GARBAGE_OK=1
-        assert_cfsctl_accepts "$repo" ours
-        assert_cfsctl_accepts "$repo" theirs
+        assert_fsck_clean "$repo"
+        assert_layers_exact "$repo" ours
+        assert_layers_exact "$repo" theirs
+        assert_same "$(cfs "$repo" oci compute-id theirs)" "$(cfs "$repo" oci compute-id ours)"
     done
 }
 

@@ -39,3 +39,19 @@ pull_inside() { # REPO
     pull_inside "$repo" fsverity-sha512-12
     assert_extents_shared "$repo" small "$STORE"
 }
+
+@test "beside cfsctl's own pull of the same image: both right, gc loses nothing" {
+    local n theirs repo=$SCRATCH/xfs/repo-beside
+    for n in 1 2 3 4 5; do
+        rm -rf "$repo"
+        "$CFSCTL" --repo "$repo" init --insecure > /dev/null
+        cfs "$repo" oci pull "oci:$SMALL" theirs > /dev/null 2> "$BATS_TEST_TMPDIR/theirs" 3>&- &
+        theirs=$!
+        sleep 0.$((n * 2))
+        "$LIB/newer" "$PROGRAM" pull --repo "$repo" --root "$STORE/root" --runroot "$STORE/run" localhost/small ours
+        wait $theirs || { cat "$BATS_TEST_TMPDIR/theirs"; return 1; }
+        GARBAGE_OK=1
+        assert_cfsctl_accepts "$repo" ours
+        assert_cfsctl_accepts "$repo" theirs
+    done
+}
