@@ -83,7 +83,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "no-image", 0, SFD_OPTION_FLAG, &o.no_image, 0, 0, NULL,
 			"Do not make the EROFS image" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &o.bootable, 0, 0, NULL,
-			"Also make the boot variant of the image" },
+			"Not supported: the boot variant needs the SELinux policy" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
 		{ "quiet", 'q', SFD_OPTION_FLAG, &o.quiet, 0, 0, NULL, "No progress bars" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &o.skopeo, 0, 0, "PATH",
@@ -99,6 +99,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"takes IMAGE and an optional NAME; see 'splitfd pull --help'");
 	if (r == 0)
 		r = parse_reflink(reflink, &o.reflink, err);
+	if (r == 0 && o.bootable)
+		r = splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
+			"the boot variant is not supported; 'cfsctl oci pull --bootable' makes it");
 	if (r == 0) {
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;

@@ -148,6 +148,23 @@ TEST(old_directories)
 	check_paths(&f, "/:3 /empty:1 /usr:2 /usr/a:1 /usr/b:1 ");
 }
 
+TEST(times_before_1970)
+{
+	struct fixture f;
+	struct sfd_tree_item item = { .type = SFD_TREE_DIRECTORY,
+		.path = "usr",
+		.path_len = 3,
+		.mtime = -2,
+		.mtime_nsec = 5,
+		.before_1970 = true };
+
+	start(&f);
+	CHECK_OK(sfd_tree_put_layered(f.tree, &item, &f.err), &f.err);
+	CHECK_OK(sfd_tree_finish_oci(f.tree, 0, &f.err), &f.err);
+	CHECK_STR(f.told, "the time of usr is before 1970 and kept\n");
+	check_paths(&f, "/:3 /usr:2 ");
+}
+
 TEST(the_rules_of_oci)
 {
 	struct fixture f;

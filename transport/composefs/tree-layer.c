@@ -19,7 +19,7 @@ struct record {
 	uint32_t n_xattrs;
 	uint16_t path_len, target_len;
 	uint8_t type;
-	bool maybe_directory, external;
+	bool maybe_directory, external, before_1970;
 	uint8_t bytes[];
 };
 
@@ -56,7 +56,9 @@ static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 	case '3':
 	case '4':
 		if (e->v7)
-			return refuse_entry(e, "a device without device numbers", err);
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+				"%.*s: a device without device numbers",
+				(int)(e->path_len < 512 ? e->path_len : 512), e->path);
 		return e->type == '3' ? SFD_TREE_CHARACTER : SFD_TREE_BLOCK;
 	case '5':
 		return SFD_TREE_DIRECTORY;
@@ -156,6 +158,7 @@ static int take_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_e
 		.type = (uint8_t)type,
 		.maybe_directory = e->type == '0' && e->path[e->path_len - 1] == '/',
 		.external = e->external,
+		.before_1970 = e->pax_before_1970,
 	};
 	if (type == SFD_TREE_CHARACTER || type == SFD_TREE_BLOCK)
 		r->size = makedev(e->dev_major, e->dev_minor);
@@ -280,6 +283,7 @@ static int tell_record(const struct sfd_tree_layer *layer, const struct record *
 		.gid = r->gid,
 		.mtime = r->mtime,
 		.mtime_nsec = r->mtime_nsec,
+		.before_1970 = r->before_1970,
 		.size = r->size,
 		.rdev = r->size,
 		.target_len = r->target_len,

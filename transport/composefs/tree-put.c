@@ -326,6 +326,9 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 		return r;
 	if (!last_component(item->path, item->path_len, &last, &end))
 		return put_root(tree, item, err);
+	if (item->before_1970)
+		sfd_tree_tell(tree, SFD_DEVIATION_TIME, "the time of %.*s is before 1970 and kept",
+			(int)(item->path_len < 512 ? item->path_len : 512), item->path);
 	if (is_parent(&last)) {
 		/* cfsctl takes "x/.." for the root, whose metadata /usr replaces. */
 		if (item->type == SFD_TREE_DIRECTORY)

@@ -34,6 +34,7 @@ struct sfd_tar_entry {
 	uint64_t uid, gid;
 	int64_t mtime;
 	uint32_t mtime_nsec;
+	bool pax_before_1970; /* mtime is of a pax record that cfsctl refuses */
 	uint32_t dev_major, dev_minor;
 	uint64_t size;
 	bool external;	     /* the content is an object */

@@ -94,6 +94,7 @@ static int time_record(struct sfd_tar_entry *e, const struct sfd_tar_record *rec
 	if (!s->have_mtime)
 		e->mtime_nsec = nsec;
 	s->have_mtime = true;
+	e->pax_before_1970 = record->value[0] == '-';
 	return 0;
 }
 
