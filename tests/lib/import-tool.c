@@ -5,6 +5,7 @@
  *
  *	import-tool REPO DIR… [-j JOBS] [-v] [-r auto|always|never] [-i] [-t PATH] [-n] [-f] [-c]
  *	-v verify_diff_id   -i content as InlineData   -n do not commit   -f open descriptors
+ *	-d DIFFID (of a single layer: it is not read before)
  *	-t write each layer's tar to PATH   -c wrong CRC for the file named "bad"
  *
  * Prints each diff_id and the statistics.
@@ -27,7 +28,7 @@
 struct options {
 	struct splitfd_import_options import;
 	bool inline_data, descriptors, commit, bad_crc;
-	const char *tar;
+	const char *tar, *diff_id;
 };
 
 struct tree_files {
@@ -289,7 +290,9 @@ static int run(char **dirs, int n, const char *repo, const struct options *optio
 	double start;
 	int r = 0;
 
-	for (int i = 0; r == 0 && i < n; i++)
+	if (options->diff_id != NULL)
+		snprintf(diff_ids[0], sizeof(diff_ids[0]), "%s", options->diff_id);
+	for (int i = 0; r == 0 && i < n && options->diff_id == NULL; i++)
 		r = make_diff_id(dirs[i], options, diff_ids[i], err);
 	start = now();
 	if (r == 0)
@@ -321,7 +324,7 @@ int main(int argc, char **argv)
 	struct splitfd_error err = { 0 };
 	int c, r;
 
-	while ((c = getopt(argc, argv, "j:vr:it:nfc")) != -1) {
+	while ((c = getopt(argc, argv, "j:vr:it:nfcd:")) != -1) {
 		switch (c) {
 		case 'j':
 			options.import.jobs = (unsigned int)atoi(optarg);
@@ -339,6 +342,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			options.tar = optarg;
+			break;
+		case 'd':
+			options.diff_id = optarg;
 			break;
 		case 'n':
 			options.commit = false;
