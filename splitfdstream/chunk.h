@@ -73,8 +73,9 @@ struct splitfd_chunk {
 
 	/* FILE: the file's whole content, `size` bytes. Either `fd` is an open descriptor that the
 	 * receiver owns from now on, or it is negative and `files` (borrowed: take a reference to
-	 * keep it) opens `name` (borrowed until the source's next call). `name` may be set with
-	 * an open `fd` too: it then only serves for error texts. */
+	 * keep it) opens `name` (borrowed until the source's next call). Both may be set with an
+	 * open `fd` too: `name` then serves for error texts, and where `files` is there, it
+	 * would open the same file. */
 	uint64_t size;
 	int fd;
 	struct splitfd_files *files;

@@ -166,14 +166,34 @@ static int put_content(
 	return r < 0 ? r : sfd_wire_content(&w->wire, fd, chunk, name, err);
 }
 
+/* A file that came open: the directory below which its name opens the same, or -1. */
+static int find_name(const struct splitfd_chunk *chunk, int fd)
+{
+	sfd_cleanup_fd int again = -EBADF;
+	struct stat a, b;
+	int dir = -1;
+
+	if (chunk->files == NULL || chunk->name == NULL ||
+		chunk->files->ops->open(
+			chunk->files, chunk->name, chunk->size, &again, &dir, NULL) < 0)
+		return -1;
+	if (fstat(fd, &a) < 0 || fstat(again, &b) < 0 || a.st_dev != b.st_dev ||
+		a.st_ino != b.st_ino)
+		return -1;
+	return dir;
+}
+
 static int put_file(struct writer *w, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = -EBADF;
+	bool came_open = chunk->fd >= 0;
 	int dir = -1, r = splitfd_chunk_open(chunk, &fd, &dir, err);
 	uint32_t index;
 
 	if (r < 0)
 		return r;
+	if (came_open)
+		dir = find_name(chunk, fd);
 	if (dir >= 0 && can_name(w, chunk, fd)) {
 		r = find_dir(w, chunk->files, dir, &index, err);
 		if (r != -EXFULL)

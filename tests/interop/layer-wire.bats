@@ -82,7 +82,7 @@ wire() {
     wire -- --fds=@FDS@ "${from_repo[@]}" -- --fds=@FDS@ --reflink=always
 }
 @test "from a repository: splitdirfdstream" {
-    wire -- --format=splitdirfdstream --fds=@FDS@ "${from_repo[@]}" -- --format=splitdirfdstream --fds=@FDS@
+    wire -- --format=splitdirfdstream --fds=@FDS@ "${from_repo[@]}" -- --format=splitdirfdstream --fds=@FDS@ --reflink=always
 }
 @test "from a repository: tar" {
     wire -- --format=tar "${from_repo[@]}" -- --format=tar

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/dir-files.h"
+#include "transport/composefs/repository-private.h"
 #include "transport/composefs/splitstream.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 /* A stored layer as chunks. */
@@ -9,9 +12,24 @@ struct stream_source {
 	struct splitfd_source source;
 	struct splitfd_repository *repository;
 	struct sfd_splitstream *stream;
+	struct splitfd_files *files;	 /* objects/; NULL until there is an object */
 	char name[SFD_OBJECT_PATH_SIZE]; /* of the last object */
 	struct splitfd_error failed;
 };
+
+/* The objects by name, for a consumer that has the directory: what it opens is what is open here.
+ */
+static int open_files(struct stream_source *s, struct splitfd_error *err)
+{
+	int fd = sfd_repository_objects(s->repository, false, err);
+
+	if (fd < 0)
+		return fd;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return splitfd_error_sys(err, errno, "cannot duplicate the objects directory");
+	return sfd_dir_files_new(fd, &s->files, err);
+}
 
 static int next_object(
 	struct stream_source *s, size_t index, struct splitfd_chunk *ret, struct splitfd_error *err)
@@ -24,7 +42,15 @@ static int next_object(
 	r = sfd_object_open(s->repository, &digest, &ret->fd, &ret->size, err);
 	if (r < 0)
 		return r;
+	if (s->files == NULL) {
+		r = open_files(s, err);
+		if (r < 0) {
+			ret->fd = sfd_close(ret->fd);
+			return r;
+		}
+	}
 	sfd_object_path(&digest, s->name);
+	ret->files = s->files;
 	ret->kind = SPLITFD_CHUNK_FILE;
 	ret->name = s->name;
 	ret->name_len = strlen(s->name);
@@ -68,6 +94,7 @@ static void source_free(struct splitfd_source *source)
 	struct stream_source *s = (struct stream_source *)source;
 
 	sfd_splitstream_free(s->stream);
+	splitfd_files_unref(s->files);
 	free(s);
 }
 
