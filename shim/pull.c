@@ -144,7 +144,8 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 {
 	struct splitfd_import_options options = { .reflink = p->options.reflink,
 		.jobs = (unsigned int)p->options.jobs,
-		.verify_diff_id = p->options.verify_diff_id };
+		.verify_diff_id = p->options.verify_diff_id,
+		.cancel = sfd_cancel_flag() };
 	int r;
 
 	p->manifest = copy_bytes(manifest, manifest_size);
