@@ -154,7 +154,8 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 {
 	struct passed p = { 0 };
 	struct sfd_strings keys = { 0 };
-	struct sfd_option options[N_TEXTS + 7] = {
+	bool shown; /* --tls-verify was taken before */
+	struct sfd_option options[N_TEXTS + 8] = {
 		{ "sockfd", 0, SFD_OPTION_NUMBER, &ret->sockfd, 0, 1 << 20, "N",
 			"The connected socket (default: 0, standard input)" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &ret->skopeo, 0, 0, "PATH",
@@ -164,6 +165,8 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 		{ "no-creds", 0, SFD_OPTION_FLAG, &p.no_creds, 0, 0, NULL,
 			"Access registries anonymously" },
 		{ "debug", 0, SFD_OPTION_FLAG, &p.debug, 0, 0, NULL, "Let skopeo tell more" },
+		{ "tls-verify", 0, SFD_OPTION_FLAG, &shown, 0, 0, NULL,
+			"Want HTTPS and valid certificates" },
 		{ "decryption-key", 0, SFD_OPTION_STRINGS, &keys, 0, 0, "KEY",
 			"Accepted for clients that give it; skopeo's proxy knows none" },
 	};
@@ -171,7 +174,7 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 
 	*ret = (struct sfd_proxy_arguments){ 0 };
 	for (size_t i = 0; i < N_TEXTS; i++)
-		options[6 + i] = (struct sfd_option){ text_names[i], 0, SFD_OPTION_STRING,
+		options[7 + i] = (struct sfd_option){ text_names[i], 0, SFD_OPTION_STRING,
 			&p.texts[i].value, 0, 0, "VALUE", text_help[i] };
 	p.tls_verify = take_tls_verify(&argc, argv);
 	r = sfd_parse_options(command, options, &argc, &argv, err);
