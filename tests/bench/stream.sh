@@ -27,7 +27,7 @@ best() {
     done
     echo "${best:-0}"
 }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'; }
 
 layers=$(store_diff_ids "$store" "$image:latest")
 tars() { for d in $layers; do splitfd get-layer --format=tar "$@" "${from[@]}" "$d" | cat > /dev/null || return 1; done; }
@@ -53,7 +53,7 @@ by_pull() {
 bare=$(best pipe)
 echo "image $kind: $(stat -c %s "$SCRATCH/x/bytes") bytes of tar; a bare pipe: $bare ms"
 for row in "get-layer_--format=tar tars" "get-layer_--format=tar_--no-verify tars --no-verify" \
-    "skopeo_copy_dir: to_dir" "podman_save save"; do
+    "skopeo_copy_dir to_dir" "podman_save save"; do
     ms=$(best ${row#* })
     echo "${row%% *}: $ms ms, $(ratio "$ms" "$bare") of a bare pipe" | tr _ ' '
 done
