@@ -49,7 +49,7 @@ struct sfd_tree_item {
 	uint32_t uid, gid;
 	int64_t mtime;
 	uint32_t mtime_nsec;
-	bool before_1970; /* in a way that cfsctl refuses: told as a deviation */
+	bool before_1970;   /* in a way that cfsctl refuses: told as a deviation */
 	uint64_t size;	    /* files */
 	uint64_t rdev;	    /* devices, as makedev(3) has it */
 	const char *target; /* symlink: its text; hard link: the path it shares the inode with */
