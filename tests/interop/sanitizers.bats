@@ -10,14 +10,19 @@ setup_file() {
     export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=99:halt_on_error=1:second_deadlock_stack=1
 }
 
+# A run of bats within bats must not take the outer one's variables for its own.
+run_apart() ( # BUILD FILE
+    unset $(compgen -v BATS_)
+    BUILD=$1 SANITIZED=yes exec timeout 1200 bats --tap "$SPLITFD_TOP/tests/$2"
+)
+
 with_variant() { # SANITIZE FILE…
     local variant=build/${1//,/-} failed=0 file
     make -C "$SPLITFD_TOP" -s -j"$(nproc)" SANITIZE="$1" all test-programs > "$BATS_TEST_TMPDIR/make" 2>&1 3>&- ||
         { tail -n 30 "$BATS_TEST_TMPDIR/make"; return 1; }
     shift
     for file in "$@"; do
-        BUILD=$variant SANITIZED=yes timeout 1200 bats --tap "$SPLITFD_TOP/tests/$file" \
-            > "$BATS_TEST_TMPDIR/log" 2>&1 < /dev/null 3>&- || {
+        run_apart "$variant" "$file" > "$BATS_TEST_TMPDIR/log" 2>&1 < /dev/null 3>&- || {
             failed=1
             echo "$file:"
             grep -v '^ok ' "$BATS_TEST_TMPDIR/log" | head -n 150
