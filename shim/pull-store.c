@@ -19,8 +19,12 @@ static int begin(
 
 	if (diff_ids == NULL)
 		return splitfd_error_oom(err);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		diff_ids[i] = splitfd_image_layer(image, i)->diff_id;
+		/* The store took the registry's word for it. */
+		if (splitfd_image_layer(image, i)->diff_id_claimed)
+			sfd_pull_verify_diff_ids(pull);
+	}
 	return sfd_pull_begin(pull, manifest, manifest_size, config, config_size, diff_ids, n, err);
 }
 

@@ -84,6 +84,11 @@ const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull)
 	return &pull->options;
 }
 
+void sfd_pull_verify_diff_ids(struct sfd_pull *pull)
+{
+	pull->options.verify_diff_id = true;
+}
+
 struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull)
 {
 	return pull->repository;

@@ -40,6 +40,9 @@ struct sfd_pull *sfd_pull_free(struct sfd_pull *pull);
 const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull);
 struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull);
 
+/* Before sfd_pull_begin(): every layer's sha256 is checked, whatever the options say. */
+void sfd_pull_verify_diff_ids(struct sfd_pull *pull);
+
 /* What the image is. Everything is copied. The sha256 of the manifest and the config are made
  * here; the caller has checked them against what it asked for. The number of diff_ids must be that
  * of the config's rootfs. */
