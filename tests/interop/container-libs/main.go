@@ -24,6 +24,7 @@ import (
 	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/lockfile"
 	"go.podman.io/storage/pkg/reexec"
 )
@@ -70,7 +71,9 @@ func copyImage(store storage.Store, source, name string) error {
 }
 
 func writeDiff(store storage.Store, layer, path string) error {
-	diff, err := store.Diff("", layer, nil)
+	// Without the option the layer comes compressed as it was pulled.
+	plain := archive.Uncompressed
+	diff, err := store.Diff("", layer, &storage.DiffOptions{Compression: &plain})
 	if err != nil {
 		return err
 	}
