@@ -14,8 +14,8 @@ setup_file() {
     fs_make xfs "$SCRATCH/x" 4G
     export STORE=$SCRATCH/x/store PULLED=$SCRATCH/x/pulled DEST=$SCRATCH/dest
     export CARGO_TARGET_DIR=$SPLITFD_CACHE/cargo-target GOCACHE=$SPLITFD_CACHE/gocache
-    (cd "$SPLITFD_TOP/contrib/examples/rust" && cargo build -q --locked)
-    (cd "$SPLITFD_TOP/tests/interop/wire-rust" && cargo build -q --locked)
+    (cd "$SPLITFD_TOP/contrib/examples/rust" && cargo build -q)
+    (cd "$SPLITFD_TOP/tests/interop/wire-rust" && cargo build -q)
     (cd "$SPLITFD_TOP/contrib/examples/go" && go build -o "$SCRATCH/go-to-tar" .)
     make -s -C "$SPLITFD_TOP" install DESTDIR="$DEST" prefix=/usr > /dev/null
     store_load debian "$("$LIB/images" small)" "$STORE" localhost/small
