@@ -11,7 +11,7 @@
 # Variables:
 #   SANITIZE=address,undefined | thread   a build of its own below build/
 #   WERROR=1       warnings are errors (CI sets it)
-#   WITH_IPSEC_MB=auto|yes|no, WITH_SECCOMP=auto|yes|no
+#   WITH_IPSEC_MB=auto|yes|no
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, V=1
 #   config.mk (not in git) may set any of them
 
@@ -34,7 +34,6 @@ PKG_CONFIG  ?= pkg-config
 INSTALL     ?= install
 SANITIZE    ?=
 WITH_IPSEC_MB ?= auto
-WITH_SECCOMP  ?= auto
 
 comma := ,
 known_sanitizers := address undefined thread leak
@@ -55,17 +54,12 @@ missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $
 ifneq ($(missing),)
 $(error missing libraries: $(missing); contrib/install-deps installs them or says what to install)
 endif
-have_seccomp := $(shell $(PKG_CONFIG) --exists libseccomp && echo y)
 have_ipsec_mb := $(shell printf '\#include <intel-ipsec-mb.h>\n' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo y)
-ifeq ($(WITH_SECCOMP)$(have_seccomp),yes)
-$(error WITH_SECCOMP=yes, but libseccomp is not installed)
-endif
 ifeq ($(WITH_IPSEC_MB)$(have_ipsec_mb),yes)
 $(error WITH_IPSEC_MB=yes, but intel-ipsec-mb is not installed)
 endif
-seccomp := $(if $(filter no,$(WITH_SECCOMP)),,$(have_seccomp))
 ipsec_mb := $(if $(filter no,$(WITH_IPSEC_MB)),,$(have_ipsec_mb))
-packages := $(required) $(if $(seccomp),libseccomp)
+packages := $(required)
 pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(packages))
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(packages))
 endif
@@ -74,7 +68,7 @@ warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing
 	-Wvla -Wwrite-strings -Wundef -Wformat=2 -Wcast-qual -Wno-missing-field-initializers -Wno-format-truncation \
 	$(if $(filter 1,$(WERROR)),-Werror)
 our_cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
-	-DSFD_WITH_SECCOMP=$(if $(seccomp),1,0) -DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
+	-DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
 our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong $(warnings)
 our_ldflags := -pthread
 libs := $(pkg_libs) $(if $(ipsec_mb),-ldl)

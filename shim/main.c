@@ -31,8 +31,8 @@ static void print_help(void)
 
 static void print_version(void)
 {
-	printf("splitfd %s\nfeatures: %cipsec-mb %cseccomp\n", SPLITFD_VERSION,
-		SFD_WITH_IPSEC_MB ? '+' : '-', SFD_WITH_SECCOMP ? '+' : '-');
+	printf("splitfd %s\nfeatures: %cipsec-mb\n", SPLITFD_VERSION,
+		SFD_WITH_IPSEC_MB ? '+' : '-');
 }
 
 static const struct sfd_command *find_command(const char *name)
