@@ -159,7 +159,7 @@ on_file_system() { # TYPE EXPECTED
             rm -rf "$SCRATCH/crcrepo"
             new_repo "$SCRATCH/crcrepo"
             import 4 -c -j "$j" "$REPO" "$SCRATCH/crc"
-            assert_match "layer sha256:.*file 'bad'.*CRC-64" "$errors"
+            assert_match "file 'bad'.*CRC-64" "$errors"
             nothing_visible "$REPO"
         done
     done
