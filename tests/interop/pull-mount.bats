@@ -81,3 +81,24 @@ same_as_podman() { # DIR
     [ "$(wc -l < "$SCRATCH/fuse")" -gt 1000 ]
     cmp "$SCRATCH/kernel" "$SCRATCH/fuse"
 }
+
+@test "the image of each format and algorithm is the one that cfsctl computes" {
+    local v a extra id
+    for a in sha256 sha512; do
+        for v in 1 2 extra; do
+            repo=$SCRATCH/x/format
+            rm -rf "$repo"
+            "$CFSCTL" init --insecure --erofs-version "${v/extra/1}" --algorithm "fsverity-$a-12" "$repo" > /dev/null
+            if [ "$v" = extra ]; then
+                jq '.erofs_formats.extra = [2]' "$repo/meta.json" > "$SCRATCH/meta" && cp "$SCRATCH/meta" "$repo/meta.json"
+            fi
+            store_pull 0 "$repo" "$STORE" localhost/small small
+            id=$(cfs "$repo" oci compute-id small)
+            assert_same "image    $id" "$(grep '^image' <<< "$output")"
+            assert_same "$id" "$(cfs "$repo" oci inspect small | jq -r .composefs_erofs)"
+            [ -L "$repo/images/$id" ]
+            [ "$v" != extra ] || [ -L "$repo/images/$(cfs "$repo" --hash $a --erofs-version 2 oci compute-id small)" ]
+            assert_fsck_clean "$repo"
+        done
+    done
+}
