@@ -175,7 +175,7 @@ int splitfd_input_channel_new(int stream, int channel, int timeout_ms, struct sp
 		.end = fd_input_end,
 		.free = fd_input_free,
 	};
-	struct fd_input *in;
+	struct fd_input *in = NULL;
 	int r = fd_input_new(channel, timeout_ms, &in, err);
 
 	if (r < 0) {
@@ -201,7 +201,7 @@ int splitfd_input_socket_new(
 		.end = fd_input_end,
 		.free = fd_input_free,
 	};
-	struct fd_input *in;
+	struct fd_input *in = NULL;
 	int r = fd_input_new(socket, timeout_ms, &in, err);
 
 	if (r < 0)
