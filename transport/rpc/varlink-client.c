@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's half of varlink.h. */
+#include "splitfdstream/base/cleanup.h"
+#include "transport/rpc/varlink.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
+
+/* The address of a service as the kernel has it. */
+static int parse_address(
+	const char *address, struct sockaddr_un *ret, socklen_t *ret_len, struct splitfd_error *err)
+{
+	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
+	size_t len = strcspn(path, ";");
+
+	if (len == 0 || len >= sizeof(ret->sun_path))
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"'%s' is no address of a Unix socket: a path of at most %zu bytes", address,
+			sizeof(ret->sun_path) - 1);
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret->sun_path, path, len);
+	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	if (path[0] == '@')
+		ret->sun_path[0] = '\0';
+	else
+		(*ret_len)++;
+	return 0;
+}
+
+int sfd_varlink_connect(const char *address, const struct sfd_varlink_options *options,
+	struct sfd_varlink **ret, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	struct sockaddr_un name;
+	socklen_t len = 0;
+	int r = parse_address(address, &name, &len, err);
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return splitfd_error_sys(err, errno, "cannot make a socket");
+	if (connect(fd, (struct sockaddr *)&name, len) < 0) {
+		if (errno == ECONNREFUSED)
+			return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ECONNREFUSED,
+				"%s: no service listens there", address);
+		return splitfd_error_sys(err, errno, "%s: cannot connect", address);
+	}
+	return sfd_varlink_new(sfd_take_fd(&fd), options, ret, err);
+}
+
+int sfd_varlink_call(struct sfd_varlink *v, const char *method, struct cJSON *parameters,
+	unsigned int flags, const int *fds, size_t n_fds, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_json) cJSON *call = cJSON_CreateObject();
+	bool good = cJSON_AddStringToObject(call, "method", method) != NULL;
+
+	if (parameters != NULL && !cJSON_AddItemToObject(call, "parameters", parameters)) {
+		cJSON_Delete(parameters);
+		good = false;
+	}
+	if ((flags & SFD_VARLINK_MORE) != 0)
+		good = good && cJSON_AddTrueToObject(call, "more") != NULL;
+	if ((flags & SFD_VARLINK_ONEWAY) != 0)
+		good = good && cJSON_AddTrueToObject(call, "oneway") != NULL;
+	if (!good)
+		return splitfd_error_oom(err);
+	return sfd_varlink_send(v, call, fds, n_fds, err);
+}
+
+static int no_reply(struct splitfd_error *err, const char *why)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+		"a message of the service is no reply: %s", why);
+}
+
+int sfd_varlink_reply(
+	struct sfd_varlink *v, struct sfd_varlink_reply *ret, struct splitfd_error *err)
+{
+	const cJSON *error, *parameters, *continues;
+	int r = sfd_varlink_receive(v, &ret->message, err);
+
+	ret->error = NULL;
+	ret->parameters = NULL;
+	ret->continues = false;
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
+			"the service has closed the connection instead of answering");
+	if (r < 0)
+		return r;
+	error = cJSON_GetObjectItemCaseSensitive(ret->message.json, "error");
+	parameters = cJSON_GetObjectItemCaseSensitive(ret->message.json, "parameters");
+	continues = cJSON_GetObjectItemCaseSensitive(ret->message.json, "continues");
+	if (error != NULL && !cJSON_IsNull(error) && !cJSON_IsString(error))
+		return no_reply(err, "\"error\" is no string");
+	if (parameters != NULL && !cJSON_IsNull(parameters) && !cJSON_IsObject(parameters))
+		return no_reply(err, "\"parameters\" is no object");
+	if (continues != NULL && !cJSON_IsNull(continues) && !cJSON_IsBool(continues))
+		return no_reply(err, "\"continues\" is no truth value");
+	ret->error = cJSON_GetStringValue(error);
+	ret->parameters = cJSON_IsObject(parameters) ? parameters : NULL;
+	ret->continues = cJSON_IsTrue(continues);
+	return 0;
+}
+
+void sfd_varlink_reply_done(struct sfd_varlink_reply *reply)
+{
+	sfd_varlink_message_done(&reply->message);
+	reply->error = NULL;
+	reply->parameters = NULL;
+}
+
+static enum splitfd_error_kind kind_of(const char *error)
+{
+	static const char *const missing[] = { "NoSuchLayer", "NoSuchImage", "NoSuchRef",
+		"RepoNotFound" };
+	const char *name = strrchr(error, '.');
+
+	if (strncmp(error, "org.varlink.service.", 20) == 0)
+		return SPLITFD_ERROR_USAGE;
+	for (size_t i = 0; name != NULL && i < sizeof(missing) / sizeof(missing[0]); i++) {
+		if (strcmp(name + 1, missing[i]) == 0)
+			return SPLITFD_ERROR_NOT_FOUND;
+	}
+	return SPLITFD_ERROR_REFUSED;
+}
+
+int sfd_varlink_reply_check(
+	const struct sfd_varlink_reply *reply, const char *method, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *text = NULL;
+	const char *message;
+
+	if (reply->error == NULL)
+		return 0;
+	message = cJSON_GetStringValue(
+		cJSON_GetObjectItemCaseSensitive(reply->parameters, "message"));
+	if (message == NULL && reply->parameters != NULL)
+		message = text = cJSON_PrintUnformatted(reply->parameters);
+	return splitfd_error_set(err, kind_of(reply->error), EREMOTEIO, "%s: %s: %s", method,
+		reply->error, message != NULL ? message : "no reason given");
+}
+
+int sfd_varlink_call_simple(struct sfd_varlink *v, const char *method, struct cJSON *parameters,
+	const int *fds, size_t n_fds, struct sfd_varlink_reply *ret, struct splitfd_error *err)
+{
+	int r;
+
+	*ret = (struct sfd_varlink_reply){ 0 };
+	r = sfd_varlink_call(v, method, parameters, 0, fds, n_fds, err);
+	if (r == 0)
+		r = sfd_varlink_reply(v, ret, err);
+	if (r == 0)
+		r = sfd_varlink_reply_check(ret, method, err);
+	if (r == 0 && ret->continues)
+		r = no_reply(err, "more are announced, which nobody asked for");
+	return r;
+}
