@@ -219,6 +219,7 @@ int sfd_channel_tar(
 	const struct sfd_tar_sink_options options = {
 		.check_crc64 = o->verify,
 		.size = UINT64_MAX,
+		.timeout_ms = sfd_channel_timeout(o),
 	};
 
 	return sfd_tar_sink_new(STDOUT_FILENO, &options, ret, err);

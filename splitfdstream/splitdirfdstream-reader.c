@@ -64,26 +64,20 @@ static int need(struct reader *rd, size_t n, const char *what, struct splitfd_er
 	return r;
 }
 
+/* What is left of a Metadata chunk, and the Metadata chunks that are at hand behind it. */
 static int give_metadata(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	const uint8_t *data;
-	size_t n;
-	int r = need(rd, 1, "the bytes of a Metadata chunk", err);
+	struct sfd_cursor *c = &rd->cursor;
+	int r = sfd_cursor_inline(c, &rd->metadata_left, "a Metadata chunk", ret, err);
 
-	if (r < 0)
-		return r;
-	data = sfd_cursor_at(&rd->cursor, &n);
-	if (n > rd->metadata_left)
-		n = (size_t)rd->metadata_left;
-	sfd_cursor_take(&rd->cursor, n);
-	rd->metadata_left -= n;
-	*ret = (struct splitfd_chunk){
-		.kind = SPLITFD_CHUNK_INLINE,
-		.data = data,
-		.data_len = n,
-		.fd = -EBADF,
-	};
-	return 1;
+	while (r > 0 && rd->metadata_left == 0 && c->end - c->start >= INLINE_HEADER) {
+		const uint8_t *at = c->buffer + c->start;
+
+		if (at[0] != TYPE_METADATA ||
+			!sfd_cursor_join(c, INLINE_HEADER, get_u32(at + 1), ret))
+			break;
+	}
+	return r;
 }
 
 static int spool_open(int dir)

@@ -19,30 +19,28 @@ struct reader {
 	struct sfd_cursor cursor;
 };
 
+static uint64_t prefix_at(const struct sfd_cursor *c)
+{
+	uint64_t prefix;
+	size_t n;
+
+	memcpy(&prefix, sfd_cursor_at(c, &n), sizeof(prefix));
+	return le64toh(prefix);
+}
+
+/* What is left of an inline chunk, and the inline chunks that are at hand behind it. */
 static int give_inline(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	const uint8_t *data;
-	size_t n;
-	int r = sfd_cursor_need(&rd->cursor, 1, "an inline chunk", err);
+	struct sfd_cursor *c = &rd->cursor;
+	int r = sfd_cursor_inline(c, &rd->inline_left, "an inline chunk", ret, err);
 
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return sfd_cursor_refuse(&rd->cursor, rd->cursor.offset, err,
-			"the stream ends inside an inline chunk, %llu bytes are missing",
-			(unsigned long long)rd->inline_left);
-	data = sfd_cursor_at(&rd->cursor, &n);
-	if (n > rd->inline_left)
-		n = (size_t)rd->inline_left;
-	sfd_cursor_take(&rd->cursor, n);
-	rd->inline_left -= n;
-	*ret = (struct splitfd_chunk){
-		.kind = SPLITFD_CHUNK_INLINE,
-		.data = data,
-		.data_len = n,
-		.fd = -EBADF,
-	};
-	return 1;
+	while (r > 0 && rd->inline_left == 0 && c->end - c->start > PREFIX_SIZE) {
+		uint64_t prefix = prefix_at(c);
+
+		if ((prefix >> 63) == 0 || !sfd_cursor_join(c, PREFIX_SIZE, -prefix, ret))
+			break;
+	}
+	return r;
 }
 
 static int give_file(struct reader *rd, uint64_t index, uint64_t offset, struct splitfd_chunk *ret,
@@ -94,7 +92,6 @@ static int reader_next(
 {
 	struct reader *rd = (struct reader *)source;
 	uint64_t prefix, offset;
-	size_t n;
 	int r;
 
 	if (rd->cursor.failed < 0)
@@ -109,8 +106,7 @@ static int reader_next(
 		return r;
 	if (r == 0)
 		return reader_end(rd, err);
-	memcpy(&prefix, sfd_cursor_at(&rd->cursor, &n), sizeof(prefix));
-	prefix = le64toh(prefix);
+	prefix = prefix_at(&rd->cursor);
 	sfd_cursor_take(&rd->cursor, PREFIX_SIZE);
 	if ((prefix >> 63) == 0)
 		return give_file(rd, prefix, offset, ret, err);

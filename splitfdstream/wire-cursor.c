@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Runs of more bytes are given as they are: copying them costs more than a call. */
+#define JOIN_MAX 512
+
 int sfd_cursor_fail(struct sfd_cursor *c, uint64_t offset, int r, struct splitfd_error *err)
 {
 	(void)splitfd_error_wrap(
@@ -69,4 +72,47 @@ void sfd_cursor_take(struct sfd_cursor *c, size_t n)
 {
 	c->start += n;
 	c->offset += n;
+}
+
+int sfd_cursor_inline(struct sfd_cursor *c, uint64_t *left, const char *what,
+	struct splitfd_chunk *ret, struct splitfd_error *err)
+{
+	const uint8_t *data;
+	size_t n;
+	int r = sfd_cursor_need(c, 1, what, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return sfd_cursor_refuse(c, c->offset, err,
+			"the stream ends inside %s, %llu bytes are missing", what,
+			(unsigned long long)*left);
+	data = sfd_cursor_at(c, &n);
+	if (n > *left)
+		n = (size_t)*left;
+	sfd_cursor_take(c, n);
+	*left -= n;
+	*ret = (struct splitfd_chunk){
+		.kind = SPLITFD_CHUNK_INLINE,
+		.data = data,
+		.data_len = n,
+		.fd = -EBADF,
+	};
+	return 1;
+}
+
+bool sfd_cursor_join(struct sfd_cursor *c, size_t header, uint64_t n, struct splitfd_chunk *last)
+{
+	size_t at = (size_t)(last->data - c->buffer) + last->data_len;
+
+	if (n > JOIN_MAX || c->end - c->start < header + n)
+		return false;
+	/* A call of memmove for a byte or two is most of the work. */
+	if (n == 1)
+		c->buffer[at] = c->buffer[c->start + header];
+	else
+		memmove(c->buffer + at, c->buffer + c->start + header, (size_t)n);
+	last->data_len += (size_t)n;
+	sfd_cursor_take(c, header + (size_t)n);
+	return true;
 }

@@ -7,6 +7,7 @@
  * and an error that sticks.
  */
 
+#include "splitfdstream/chunk.h"
 #include "splitfdstream/wire.h"
 
 /* Longer than any header of either format with its name. */
@@ -32,6 +33,17 @@ const uint8_t *sfd_cursor_at(const struct sfd_cursor *c, size_t *ret_n);
 
 /* Takes n bytes that are at hand. */
 void sfd_cursor_take(struct sfd_cursor *c, size_t n);
+
+/* The next bytes of an inline run of which *left (> 0) are still to come, as an INLINE chunk that
+ * is good until the next call. `what` is the run's name for the error of a stream that ends in it.
+ */
+int sfd_cursor_inline(struct sfd_cursor *c, uint64_t *left, const char *what,
+	struct splitfd_chunk *ret, struct splitfd_error *err);
+
+/* Joins the next run, n bytes behind a header of `header` bytes, to the INLINE chunk that was given
+ * last and ends where the cursor is, so that a stream of tiny runs costs no call of anybody's for
+ * each. True where it was done: all of it was at hand, and small enough to be worth the copy. */
+bool sfd_cursor_join(struct sfd_cursor *c, size_t header, uint64_t n, struct splitfd_chunk *last);
 
 /* Puts "FORMAT, byte N: " before the text, keeps code and text for good. Returns r. */
 int sfd_cursor_fail(struct sfd_cursor *c, uint64_t offset, int r, struct splitfd_error *err);

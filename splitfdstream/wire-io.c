@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/timed-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -154,28 +155,8 @@ int splitfd_input_memory_new(const void *data, size_t size, const int *fds, size
 struct plain_output {
 	struct splitfd_output base;
 	int fd;
-	int timeout_ms;
+	struct sfd_timed_write to;
 };
-
-/* A blocking descriptor may block in the middle of a write however ready it was before: with a
- * timeout, pieces of at most PIPE_BUF bytes go to a pipe that poll says has room for them. */
-static int write_timed(struct plain_output *out, const uint8_t *data, size_t n)
-{
-	while (n > 0) {
-		size_t piece = n < PIPE_BUF ? n : PIPE_BUF;
-		int r = sfd_wait_fd(out->fd, POLLOUT, out->timeout_ms);
-
-		if (r == 0)
-			return -ETIMEDOUT;
-		if (r > 0)
-			r = sfd_write_all(out->fd, data, piece);
-		if (r < 0)
-			return r;
-		data += piece;
-		n -= piece;
-	}
-	return 0;
-}
 
 static int plain_write(struct splitfd_output *base, const void *data, size_t n, const int *fds,
 	size_t n_fds, struct splitfd_error *err)
@@ -187,10 +168,10 @@ static int plain_write(struct splitfd_output *base, const void *data, size_t n, 
 	if (n_fds > 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
 			"no descriptors can be passed along with this output");
-	r = out->timeout_ms < 0 ? sfd_write_all(out->fd, data, n) : write_timed(out, data, n);
+	r = sfd_timed_write(&out->to, data, n);
 	if (r == -ETIMEDOUT)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"the reader of the stream took nothing for %d ms", out->timeout_ms);
+			"the reader of the stream took nothing for %d ms", out->to.timeout_ms);
 	if (r == -EPIPE)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_PEER, EPIPE, "the reader of the stream has gone away");
@@ -203,6 +184,7 @@ static void plain_output_free(struct splitfd_output *base)
 {
 	struct plain_output *out = (struct plain_output *)base;
 
+	sfd_timed_write_done(&out->to);
 	sfd_close(out->fd);
 	free(out);
 }
@@ -223,7 +205,7 @@ int splitfd_output_new(
 	}
 	out->base.ops = &plain_output_ops;
 	out->fd = fd;
-	out->timeout_ms = timeout_ms;
+	sfd_timed_write_init(&out->to, fd, timeout_ms);
 	*ret = &out->base;
 	return 0;
 }

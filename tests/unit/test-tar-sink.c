@@ -91,6 +91,7 @@ static size_t expected(uint8_t *all)
 	return n;
 }
 
+static int timeout_ms = -1;
 static uint8_t all[2 * BIG], got[2 * BIG];
 
 static struct sfd_tar_sink_options options(int variant, char *text)
@@ -102,6 +103,7 @@ static struct sfd_tar_sink_options options(int variant, char *text)
 		.check_crc64 = variant > 0,
 		.diff_id = variant > 1 ? text : NULL,
 		.size = variant > 0 ? n : UINT64_MAX,
+		.timeout_ms = timeout_ms,
 	};
 }
 
@@ -141,6 +143,35 @@ TEST(pipes_and_sockets)
 	for (int kind = 0; kind < 4; kind++)
 		for (int variant = 0; variant < 3; variant++)
 			through(kind, variant);
+	timeout_ms = 20000;
+	for (int kind = 0; kind < 4; kind++)
+		for (int variant = 0; variant < 3; variant++)
+			through(kind, variant);
+	timeout_ms = -1;
+}
+
+/* The pipe itself stays a blocking one: its flags are everybody's. */
+TEST(a_reader_that_stops_reading)
+{
+	char text[72];
+
+	fill();
+	timeout_ms = 50;
+	for (int kind = 0; kind < 4; kind++) {
+		struct sfd_tar_sink_options o = options(kind / 2, text);
+		int fds[2];
+
+		CHECK_INT(kind % 2 == 0 ? pipe2(fds, O_CLOEXEC)
+					: socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds),
+			0);
+		CHECK_INT(put_all(fds[1], &o), -ETIMEDOUT);
+		CHECK_INT(err.kind, SPLITFD_ERROR_PEER);
+		CHECK_STR(err.text, "the reader of the tar took nothing for 50 ms");
+		CHECK_INT(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+		close(fds[0]);
+		close(fds[1]);
+	}
+	timeout_ms = -1;
 }
 
 TEST(a_file_from_its_offset)
@@ -192,7 +223,9 @@ TEST(what_is_not_the_layer)
 
 static int put_one(struct splitfd_chunk *chunk, bool check)
 {
-	struct sfd_tar_sink_options o = { .check_crc64 = check, .size = UINT64_MAX };
+	struct sfd_tar_sink_options o = {
+		.check_crc64 = check, .size = UINT64_MAX, .timeout_ms = -1
+	};
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC), r;
 	struct splitfd_sink *sink = NULL;
 

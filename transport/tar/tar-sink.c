@@ -3,11 +3,11 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/base/timed-write.h"
 #include "splitfdstream/digest.h"
 #include "splitfdstream/reconstruct.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -20,7 +20,7 @@
 
 struct tar_sink {
 	struct splitfd_sink base;
-	int fd;
+	struct sfd_timed_write to;
 	bool check_crc64;
 	bool no_copy_range, no_sendfile; /* the descriptors cannot do that */
 	char diff_id[72];		 /* "": any */
@@ -33,8 +33,11 @@ struct tar_sink {
 
 SFD_DEFINE_CLEANUP(sink_cleanup, struct splitfd_sink, splitfd_sink_free);
 
-static int write_failed(int r, struct splitfd_error *err)
+static int write_failed(const struct tar_sink *s, int r, struct splitfd_error *err)
 {
+	if (r == -ETIMEDOUT)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"the reader of the tar took nothing for %d ms", s->to.timeout_ms);
 	if (r == -EPIPE || r == -ECONNRESET)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
 			"the reader of the tar went away before its end");
@@ -43,10 +46,10 @@ static int write_failed(int r, struct splitfd_error *err)
 
 static int flush(struct tar_sink *s, struct splitfd_error *err)
 {
-	int r = s->used > 0 ? sfd_write_all(s->fd, s->buffer, s->used) : 0;
+	int r = s->used > 0 ? sfd_timed_write(&s->to, s->buffer, s->used) : 0;
 
 	s->used = 0;
-	return r < 0 ? write_failed(r, err) : 0;
+	return r < 0 ? write_failed(s, r, err) : 0;
 }
 
 static int account(struct tar_sink *s, uint64_t n, struct splitfd_error *err)
@@ -75,8 +78,8 @@ static int put_bytes(void *ctx, const void *data, size_t n, struct splitfd_error
 			return r;
 	}
 	if (n > BUFFER_SIZE) {
-		r = sfd_write_all(s->fd, data, n);
-		return r < 0 ? write_failed(r, err) : 0;
+		r = sfd_timed_write(&s->to, data, n);
+		return r < 0 ? write_failed(s, r, err) : 0;
 	}
 	memcpy(s->buffer + s->used, data, n);
 	s->used += n;
@@ -97,7 +100,7 @@ static ssize_t copy_piece(struct tar_sink *s, int fd, off_t *offset, size_t n)
 	ssize_t put = -1;
 
 	if (!s->no_copy_range) {
-		put = copy_file_range(fd, offset, s->fd, NULL, n, 0);
+		put = copy_file_range(fd, offset, s->to.fd, NULL, n, 0);
 		if (put > 0)
 			return put;
 		/* Some file systems answer 0 where they cannot: the other call tells. */
@@ -107,7 +110,7 @@ static ssize_t copy_piece(struct tar_sink *s, int fd, off_t *offset, size_t n)
 	}
 	if (s->no_sendfile)
 		return -EOPNOTSUPP;
-	put = sendfile(s->fd, fd, offset, n);
+	put = sendfile(s->to.fd, fd, offset, n);
 	if (put >= 0)
 		return put;
 	if (cannot(errno)) {
@@ -135,11 +138,11 @@ static int copy_file(struct tar_sink *s, const struct splitfd_chunk *chunk, int 
 				"%s: the file became shorter while it was read",
 				chunk->name != NULL ? chunk->name : "a file");
 		if (put == -EAGAIN)
-			r = sfd_wait_fd(s->fd, POLLOUT, -1);
+			r = sfd_timed_write_wait(&s->to);
 		else if (put < 0)
 			r = (int)put;
 		if (r < 0)
-			return write_failed(r, err);
+			return write_failed(s, r, err);
 	}
 	*ret_done = (uint64_t)offset;
 	return r;
@@ -243,6 +246,7 @@ static void sink_free(struct splitfd_sink *base)
 	struct tar_sink *s = (struct tar_sink *)base;
 
 	splitfd_sha256_free(s->sha);
+	sfd_timed_write_done(&s->to);
 	free(s);
 }
 
@@ -258,7 +262,9 @@ int sfd_tar_sink_new(int fd, const struct sfd_tar_sink_options *options, struct 
 		return splitfd_error_oom(err);
 	memset(s, 0, offsetof(struct tar_sink, buffer));
 	s->base.ops = &sink_ops;
-	s->fd = fd;
+	sfd_timed_write_init(&s->to, fd, options->timeout_ms);
+	/* These would wait in the kernel, without a limit. */
+	s->no_sendfile = s->to.how == SFD_WRITE_SEND || s->to.how == SFD_WRITE_PIECE_WISE;
 	s->check_crc64 = options->check_crc64;
 	s->expected = options->size;
 	owned = &s->base;

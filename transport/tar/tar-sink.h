@@ -15,6 +15,8 @@ struct sfd_tar_sink_options {
 	const char *diff_id;
 	/* Bytes that the whole must have, else finish fails; UINT64_MAX: any. */
 	uint64_t size;
+	/* The longest time that the reader may take nothing; < 0: for ever. */
+	int timeout_ms;
 };
 
 /* Writes to fd, which is borrowed and may be non-blocking. Small pieces are sent together. Where
@@ -22,7 +24,7 @@ struct sfd_tar_sink_options {
  * where one is, each file is read once. Nothing of a file is sent before its type and size are
  * checked, but content is on its way before its checksum is known: only a finish that succeeds
  * tells the reader that the bytes are right. A reader that went away is kind PEER, EPIPE (SIGPIPE
- * is the caller's to ignore). *ret is the caller's. */
+ * is the caller's to ignore); one that stopped reading is PEER, ETIMEDOUT. *ret is the caller's. */
 int sfd_tar_sink_new(int fd, const struct sfd_tar_sink_options *options, struct splitfd_sink **ret,
 	struct splitfd_error *err);
 
