@@ -51,6 +51,11 @@ int splitfd_source_next(
 	return source->ops->next(source, ret, err);
 }
 
+struct splitfd_files *splitfd_source_files(struct splitfd_source *source)
+{
+	return source->ops->files != NULL ? source->ops->files(source) : NULL;
+}
+
 struct splitfd_source *splitfd_source_free(struct splitfd_source *source)
 {
 	if (source != NULL)

@@ -105,6 +105,8 @@ struct splitfd_source_ops {
 	int (*next)(struct splitfd_source *source, struct splitfd_chunk *ret,
 		struct splitfd_error *err);
 	void (*free)(struct splitfd_source *source);
+	/* See splitfd_source_files(). NULL where there is no such set. */
+	struct splitfd_files *(*files)(struct splitfd_source *source);
 };
 
 struct splitfd_source {
@@ -113,6 +115,9 @@ struct splitfd_source {
 
 int splitfd_source_next(
 	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err);
+/* The set of files that the FILE chunks will name, for a consumer that wants its directories before
+ * the first chunk; borrowed. NULL where the source has none or does not know it yet. */
+struct splitfd_files *splitfd_source_files(struct splitfd_source *source);
 /* NULL is allowed. Returns NULL. */
 struct splitfd_source *splitfd_source_free(struct splitfd_source *source);
 

@@ -89,6 +89,15 @@ static int source_next(
 	return -s->failed.errnum;
 }
 
+static struct splitfd_files *source_files(struct splitfd_source *source)
+{
+	struct stream_source *s = (struct stream_source *)source;
+
+	if (s->files == NULL && open_files(s, NULL) < 0)
+		return NULL;
+	return s->files;
+}
+
 static void source_free(struct splitfd_source *source)
 {
 	struct stream_source *s = (struct stream_source *)source;
@@ -101,7 +110,7 @@ static void source_free(struct splitfd_source *source)
 int sfd_splitstream_source_new(struct splitfd_repository *repository,
 	const struct splitfd_digest *digest, struct splitfd_source **ret, struct splitfd_error *err)
 {
-	static const struct splitfd_source_ops ops = { source_next, source_free };
+	static const struct splitfd_source_ops ops = { source_next, source_free, source_files };
 	struct stream_source *s = calloc(1, sizeof(*s));
 	int r;
 

@@ -220,7 +220,12 @@ static void source_free(struct splitfd_source *base)
 	free(s);
 }
 
-static const struct splitfd_source_ops source_ops = { source_next, source_free };
+static struct splitfd_files *source_files(struct splitfd_source *base)
+{
+	return ((struct layer_source *)base)->files;
+}
+
+static const struct splitfd_source_ops source_ops = { source_next, source_free, source_files };
 
 static void desc_done(struct sfd_layer_desc *desc)
 {
