@@ -49,7 +49,9 @@ B := build/$(VARIANT)
 
 no_build_goals := clean help dist format print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
-required := libarchive libzstd libcjson libcrypto libisal
+# libarchive and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
+linked := libzstd libcjson libcrypto libisal
+required := libarchive $(linked)
 missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
 ifneq ($(missing),)
 $(error missing libraries: $(missing); contrib/install-deps installs them or says what to install)
@@ -59,9 +61,9 @@ ifeq ($(WITH_IPSEC_MB)$(have_ipsec_mb),yes)
 $(error WITH_IPSEC_MB=yes, but intel-ipsec-mb is not installed)
 endif
 ipsec_mb := $(if $(filter no,$(WITH_IPSEC_MB)),,$(have_ipsec_mb))
-packages := $(required)
-pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(packages))
-pkg_libs := $(shell $(PKG_CONFIG) --libs $(packages))
+packages := $(linked)
+pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(required))
+pkg_libs := $(shell $(PKG_CONFIG) --libs $(linked))
 endif
 
 warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
@@ -71,7 +73,7 @@ our_cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
 	-DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
 our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong $(warnings)
 our_ldflags := -pthread
-libs := $(pkg_libs) $(if $(ipsec_mb),-ldl)
+libs := $(pkg_libs) -ldl
 ifneq ($(SANITIZE),)
 our_cflags += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 our_ldflags += -fsanitize=$(SANITIZE)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/verity-mb.h"
+#include "splitfdstream/base/dlopen-note.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,10 +27,15 @@ struct sfd_hasher {
 
 #if SFD_WITH_IPSEC_MB
 
+/* The name carries the ABI version. */
+#define SONAME "libIPSec_MB.so.1"
+
+SFD_DLOPEN_NOTE("ipsec-mb", "Several hashes at once, where the CPU's vectors make that faster",
+	SFD_DLOPEN_SUGGESTED, SONAME);
+
 static bool find_mb(struct sfd_hasher *h, IMB_MGR *(**ret_alloc)(uint64_t flags))
 {
-	/* The name carries the ABI version; it stays loaded once it is. */
-	h->library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	h->library = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (h->library == NULL)
 		return false;
 	*(void **)ret_alloc = dlsym(h->library, "alloc_mb_mgr");

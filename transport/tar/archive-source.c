@@ -4,9 +4,8 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
+#include "transport/tar/archive-library.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -17,8 +16,9 @@ struct bytes_source {
 	struct splitfd_source base;
 	int fd;
 	int timeout_ms;
-	struct archive *archive; /* NULL: bytes as they are */
-	int failed;		 /* 0 or -errno: sticks */
+	struct archive *archive;	/* NULL: bytes as they are */
+	struct sfd_archive_library lib; /* where there is an archive */
+	int failed;			/* 0 or -errno: sticks */
 	struct splitfd_error error;
 	bool ended;
 	bool opened;
@@ -59,14 +59,14 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **ret)
 	*ret = bs->raw;
 	if (got < 0) {
 		bs->failed = (int)got;
-		archive_set_error(archive, (int)-got, "input failed");
+		bs->lib.set_error(archive, (int)-got, "input failed");
 	}
 	return got;
 }
 
 static int archive_failed(struct bytes_source *bs, struct splitfd_error *err)
 {
-	const char *text = archive_error_string(bs->archive);
+	const char *text = bs->lib.error_string(bs->archive);
 
 	/* Our own reading failed: on_read has left the text. */
 	if (bs->failed < 0)
@@ -82,16 +82,16 @@ static ssize_t read_archive(struct bytes_source *bs, struct splitfd_error *err)
 	int r;
 
 	if (!bs->opened) {
-		r = archive_read_open(bs->archive, bs, NULL, on_read, NULL);
+		r = bs->lib.read_open(bs->archive, bs, NULL, on_read, NULL);
 		if (r == ARCHIVE_OK)
-			r = archive_read_next_header(bs->archive, &entry);
+			r = bs->lib.next_header(bs->archive, &entry);
 		bs->opened = true;
 		if (r == ARCHIVE_EOF)
 			return bs->failed < 0 ? bs->failed : 0;
 		if (r != ARCHIVE_OK)
 			return archive_failed(bs, err);
 	}
-	n = archive_read_data(bs->archive, bs->buffer, sizeof(bs->buffer));
+	n = bs->lib.read_data(bs->archive, bs->buffer, sizeof(bs->buffer));
 	return n < 0 || bs->failed < 0 ? archive_failed(bs, err) : (ssize_t)n;
 }
 
@@ -120,7 +120,7 @@ static void bytes_free(struct splitfd_source *source)
 	struct bytes_source *bs = (struct bytes_source *)source;
 
 	if (bs->archive != NULL)
-		archive_read_free(bs->archive);
+		bs->lib.read_free(bs->archive);
 	sfd_close(bs->fd);
 	free(bs);
 }
@@ -152,14 +152,19 @@ int sfd_archive_source_new(
 	if (r < 0)
 		return r;
 	bs = (struct bytes_source *)source;
-	bs->archive = archive_read_new();
+	r = sfd_archive_library_open(&bs->lib, err);
+	if (r < 0) {
+		splitfd_source_free(source);
+		return r;
+	}
+	bs->archive = bs->lib.read_new();
 	/* By name: "all" would start external programs. ARCHIVE_WARN is such a program, too. */
-	if (bs->archive == NULL || archive_read_support_filter_gzip(bs->archive) != ARCHIVE_OK ||
-		archive_read_support_filter_zstd(bs->archive) != ARCHIVE_OK ||
-		archive_read_support_filter_xz(bs->archive) != ARCHIVE_OK ||
-		archive_read_support_filter_bzip2(bs->archive) != ARCHIVE_OK ||
-		archive_read_support_format_raw(bs->archive) != ARCHIVE_OK ||
-		archive_read_support_format_empty(bs->archive) != ARCHIVE_OK) {
+	if (bs->archive == NULL || bs->lib.filter_gzip(bs->archive) != ARCHIVE_OK ||
+		bs->lib.filter_zstd(bs->archive) != ARCHIVE_OK ||
+		bs->lib.filter_xz(bs->archive) != ARCHIVE_OK ||
+		bs->lib.filter_bzip2(bs->archive) != ARCHIVE_OK ||
+		bs->lib.format_raw(bs->archive) != ARCHIVE_OK ||
+		bs->lib.format_empty(bs->archive) != ARCHIVE_OK) {
 		splitfd_source_free(source);
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOTSUP,
 			"libarchive has no support for gzip, zstd, xz and bzip2");

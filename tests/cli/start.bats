@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# What the program brings along when it starts: few libraries, small. What is opened at run time is
+# told to packagers, and missed only by who needs it.
+
+load ../lib/common
+
+# The JSON of all notes of the section .note.dlopen, as one array.
+dlopen_notes() { # ELF
+    objcopy -O binary --only-section=.note.dlopen "$1" "$BATS_TEST_TMPDIR/notes"
+    python3 - "$BATS_TEST_TMPDIR/notes" << 'END'
+import json, struct, sys
+data, out, at = open(sys.argv[1], "rb").read(), [], 0
+while at < len(data):
+    owner, size, kind = struct.unpack_from("<III", data, at)
+    text = data[at + 12 + owner : at + 12 + owner + size]
+    assert (owner, kind) == (4, 0x407C0C0A) and data[at + 12 : at + 16] == b"FDO\0", "not a note of this kind"
+    assert text.endswith(b"\0") and b"\0" not in text[:-1], "no NUL-terminated text"
+    out += json.loads(text[:-1])
+    at += 16 + (size + 3) // 4 * 4
+print(json.dumps(out))
+END
+}
+
+@test "libraries that few commands need are not loaded at the start, and named in a note" {
+    local elf
+    for elf in "$BUILD/splitfd" "$BUILD"/libsplitfd.so.*; do
+        [ -e "$elf" ] || continue
+        readelf -dW "$elf" > "$BATS_TEST_TMPDIR/dynamic"
+        ! grep -qE 'NEEDED.*(archive|IPSec|xml|icu|stdc)' "$BATS_TEST_TMPDIR/dynamic"
+        dlopen_notes "$elf" | jq -e 'any(.[]; .soname == ["libarchive.so.13"] and .priority == "recommended")'
+    done
+    [ "$(ldd "$BUILD/splitfd" | wc -l)" -lt 14 ]
+}
+
+@test "the stripped program is smaller than 700 KiB" {
+    [ "${BUILD##*/}" = default ] || skip "kernel: a sanitizer build is larger"
+    strip -o "$BATS_TEST_TMPDIR/stripped" "$BUILD/splitfd"
+    [ "$(stat -c %s "$BATS_TEST_TMPDIR/stripped")" -lt $((700 * 1024)) ]
+}
+
+@test "without libarchive a compressed tar is a clear error, all else works" {
+    require_root
+    local lib
+    lib=$(ldconfig -p | awk '$1 == "libarchive.so.13" { print $NF; exit }')
+    [ -n "$lib" ]
+    tar -C "$BATS_TEST_TMPDIR" -czf "$BATS_TEST_TMPDIR/t.tar.gz" --files-from /dev/null
+    "$BUILD/splitfd" init --insecure --repo "$BATS_TEST_TMPDIR/r" > /dev/null
+    without() {
+        unshare --mount sh -c 'mount --bind /dev/null "$1" && shift && exec "$@"' sh "$lib" "$BUILD/splitfd" "$@"
+    }
+    without images --repo "$BATS_TEST_TMPDIR/r"
+    run without import-layer --format=tar --repo "$BATS_TEST_TMPDIR/r" "sha256:$(printf '%064d' 0)" < "$BATS_TEST_TMPDIR/t.tar.gz"
+    [ "$status" -eq 1 ]
+    assert_match 'cannot read a tar that may be compressed without libarchive: .*install libarchive.so.13' "$output"
+}
