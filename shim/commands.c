@@ -16,6 +16,7 @@ extern const struct sfd_command sfd_cmd_compute_id;
 extern const struct sfd_command sfd_cmd_dump;
 extern const struct sfd_command sfd_cmd_mount;
 extern const struct sfd_command sfd_cmd_proxy;
+extern const struct sfd_command sfd_cmd_serve;
 extern const struct sfd_command sfd_cmd_umount;
 
 const struct sfd_command *const sfd_commands[] = {
@@ -26,6 +27,7 @@ const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_dump,
 	&sfd_cmd_compute_id,
 	&sfd_cmd_proxy,
+	&sfd_cmd_serve,
 	&sfd_cmd_pull,
 	&sfd_cmd_init,
 	&sfd_cmd_images,

@@ -101,8 +101,11 @@ int sfd_varlink_answer_error(struct sfd_varlink *v, const struct sfd_varlink_cal
 {
 	cJSON *reply = cJSON_CreateObject();
 
-	if (!add_parameters(reply, parameters) ||
-		cJSON_AddStringToObject(reply, "error", name) == NULL) {
+	if (cJSON_AddStringToObject(reply, "error", name) == NULL) {
+		cJSON_Delete(parameters);
+		cJSON_Delete(reply);
+		reply = NULL;
+	} else if (!add_parameters(reply, parameters)) {
 		cJSON_Delete(reply);
 		reply = NULL;
 	}
