@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/as-skopeo.h"
+#include "shim/rootless.h"
 #include "transport/skopeo/real-skopeo.h"
 
 #include <string.h>
@@ -31,6 +32,9 @@ int sfd_as_skopeo(int argc, char **argv, struct splitfd_error *err)
 {
 	int i = 1;
 
+	/* A reader that was called as skopeo starts its helper under the same name. */
+	if (argc == 2 && strcmp(argv[1], SFD_ROOTLESS_COMMAND) == 0)
+		return 0;
 	while (i < argc && argv[i][0] == '-')
 		i += takes_value(argv[i]) ? 2 : 1;
 	if (i >= argc || strcmp(argv[i], proxy_command) != 0)

@@ -13,6 +13,7 @@ enum sfd_command_class {
 	SFD_PORCELAIN, /* for people */
 	SFD_PLUMBING,  /* for programs */
 	SFD_SERVER,    /* answers a protocol */
+	SFD_INTERNAL,  /* started by splitfd itself: not listed, without a man page */
 };
 
 struct sfd_command {

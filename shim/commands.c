@@ -17,6 +17,7 @@ extern const struct sfd_command sfd_cmd_dump;
 extern const struct sfd_command sfd_cmd_mount;
 extern const struct sfd_command sfd_cmd_proxy;
 extern const struct sfd_command sfd_cmd_serve;
+extern const struct sfd_command sfd_cmd_rootless_opener;
 extern const struct sfd_command sfd_cmd_umount;
 
 const struct sfd_command *const sfd_commands[] = {
@@ -35,6 +36,7 @@ const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_layers,
 	&sfd_cmd_fsck,
 	&sfd_cmd_stream,
+	&sfd_cmd_rootless_opener,
 	NULL,
 };
 

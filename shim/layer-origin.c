@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/layer-origin.h"
+#include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/tags.h"
@@ -53,7 +54,7 @@ static int open_store(struct sfd_origin_options *options, const char *reference,
 		options->store.options = options->storage_options.items;
 	r = splitfd_store_parse_reference(reference, &options->store, &spec, &rest, err);
 	if (r >= 0)
-		r = splitfd_store_open(&options->store, &o->store, err);
+		r = sfd_rootless_store_open(&options->store, &o->store, err);
 	if (r >= 0)
 		r = splitfd_image_open(o->store, rest, SPLITFD_LOOKUP_PODMAN, &o->image, err);
 	if (r >= 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy-native.h"
+#include "shim/rootless.h"
 #include "shim/proxy-json.h"
 #include "shim/proxy-oci.h"
 #include "shim/proxy-reference.h"
@@ -56,7 +57,7 @@ int sfd_native_open(const char *reference, struct sfd_native **ret, struct split
 	native->refs = 1;
 	r = splitfd_store_parse_reference(reference, &options, &native->spec, &rest, err);
 	if (r == 0)
-		r = splitfd_store_open(&options, &native->store, err);
+		r = sfd_rootless_store_open(&options, &native->store, err);
 	if (r == 0)
 		r = splitfd_image_open(
 			native->store, rest, SPLITFD_LOOKUP_TRANSPORT, &native->image, err);

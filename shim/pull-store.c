@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull.h"
+#include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/store.h"
 
@@ -61,7 +62,7 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = splitfd_store_parse_reference(o->reference, &options, &spec, &name, err);
 	if (r < 0)
 		return r;
-	r = splitfd_store_open(&options, &store, err);
+	r = sfd_rootless_store_open(&options, &store, err);
 	if (r < 0)
 		return r;
 	r = splitfd_image_open(store, name, SPLITFD_LOOKUP_PODMAN, &image, err);

@@ -22,6 +22,7 @@ static void desc_done(struct sfd_layer_desc *desc)
 	if (desc->lowers != NULL)
 		desc->lowers->free(desc->lowers);
 	desc->lowers = NULL;
+	desc->opener = sfd_opener_unref(desc->opener);
 	free(desc->toc);
 	desc->toc = NULL;
 }
@@ -204,6 +205,7 @@ int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct split
 	desc.layer_id = layer->layer_id;
 	desc.diff_id = layer->diff_id;
 	desc.diff_size = layer->info.size;
+	desc.opener = sfd_opener_ref(image->store->opener);
 	r = open_locked(image, layer, &desc, err);
 	if (r < 0) {
 		desc_done(&desc);

@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/containers-storage/layer-files.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/containers-storage/layer-open.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
-
-#define CONFINED (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
-
-/* A file of this size may be stored without a block (in its inode), a larger one is a metacopy stub
- * or a hole then. */
-#define INLINE_SIZE 65536
 
 struct layer_files {
 	struct splitfd_files base;
 	int dirs[SFD_LAYER_DIRS_MAX];
 	struct sfd_layer_lowers *lowers;
+	struct sfd_opener *opener; /* or NULL */
 	char *what;
 };
 
@@ -64,91 +58,31 @@ int sfd_layer_clean_name(const char *name, size_t len, char *clean)
 	return out > 0 ? (int)out : -EINVAL;
 }
 
-/* Opens below dir as O_PATH. Symlinks are followed only where a parent is one, and then inside of
- * the directory: extraction went the same way. */
-static int open_path(int dir, const char *name, bool *ret_plain)
+/* What may not be opened here, the opener may open. Its file is not one that a reader of the stream
+ * could open by its name. */
+static int ask_opener(struct lookup *l, int dir, struct splitfd_error *err)
 {
-	const uint64_t flags = O_PATH | O_NOFOLLOW;
-	int fd = sfd_openat2(dir, name, flags, 0, CONFINED | RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	struct sfd_opener *opener = l->files->opener;
+	int r;
 
-	*ret_plain = fd >= 0;
-	if (fd == -ELOOP)
-		fd = sfd_openat2(dir, name, flags, 0, CONFINED | RESOLVE_IN_ROOT);
-	return fd;
-}
-
-static const char *type_text(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return "a directory";
-	case S_IFLNK:
-		return "a symlink";
-	case S_IFIFO:
-		return "a FIFO";
-	case S_IFSOCK:
-		return "a socket";
-	default:
-		return "a device";
-	}
-}
-
-static int check(const struct lookup *l, int fd, struct stat *st, struct splitfd_error *err)
-{
-	if (fstat(fd, st) < 0)
-		return splitfd_error_sys(
-			err, errno, "%s: %s: cannot examine", l->files->what, l->name);
-	if (!S_ISREG(st->st_mode))
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"%s: %s: is %s in the store, not the file that the layer has",
-			l->files->what, l->name, type_text(st->st_mode));
-	if ((uint64_t)st->st_size != l->size)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"%s: %s: has %lld bytes in the store, %llu in the layer: it was changed",
-			l->files->what, l->name, (long long)st->st_size,
-			(unsigned long long)l->size);
-	return 0;
-}
-
-/* An overlay stub: the right size, no data. Reads as zeros. */
-static bool is_metacopy(int fd, const struct stat *st)
-{
-	if (st->st_blocks > 0 || st->st_size <= INLINE_SIZE)
-		return false;
-	return fgetxattr(fd, "trusted.overlay.metacopy", NULL, 0) >= 0 ||
-	       fgetxattr(fd, "user.overlay.metacopy", NULL, 0) >= 0;
+	splitfd_error_clear(err);
+	r = sfd_opener_open(opener, dir, l->name, l->size, &l->fd, err);
+	l->plain = false;
+	return r;
 }
 
 /* Tries one directory. 1: l->fd is the file. 0: not there. */
 static int try_dir(struct lookup *l, int dir, struct splitfd_error *err)
 {
-	sfd_cleanup_fd int path_fd = open_path(dir, l->name, &l->plain);
-	sfd_cleanup_fd int fd = -EBADF;
-	struct stat st;
-	int r;
+	int r = sfd_layer_open(dir, l->name, l->size, &l->fd, &l->plain, err);
 
-	/* ELOOP: symlinks that lead nowhere inside of the layer. */
-	if (path_fd == -ENOENT || path_fd == -ENOTDIR || path_fd == -ELOOP)
-		return 0;
-	if (path_fd < 0)
-		return splitfd_error_sys(err, -path_fd, "%s: %s: cannot open%s", l->files->what,
-			l->name,
-			path_fd == -EACCES ? " (a rootless store is read under podman unshare)"
-					   : "");
-	r = check(l, path_fd, &st, err);
+	if (r == -EACCES && l->files->opener != NULL)
+		r = ask_opener(l, dir, err);
 	if (r < 0)
-		return r;
-	fd = sfd_reopen(path_fd, O_RDONLY | O_NOCTTY);
-	if (fd < 0)
-		return splitfd_error_sys(err, -fd, "%s: %s: cannot open for reading%s",
-			l->files->what, l->name,
-			fd == -EACCES ? " (a rootless store is read under podman unshare)" : "");
-	if (is_metacopy(fd, &st)) {
+		return splitfd_error_wrap(err, r, "%s", l->files->what);
+	if (r == SFD_LAYER_STUB)
 		l->metacopy = true;
-		return 0;
-	}
-	l->fd = sfd_take_fd(&fd);
-	return 1;
+	return r == SFD_LAYER_FOUND;
 }
 
 /* Removal unlinks the directory, or moves it to a place for deletion first. */
@@ -246,6 +180,7 @@ static void files_free(struct splitfd_files *base)
 		sfd_close(files->dirs[i]);
 	if (files->lowers != NULL)
 		files->lowers->free(files->lowers);
+	sfd_opener_unref(files->opener);
 	free(files->what);
 	free(files);
 }
@@ -264,6 +199,7 @@ int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct sp
 	for (size_t i = 0; i < SFD_LAYER_DIRS_MAX; i++)
 		files->dirs[i] = i < desc->n_dirs ? sfd_take_fd(&desc->dirs[i]) : -EBADF;
 	files->lowers = sfd_take_ptr(&desc->lowers);
+	files->opener = sfd_take_ptr(&desc->opener);
 	owned = &files->base;
 	files->what = strdup(what);
 	if (files->what == NULL)

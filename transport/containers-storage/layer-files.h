@@ -4,18 +4,15 @@
 
 /*
  * The files of a layer on disk, opened by name without leaving the layer's directories.
- *
- * Each name is opened O_PATH first, examined, and only then for reading. An image can make a device
- * node appear under the name of a file (by a symlinked parent, or in a lower layer), and opening
- * some devices acts at once: a watchdog starts to run. O_NONBLOCK would not help there, and stat by
- * path is not confined. The price is two cheap calls for each file.
+ * layer-open.h says how; what this process may not open, the opener of the layer opens.
  */
 
 #include "splitfdstream/chunk.h"
 #include "transport/containers-storage/layer.h"
 
-/* Takes the directories and the lowers out of *desc; what it did not take when it fails is still
- * there. `what` names the layer in errors and is copied. *ret is the caller's (one reference). */
+/* Takes the directories, the lowers and the opener out of *desc; what it did not take when it fails
+ * is still there. `what` names the layer in errors and is copied. *ret is the caller's (one
+ * reference). */
 int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct splitfd_files **ret,
 	struct splitfd_error *err);
 

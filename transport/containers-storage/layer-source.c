@@ -236,6 +236,7 @@ static void desc_done(struct sfd_layer_desc *desc)
 	if (desc->lowers != NULL)
 		desc->lowers->free(desc->lowers);
 	desc->lowers = NULL;
+	desc->opener = sfd_opener_unref(desc->opener);
 	free(desc->toc);
 	desc->toc = NULL;
 }

@@ -12,6 +12,7 @@
  */
 
 #include "splitfdstream/chunk.h"
+#include "transport/containers-storage/opener.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -45,12 +46,13 @@ struct sfd_layer_desc {
 	int dirs[SFD_LAYER_DIRS_MAX]; /* O_PATH directories, in the order they are tried */
 	size_t n_dirs;
 	struct sfd_layer_lowers *lowers; /* tried after dirs; NULL where there are none */
+	struct sfd_opener *opener;	 /* a reference; NULL: what may not be opened is an error */
 	char *toc; /* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
 	size_t toc_size;
 };
 
-/* Always takes the descriptors, the lowers and the TOC of *desc (also on failure) and copies the
- * strings. *ret is the caller's. */
+/* Always takes the descriptors, the lowers, the opener and the TOC of *desc (also on failure) and
+ * copies the strings. *ret is the caller's. */
 int sfd_layer_source_new(
 	struct sfd_layer_desc *desc, struct splitfd_source **ret, struct splitfd_error *err);
 

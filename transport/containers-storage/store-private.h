@@ -12,6 +12,7 @@
 #include "transport/containers-storage/database.h"
 #include "transport/containers-storage/discover.h"
 #include "transport/containers-storage/image-ref.h"
+#include "transport/containers-storage/opener.h"
 #include "transport/containers-storage/store.h"
 
 /* Graphroot, image store, and this many additional stores. */
@@ -29,7 +30,8 @@ struct splitfd_store {
 	char driver[8];				 /* "overlay" or "vfs" */
 	struct sfd_place places[SFD_PLACES_MAX]; /* in the order in which layers are searched */
 	size_t n_places;
-	bool split;	 /* places[1] is the image store */
+	bool split;		   /* places[1] is the image store */
+	struct sfd_opener *opener; /* NULL: there is none */
 	int volatile_fd; /* O_PATH: what holds volatile-layers.json; -EBADF: nothing does */
 };
 

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 SFD_DEFINE_CLEANUP(store_cleanup, struct splitfd_store, splitfd_store_close);
 
@@ -24,6 +25,7 @@ struct splitfd_store *splitfd_store_close(struct splitfd_store *store)
 		free(store->places[i].path);
 	}
 	sfd_close(store->volatile_fd);
+	sfd_opener_unref(store->opener);
 	sfd_store_config_done(&store->config);
 	free(store);
 	return NULL;
@@ -142,6 +144,26 @@ static int open_volatile(struct splitfd_store *store, struct splitfd_error *err)
 	return 0;
 }
 
+/* Root may open every file, in a user namespace too. */
+static int make_opener(struct splitfd_store *store, const char *program, struct splitfd_error *err)
+{
+	bool vfs = strcmp(store->driver, "vfs") == 0;
+	int dirs[SFD_PLACES_MAX];
+	size_t n = 0;
+
+	if (program == NULL || geteuid() == 0)
+		return 0;
+	for (size_t i = 0; i < store->n_places; i++) {
+		int fd = store->places[i].fd;
+
+		if (fd >= 0)
+			fd = sfd_store_open_dir(fd, vfs ? "vfs/dir" : "overlay", true);
+		if (fd >= 0)
+			dirs[n++] = fd;
+	}
+	return n > 0 ? sfd_opener_new(program, dirs, n, vfs ? 1 : 2, &store->opener, err) : 0;
+}
+
 int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,
 	struct splitfd_error *err)
 {
@@ -159,6 +181,8 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 		r = choose_driver(store, err);
 	if (r >= 0)
 		r = open_volatile(store, err);
+	if (r >= 0)
+		r = make_opener(store, options->rootless_helper, err);
 	if (r < 0)
 		return r;
 	*ret = sfd_take_ptr(&store);

@@ -32,6 +32,11 @@ struct splitfd_store_options {
 	const char *imagestore;	    /* --imagestore: images apart from containers, absolute */
 	bool from_specifier;	    /* set by splitfd_store_parse_reference(): storage.conf's driver
 				       options, imagestore and transient_store do not count */
+	const char *rootless_helper; /* the path of the program splitfd. A user without root may
+					have files in their own store that they cannot open; where
+					the first such file is met, `podman unshare` (or `buildah
+					unshare`) runs this program's rootless-opener, which opens
+					them. NULL, or for root: such a file is an error */
 };
 
 struct splitfd_store;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/containers-storage/opener-process.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Podman ends at once when its child has; what takes longer is stuck. */
+#define END_MS 10000
+/* The part of the log that is looked at. */
+#define LOG_MAX 65536
+
+static int fill_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t defaults, none;
+	int r;
+
+	sigemptyset(&none);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE);
+	sigaddset(&defaults, SIGINT);
+	sigaddset(&defaults, SIGTERM);
+	r = posix_spawnattr_setsigdefault(attributes, &defaults);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(attributes, &none);
+	/* A group of its own: an interrupt from the keyboard is for us alone, and what we do then
+	 * may still need files. */
+	if (r == 0)
+		r = posix_spawnattr_setpgroup(attributes, 0);
+	if (r == 0)
+		r = posix_spawnattr_setflags(attributes,
+			POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	return r;
+}
+
+/* Podman leaves a process behind that keeps the namespace: it shall hold no descriptor of ours.
+ * Nor shall podman trip over a working directory that the user may not enter. */
+static int fill_actions(posix_spawn_file_actions_t *actions, int socket, int log)
+{
+	int r = posix_spawn_file_actions_adddup2(actions, socket, 0);
+
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(actions, log, 2);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+	if (r == 0)
+		r = posix_spawn_file_actions_addchdir_np(actions, "/");
+	return r;
+}
+
+static int spawn(const char *unshare, const char *program, int socket, int log, pid_t *ret_pid)
+{
+	const char *const argv[] = { unshare, "unshare", program, "rootless-opener", NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int r;
+
+	r = posix_spawn_file_actions_init(&actions);
+	if (r != 0)
+		return r;
+	r = posix_spawnattr_init(&attributes);
+	if (r != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return r;
+	}
+	r = fill_attributes(&attributes);
+	if (r == 0)
+		r = fill_actions(&actions, socket, log);
+	if (r == 0)
+		r = posix_spawnp(ret_pid, unshare, &actions, &attributes,
+			(char *const *)(uintptr_t)argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+static int spawn_any(const char *program, int socket, struct sfd_opener_process *process,
+	struct splitfd_error *err)
+{
+	static const char *const names[] = { "podman", "buildah" };
+	int r = ENOENT;
+
+	for (size_t i = 0; i < 2 && (r == ENOENT || r == EACCES); i++) {
+		process->unshare = names[i];
+		r = spawn(names[i], program, socket, process->log, &process->pid);
+	}
+	if (r == ENOENT || r == EACCES)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, r,
+			"it belongs to an id of the user's containers and can only be opened under "
+			"'podman unshare', but neither podman nor buildah is on PATH; install "
+			"podman and uidmap (newuidmap), or read the store as root");
+	if (r != 0)
+		return splitfd_error_sys(err, r, "cannot run %s unshare", process->unshare);
+	return 0;
+}
+
+int sfd_opener_process_start(
+	const char *program, struct sfd_opener_process *ret, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int ours = -EBADF, theirs = -EBADF;
+	int pair[2], r;
+
+	*ret = (struct sfd_opener_process){ .pid = -1, .socket = -EBADF, .log = -EBADF };
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return splitfd_error_sys(err, errno, "cannot make a socket pair");
+	ours = pair[0];
+	theirs = pair[1];
+	ret->log = memfd_create("rootless-opener", MFD_CLOEXEC);
+	if (ret->log < 0) {
+		ret->log = -EBADF;
+		return splitfd_error_sys(err, errno, "cannot make a memory file");
+	}
+	r = spawn_any(program, theirs, ret, err);
+	if (r < 0) {
+		ret->log = sfd_close(ret->log);
+		return r;
+	}
+	ret->socket = sfd_take_fd(&ours);
+	return 0;
+}
+
+void sfd_opener_process_end(struct sfd_opener_process *process)
+{
+	sfd_cleanup_fd int pidfd = -EBADF;
+
+	process->socket = sfd_close(process->socket);
+	process->log = sfd_close(process->log);
+	if (process->pid <= 0)
+		return;
+	pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	if (pidfd < 0 || sfd_wait_fd(pidfd, POLLIN, END_MS) <= 0)
+		kill(process->pid, SIGKILL);
+	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	process->pid = -1;
+}
+
+void sfd_opener_process_said(const struct sfd_opener_process *process, char *text, size_t size)
+{
+	sfd_cleanup_free char *log = NULL;
+	size_t n;
+	char *line;
+
+	text[0] = '\0';
+	if (process->log < 0 || sfd_read_file_fd(process->log, LOG_MAX, &log, &n) < 0)
+		return;
+	while (n > 0 && (log[n - 1] == '\n' || log[n - 1] == ' '))
+		log[--n] = '\0';
+	line = strrchr(log, '\n');
+	line = line != NULL ? line + 1 : log;
+	if (*line != '\0')
+		(void)snprintf(text, size, ": %s", line);
+}
