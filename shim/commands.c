@@ -18,6 +18,7 @@ extern const struct sfd_command sfd_cmd_mount;
 extern const struct sfd_command sfd_cmd_proxy;
 extern const struct sfd_command sfd_cmd_serve;
 extern const struct sfd_command sfd_cmd_rootless_opener;
+extern const struct sfd_command sfd_cmd_push;
 extern const struct sfd_command sfd_cmd_umount;
 
 const struct sfd_command *const sfd_commands[] = {
@@ -30,6 +31,7 @@ const struct sfd_command *const sfd_commands[] = {
 	&sfd_cmd_proxy,
 	&sfd_cmd_serve,
 	&sfd_cmd_pull,
+	&sfd_cmd_push,
 	&sfd_cmd_init,
 	&sfd_cmd_images,
 	&sfd_cmd_inspect,

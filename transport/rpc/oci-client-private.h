@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_RPC_OCI_CLIENT_PRIVATE_H
+#define SPLITFD_RPC_OCI_CLIENT_PRIVATE_H
+
+/*
+ * What the files of oci-client.h share: members of parameters.
+ */
+
+#include "splitfdstream/base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* -EBADMSG, kind REFUSED: the answer's member is missing or of a wrong type. */
+int sfd_oci_bad_reply(struct splitfd_error *err, const char *method, const char *member);
+
+/* A whole number from 0 to 2^53; false where there is none. */
+bool sfd_oci_get_u64(const cJSON *parameters, const char *name, uint64_t *ret);
+
+/* False when memory is short; also where `object` is NULL. */
+bool sfd_oci_add_u64(cJSON *object, const char *name, uint64_t value);
+
+#endif

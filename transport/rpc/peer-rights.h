@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_RPC_PEER_RIGHTS_H
+#define SPLITFD_RPC_PEER_RIGHTS_H
+
+/*
+ * Which of the two ends of a Unix socket can open the other's files. See unix(7), SO_PEERCRED, and
+ * user_namespaces(7): inside a user namespace the number 0 may be any user.
+ */
+
+#include <stdbool.h>
+
+struct sfd_peer_rights {
+	bool peer_reads_ours; /* every file that this process can open by name, the peer can too */
+	bool we_read_theirs;  /* and the other way round */
+};
+
+/* False wherever it is not certain. */
+void sfd_peer_rights(int socket, struct sfd_peer_rights *ret);
+
+#endif
