@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's half of jsonrpc.h. */
+#include "splitfdstream/base/cleanup.h"
+#include "transport/rpc/jsonrpc-private.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* Notifications before an answer, which this client has no use for. */
+#define NOTIFICATIONS_MAX 64
+
+SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
+
+int sfd_jsonrpc_connect(const char *path, const struct sfd_jsonrpc_options *options,
+	struct sfd_jsonrpc **ret, struct splitfd_error *err)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	sfd_cleanup_fd int fd = -EBADF;
+	size_t len = strlen(path);
+
+	if (len == 0 || len >= sizeof(name.sun_path))
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"'%s' is no path of a socket, which has 1 to %zu bytes", path,
+			sizeof(name.sun_path) - 1);
+	memcpy(name.sun_path, path, len);
+	len += offsetof(struct sockaddr_un, sun_path);
+	if (path[0] == '@')
+		name.sun_path[0] = '\0';
+	else
+		len++;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return splitfd_error_sys(err, errno, "cannot make a socket");
+	if (connect(fd, (struct sockaddr *)&name, (socklen_t)len) < 0) {
+		if (errno == ECONNREFUSED)
+			return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ECONNREFUSED,
+				"no service listens on %s", path);
+		return splitfd_error_sys(err, errno, "cannot connect to %s", path);
+	}
+	return sfd_jsonrpc_new(sfd_take_fd(&fd), options, ret, err);
+}
+
+static int send_request(struct sfd_jsonrpc *c, const char *method, cJSON *params, int64_t id,
+	struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_json) cJSON *owned = params;
+	sfd_cleanup(cleanup_json) cJSON *request = cJSON_CreateObject();
+
+	if (cJSON_AddStringToObject(request, "jsonrpc", "2.0") == NULL ||
+		cJSON_AddStringToObject(request, "method", method) == NULL ||
+		!cJSON_AddItemToObject(request, "params", owned))
+		return splitfd_error_oom(err);
+	(void)sfd_take_ptr(&owned);
+	if (cJSON_AddNumberToObject(request, "id", (double)id) == NULL)
+		return splitfd_error_oom(err);
+	return sfd_jsonrpc_send(c, request, 0, err);
+}
+
+static enum splitfd_error_kind kind_of(const cJSON *error)
+{
+	const cJSON *data = cJSON_GetObjectItemCaseSensitive(error, "data");
+	const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "kind"));
+
+	if (kind != NULL && strcmp(kind, "not-found") == 0)
+		return SPLITFD_ERROR_NOT_FOUND;
+	return kind != NULL && strcmp(kind, "refused") == 0 ? SPLITFD_ERROR_REFUSED
+							    : SPLITFD_ERROR_FAILED;
+}
+
+static int service_error(const char *method, const cJSON *error, struct splitfd_error *err)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "message"));
+	const cJSON *code = cJSON_GetObjectItemCaseSensitive(error, "code");
+
+	return splitfd_error_set(err, kind_of(error), EREMOTEIO, "%s: the service answers %.0f: %s",
+		method, cJSON_IsNumber(code) ? code->valuedouble : 0.0,
+		text != NULL ? text : "no reason given");
+}
+
+static int check_answer(const char *method, int64_t id, const struct sfd_jsonrpc_message *m,
+	struct splitfd_error *err)
+{
+	bool error = m->error != NULL && !cJSON_IsNull(m->error);
+	bool ours = cJSON_IsNumber(m->id) && m->id->valuedouble == (double)id;
+
+	/* A service that did not understand the request does not know its id. */
+	if (m->kind != SFD_JSONRPC_RESPONSE || (!ours && !(error && cJSON_IsNull(m->id))))
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"%s: what the service sends is no answer to it", method);
+	if (error)
+		return service_error(method, m->error, err);
+	if (m->result == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"%s: the answer has no result", method);
+	return 0;
+}
+
+int sfd_jsonrpc_call(struct sfd_jsonrpc *c, const char *method, struct cJSON *params,
+	struct sfd_jsonrpc_message *ret, struct splitfd_error *err)
+{
+	int64_t id = ++c->next_id;
+	int r;
+
+	*ret = (struct sfd_jsonrpc_message){ 0 };
+	r = send_request(c, method, params, id, err);
+	for (int i = 0; r == 0 && i < NOTIFICATIONS_MAX; i++) {
+		r = sfd_jsonrpc_receive(c, ret, err);
+		if (r == 0)
+			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
+				"%s: the service closed the connection instead of answering",
+				method);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "%s", method);
+		if (ret->kind != SFD_JSONRPC_NOTIFICATION)
+			return check_answer(method, id, ret, err);
+		sfd_jsonrpc_message_done(ret);
+		r = 0;
+	}
+	return r < 0 ? splitfd_error_wrap(err, r, "%s", method)
+		     : splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			       "%s: the service sends notifications instead of an answer", method);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_RPC_JSONRPC_PRIVATE_H
+#define SPLITFD_RPC_JSONRPC_PRIVATE_H
+
+#include "splitfdstream/base/buffer.h"
+#include "transport/rpc/fdpass.h"
+#include "transport/rpc/jsonrpc-scan.h"
+#include "transport/rpc/jsonrpc.h"
+
+/* Descriptors that came before their message's JSON was complete. */
+#define SFD_JSONRPC_QUEUE_MAX ((size_t)4 * SPLITFD_FDS_MAX)
+
+struct sfd_jsonrpc {
+	int socket;
+	struct sfd_jsonrpc_options options;
+
+	struct sfd_buffer in;
+	size_t start;	/* of what was not given away */
+	size_t scanned; /* bytes from `start` that the scan has seen */
+	struct sfd_json_scan scan;
+	size_t blanks; /* whitespace since the last message */
+
+	int queue[SFD_JSONRPC_QUEUE_MAX];
+	size_t n_queued;
+	uint64_t owed; /* descriptors of the last message that were not taken */
+
+	char *out;	/* a message that waits for its first descriptors */
+	uint64_t to_go; /* descriptors that are still to be sent */
+	int64_t next_id;
+
+	int failed; /* -errno of what ended the connection */
+	int code;   /* what to tell the peer of it; 0: nothing */
+	struct splitfd_error error;
+};
+
+/* Milliseconds of the monotonic clock. */
+int64_t sfd_jsonrpc_now(void);
+
+/* Until the socket is ready for `events`, somebody cancels, or the deadline (sfd_jsonrpc_now; < 0:
+ * never) has passed. 0, -ETIMEDOUT, -ECANCELED. */
+int sfd_jsonrpc_wait(
+	struct sfd_jsonrpc *c, short events, int64_t deadline, struct splitfd_error *err);
+
+#endif
