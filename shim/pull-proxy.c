@@ -140,9 +140,11 @@ static int pull_layer(struct work *w, size_t i, struct splitfd_error *err)
 
 	r = sfd_remote_layer(
 		w->image, i, sfd_pull_repository(w->pull)->fd, SFD_PROXY_STALL_MS, &source, err);
+	if (r == 0)
+		r = sfd_pull_feed(w->pull, i, source, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "layer %s", w->image->layers[i].diff_id);
-	return sfd_pull_feed(w->pull, i, source, err);
+	return 0;
 }
 
 static void *worker(void *arg)

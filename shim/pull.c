@@ -272,10 +272,12 @@ static int make_images(struct sfd_pull *p, struct splitfd_error *err)
 
 		if (l->tree == NULL)
 			r = tell_stored_layer(p, l, err);
-		if (r == 0 && l == &p->layers[i])
-			r = sfd_tree_layer_finish(l->tree, err);
 		if (r < 0)
 			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
+		if (l == &p->layers[i])
+			r = sfd_tree_layer_finish(l->tree, err);
+		if (r < 0)
+			return r;
 		trees[i] = l->tree;
 	}
 	return sfd_pull_make_images(p->repository, trees, p->n_layers, sfd_import_names(p->import),

@@ -56,8 +56,8 @@ int sfd_pull_begin(struct sfd_pull *pull, const char *manifest, size_t manifest_
 int sfd_pull_layer_sink(struct sfd_pull *pull, size_t i, uint64_t total, struct splitfd_sink **ret,
 	struct splitfd_error *err);
 
-/* All chunks of the source into layer i's sink, with the cancel flag looked at. Errors name the
- * layer. */
+/* All chunks of the source into layer i's sink, with the cancel flag looked at. The caller names
+ * the layer in an error. */
 int sfd_pull_feed(
 	struct sfd_pull *pull, size_t i, struct splitfd_source *source, struct splitfd_error *err);
 

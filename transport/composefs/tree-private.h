@@ -141,6 +141,10 @@ void sfd_tree_tell(struct sfd_tree *tree, enum sfd_tree_deviation kind, const ch
 int sfd_tree_become_directory(
 	struct sfd_tree *tree, struct sfd_tree_inode *inode, const char *path, size_t len);
 
+/* tree-loop.c: whether a hard link whose target is not there leads into a loop of hard links of its
+ * own layer. Reads the layer once for each link of it. */
+bool sfd_tree_is_link_loop(const struct sfd_tree_layer *layer, const struct sfd_tree_item *item);
+
 /* tree-rules.c */
 bool sfd_tree_xattr_kept(enum sfd_tree_xattrs mode, const char *name, size_t len);
 

@@ -3,6 +3,7 @@
 #include "transport/composefs/tree-layer.h"
 #include "transport/composefs/tree-private.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <search.h>
 #include <string.h>
@@ -169,19 +170,34 @@ void sfd_tree_counts(const struct sfd_tree *tree, struct sfd_tree_counts *ret)
 	ret->names = tree->n_names;
 }
 
+struct applying {
+	struct sfd_tree *tree;
+	const struct sfd_tree_layer *layer;
+};
+
 static int apply_item(void *ctx, const struct sfd_tree_item *item, struct splitfd_error *err)
 {
-	return sfd_tree_put_layered(ctx, item, err);
+	const struct applying *a = ctx;
+	int r = sfd_tree_put_layered(a->tree, item, err);
+
+	if (r != -EOPNOTSUPP || item->type != SFD_TREE_HARDLINK ||
+		!sfd_tree_is_link_loop(a->layer, item))
+		return r;
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+		"%.*s: a loop of hard links, by %.*s",
+		(int)(item->path_len < 512 ? item->path_len : 512), item->path,
+		(int)(item->target_len < 512 ? item->target_len : 512), item->target);
 }
 
 int sfd_tree_apply(
 	struct sfd_tree *tree, const struct sfd_tree_layer *layer, struct splitfd_error *err)
 {
+	struct applying a = { tree, layer };
 	int r;
 
 	tree->layer = sfd_tree_layer_name(layer);
 	tree->tolds = 0;
-	r = sfd_tree_layer_tell(layer, apply_item, tree, err);
+	r = sfd_tree_layer_tell(layer, apply_item, &a, err);
 	tree->layer = NULL;
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "layer %s", sfd_tree_layer_name(layer));

@@ -40,6 +40,9 @@ struct sfd_tar_parser {
 	uint64_t n_metadata;
 
 	struct sfd_tar_entry e; /* AT_SMALL, AT_OBJECT */
+	bool has_path;		/* e.path is known and the entry not yet told */
+	char last[256];		/* the beginning of the path of the entry before, for error texts */
+	size_t n_last;
 	struct sfd_buffer path; /* prefix "/" name */
 	struct sfd_tar_xattrs xattrs;
 	uint8_t small[SFD_TAR_INLINE_MAX];
@@ -136,7 +139,13 @@ static int make_entry(
 		r = sfd_tar_pax_apply((const char *)p->pax.data, p->pax.len, e, &p->xattrs, err);
 	if (r == 0 && e->path_len == 0)
 		r = refuse(err, "a tar entry has no name");
+	p->has_path = e->path_len > 0;
 	return r;
+}
+
+static size_t min_size(size_t a, uint64_t b)
+{
+	return b < a ? (size_t)b : a;
 }
 
 static bool is_file(char type)
@@ -158,6 +167,11 @@ static int emit(struct sfd_tar_parser *p, uint64_t skip, struct splitfd_error *e
 {
 	int r = p->entry(p->ctx, &p->e, err);
 
+	p->has_path = false;
+	if (r == 0) {
+		p->n_last = min_size(sizeof(p->last), p->e.path_len);
+		memcpy(p->last, p->e.path, p->n_last);
+	}
 	forget_pending(p);
 	p->state = skip > 0 ? AT_SKIP : AT_HEADER;
 	p->skip = skip;
@@ -265,11 +279,6 @@ static int take_block(struct sfd_tar_parser *p, struct splitfd_error *err)
 	return start_entry(p, &h, err);
 }
 
-static size_t min_size(size_t a, uint64_t b)
-{
-	return b < a ? (size_t)b : a;
-}
-
 /* Takes some of the bytes; returns how many, 0 for "go on by state", or -errno. */
 static ssize_t feed_some(
 	struct sfd_tar_parser *p, const uint8_t *data, size_t len, struct splitfd_error *err)
@@ -314,13 +323,16 @@ static ssize_t feed_some(
 	return r < 0 ? r : (ssize_t)n;
 }
 
-/* Names the place: the entry where one is at hand, else the offset. */
+/* Names the place: the entry where one is at hand, else the one before, and the offset. */
 static int wrap(struct sfd_tar_parser *p, int r, struct splitfd_error *err)
 {
-	if (p->e.path != NULL && (p->state == AT_OBJECT || p->state == AT_SMALL))
+	if (p->has_path)
 		return splitfd_error_wrap(err, r, "%.*s (before byte %llu of the tar)",
-			(int)(p->e.path_len < 512 ? p->e.path_len : 512), p->e.path,
+			(int)min_size(512, p->e.path_len), p->e.path,
 			(unsigned long long)p->offset);
+	if (p->n_last > 0)
+		return splitfd_error_wrap(err, r, "behind %.*s, before byte %llu of the tar",
+			(int)p->n_last, p->last, (unsigned long long)p->offset);
 	return splitfd_error_wrap(
 		err, r, "before byte %llu of the tar", (unsigned long long)p->offset);
 }

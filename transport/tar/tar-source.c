@@ -22,6 +22,7 @@ struct tar_source {
 	int failed; /* 0 or -errno: sticks */
 	struct splitfd_error error;
 	bool ended;
+	bool raw; /* from here on nothing is looked at: all is inline */
 
 	/* Bytes at hand: of the inner source's chunk, or read of `file`. */
 	const uint8_t *data;
@@ -179,10 +180,17 @@ static int give_content(struct tar_source *ts, struct splitfd_chunk *ret, struct
 /* Bytes up to the next content, as they are. 0: there were none. */
 static int give_inline(struct tar_source *ts, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	size_t taken;
-	int r = sfd_tar_parser_feed_to_object(
-		ts->parser, ts->data, ts->len, &taken, &ts->content, err);
+	size_t taken = ts->len;
+	int r = 0;
 
+	if (!ts->raw)
+		r = sfd_tar_parser_feed_to_object(
+			ts->parser, ts->data, ts->len, &taken, &ts->content, err);
+	if (r == -EOPNOTSUPP) {
+		splitfd_error_clear(err);
+		ts->raw = true;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	ts->content_left = ts->content;
@@ -202,7 +210,11 @@ static int end(struct tar_source *ts, struct splitfd_error *err)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the tar ends inside a file's content, %llu of %llu bytes are missing",
 			(unsigned long long)ts->content_left, (unsigned long long)ts->content);
-	r = sfd_tar_parser_finish(ts->parser, err);
+	r = ts->raw ? 0 : sfd_tar_parser_finish(ts->parser, err);
+	if (r == -EOPNOTSUPP) {
+		splitfd_error_clear(err);
+		r = 0;
+	}
 	if (r >= 0)
 		ts->ended = true;
 	return r;
