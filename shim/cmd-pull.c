@@ -3,6 +3,7 @@
 #include "shim/command.h"
 #include "shim/options.h"
 #include "shim/pull-proxy.h"
+#include "shim/pull-varlink.h"
 #include "shim/pull.h"
 #include "shim/repo-options.h"
 #include "splitfdstream/base/cleanup.h"
@@ -40,6 +41,8 @@ static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct spl
  * these in front of its first colon. */
 static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
 {
+	if (sfd_pull_is_varlink(sfd_pull_get_options(pull)))
+		return sfd_pull_from_varlink(pull, err);
 	if (sfd_pull_is_proxied(sfd_pull_get_options(pull)))
 		return sfd_pull_from_proxy(pull, err);
 	return sfd_pull_from_store(pull, err);
@@ -62,7 +65,7 @@ static int pull(const struct sfd_pull_options *options, struct splitfd_error *er
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct sfd_pull_options o = { 0 };
+	struct sfd_pull_options o = { .timeout = 300 };
 	struct sfd_repo_options repo = { 0 };
 	struct sfd_proxy_flags proxy = { .tls_verify = true };
 	const char *reflink = "auto";
@@ -86,6 +89,10 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Not supported: the boot variant needs the SELinux policy" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
 		{ "quiet", 'q', SFD_OPTION_FLAG, &o.quiet, 0, 0, NULL, "No progress bars" },
+		{ "from-repo", 0, SFD_OPTION_STRING, &o.from_repo, 0, 0, "DIR",
+			"The repository that a varlink service shall open" },
+		{ "timeout", 0, SFD_OPTION_NUMBER, &o.timeout, 0, 1000000, "SECONDS",
+			"Silence of a service that is an error (300; 0: none)" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &o.skopeo, 0, 0, "PATH",
 			"Read the image through this skopeo" },
 		SFD_PROXY_FLAGS(&proxy),

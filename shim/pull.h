@@ -30,6 +30,10 @@ struct sfd_pull_options {
 	/* skopeo: arguments handed on to the proxy ("--authfile=…") */
 	struct sfd_strings proxy_arguments;
 	const char *skopeo; /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */
+	/* services: the repository that a varlink service shall open, or NULL; the longest silence,
+	 * 0: none */
+	const char *from_repo;
+	long timeout; /* seconds */
 };
 
 struct sfd_pull;
