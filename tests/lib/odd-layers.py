@@ -199,6 +199,21 @@ def whiteouts():
     return [base, upper]
 
 
+@case("three-layers")
+def three_layers():
+    """Much of an ordinary image, in little."""
+    ns = (0, 1, 64, 65, 4096, 4097, 300000)
+    base = USR + b"".join(reg(b"usr/f%d" % n, text(n, b"%d" % n)) for n in ns) + dir_(b"usr/d/") + reg(b"usr/d/x", text(65)) \
+        + dir_(b"usr/o/") + reg(b"usr/o/old", text(66)) + hard(b"usr/h4097", b"usr/f4097") + link(b"usr/l", b"f65") + END
+    middle = USR + reg(b"usr/.wh.f64") + reg(b"usr/.wh.d") + dir_(b"usr/o/") + reg(b"usr/o/.wh..wh..opq") \
+        + reg(b"usr/o/new", text(67), uid=1000, gid=2000, mode=0o600) + reg(b"usr/f4096", text(9000, b"new"), mode=0o4755) \
+        + pax([("SCHILY.xattr.user.a", b"b")]) + reg(b"usr/user", text(71)) \
+        + pax([("path", b"usr/" + b"n" * 200)]) + reg(b"usr/short", text(68), mtime=1700000000) + END
+    upper = USR + header(b"usr/fifo", kind=b"6") + header(b"usr/null", kind=b"3", dev=(1, 3), mode=0o666) \
+        + reg(b"usr/none", text(5000, b"z"), mode=0) + dir_(b"usr/tmp/", mode=0o1777) + END
+    return [base, middle, upper]
+
+
 @case("whiteout-then-file")
 def whiteout_file():
     return [USR + reg(b"usr/a", text(70)) + END, USR + reg(b"usr/.wh.a") + reg(b"usr/a", text(71, b"n")) + END]
