@@ -5,7 +5,9 @@
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/temp-file.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,10 +81,36 @@ static int check_same(
 	return r;
 }
 
+/* The directories above, as cfsctl makes them: a user has no ~/.var at first. */
+static int make_parents(const char *path)
+{
+	char part[PATH_MAX];
+	size_t n = strlen(path);
+
+	if (n >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i < n; i++) {
+		if (path[i] != '/' || path[i - 1] == '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
 static int make_directory(const char *path, int *ret_fd, struct splitfd_error *err)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return splitfd_error_sys(err, errno, "cannot make the directory '%s'", path);
+	int r = mkdir(path, 0700) < 0 ? -errno : 0;
+
+	if (r == -ENOENT) {
+		r = make_parents(path);
+		if (r == 0)
+			r = mkdir(path, 0700) < 0 ? -errno : 0;
+	}
+	if (r < 0 && r != -EEXIST)
+		return splitfd_error_sys(err, -r, "cannot make the directory '%s'", path);
 	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_fd < 0)
 		return splitfd_error_sys(err, errno, "cannot open the directory '%s'", path);
