@@ -3,7 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/erofs-writer.h"
-#include "transport/composefs/object-store.h"
+#include "transport/composefs/object-writer.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/splitstream.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 SFD_DEFINE_CLEANUP(cleanup_tree, struct sfd_tree, sfd_tree_free);
+SFD_DEFINE_CLEANUP(cleanup_object, struct sfd_object_writer, sfd_object_writer_free);
 
 const char *sfd_pull_image_name(int format)
 {
@@ -130,16 +131,16 @@ bool sfd_pull_find_images(struct splitfd_repository *repository, const char *con
 static int store_image(struct splitfd_repository *repository, const struct sfd_tree *tree,
 	int format, struct sfd_names *names, struct splitfd_digest *ret, struct splitfd_error *err)
 {
-	sfd_cleanup_free uint8_t *data = NULL;
+	sfd_cleanup(cleanup_object) struct sfd_object_writer *object = NULL;
 	char name[7 + 2 * SPLITFD_DIGEST_MAX + 1] = "images/";
 	enum sfd_object_how how;
-	size_t size;
 	int r;
 
-	r = sfd_erofs_build(tree, format, &data, &size, err);
-	if (r < 0)
-		return r;
-	r = sfd_object_put_bytes(repository, data, size, ret, &how, err);
+	r = sfd_object_writer_new(repository, &object, err);
+	if (r == 0)
+		r = sfd_erofs_write(tree, format, NULL, sfd_object_writer_add, object, err);
+	if (r == 0)
+		r = sfd_object_writer_finish(object, ret, &how, err);
 	if (r < 0)
 		return r;
 	splitfd_digest_hex(ret, name + 7);

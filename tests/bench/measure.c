@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a program and appends one line to a file: wall, user and system seconds and the peak
- *resident size in KiB of it and its children.
+ * Runs a program and appends one line to a file: wall, user and system seconds, the peak resident
+ * size in KiB, bytes that read and its kin returned, and bytes that came from a disk; of it and its
+ * children.
  *
  *	measure FILE PROGRAM [ARGUMENT]…
  *
@@ -20,12 +21,50 @@ static double seconds(const struct timeval *t)
 	return (double)t->tv_sec + (double)t->tv_usec / 1e6;
 }
 
+/* What a child has read is its parent's as soon as it is waited for. */
+static int bytes_read(unsigned long long *ret_read, unsigned long long *ret_disk)
+{
+	FILE *io = fopen("/proc/self/io", "re");
+	char line[128];
+	int found = 0;
+
+	while (io != NULL && fgets(line, sizeof(line), io) != NULL) {
+		found += sscanf(line, "rchar: %llu", ret_read) == 1;
+		found += sscanf(line, "read_bytes: %llu", ret_disk) == 1;
+	}
+	if (io != NULL)
+		fclose(io);
+	return found == 2 ? 0 : -1;
+}
+
+static int note(const char *path, double wall, const struct rusage *usage)
+{
+	unsigned long long read, disk;
+	FILE *out;
+	int r;
+
+	if (bytes_read(&read, &disk) < 0) {
+		fprintf(stderr, "measure: /proc/self/io cannot be read\n");
+		return -1;
+	}
+	out = fopen(path, "ae");
+	if (out == NULL) {
+		fprintf(stderr, "measure: %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	fprintf(out, "%.6f %.6f %.6f %ld %llu %llu\n", wall, seconds(&usage->ru_utime),
+		seconds(&usage->ru_stime), usage->ru_maxrss, read, disk);
+	r = fclose(out);
+	if (r != 0)
+		fprintf(stderr, "measure: %s: %s\n", path, strerror(errno));
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec start, end;
 	struct rusage usage;
 	int status;
-	FILE *out;
 	pid_t pid;
 
 	if (argc < 3) {
@@ -50,17 +89,10 @@ int main(int argc, char **argv)
 		}
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	out = fopen(argv[1], "ae");
-	if (out == NULL) {
-		fprintf(stderr, "measure: %s: %s\n", argv[1], strerror(errno));
+	if (note(argv[1],
+		    (double)(end.tv_sec - start.tv_sec) +
+			    (double)(end.tv_nsec - start.tv_nsec) / 1e9,
+		    &usage) < 0)
 		return 2;
-	}
-	fprintf(out, "%.6f %.6f %.6f %ld\n",
-		(double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9,
-		seconds(&usage.ru_utime), seconds(&usage.ru_stime), usage.ru_maxrss);
-	if (fclose(out) != 0) {
-		fprintf(stderr, "measure: %s: %s\n", argv[1], strerror(errno));
-		return 2;
-	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

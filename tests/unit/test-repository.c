@@ -2,6 +2,7 @@
 #include "splitfdstream/base/io.h"
 #include "tests/unit/check.h"
 #include "transport/composefs/object-clone.h"
+#include "transport/composefs/object-writer.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/verity.h"
 
@@ -234,6 +235,46 @@ TEST(objects_by_digest)
 	CHECK_INT(sfd_object_read(repository, &missing, 10, &text, &n, &err), -ENOENT);
 	CHECK_INT(err.kind, SPLITFD_ERROR_NOT_FOUND);
 	splitfd_repository_close(repository);
+}
+
+/* Written piece by piece or at once, an object is the same; what is not finished is gone. */
+TEST(objects_in_pieces)
+{
+	struct splitfd_init_options options = { .insecure = true };
+	struct splitfd_repository *repository;
+	struct sfd_object_writer *writer;
+	struct splitfd_digest digest, again;
+	struct splitfd_error err = { 0 };
+	enum sfd_object_how how;
+	uint8_t *data = calloc(1, 3000001);
+	char name[SFD_OBJECT_PATH_SIZE];
+	struct stat st;
+
+	init(&options);
+	CHECK_OK(splitfd_repository_open(path, true, &repository, &err), &err);
+	for (size_t n = 0; n < 3000001; n++)
+		data[n] = (uint8_t)(n * 7 >> 3);
+	CHECK_OK(sfd_object_writer_new(repository, &writer, &err), &err);
+	CHECK_OK(sfd_object_writer_add(writer, data, 3000001, &err), &err);
+	sfd_object_writer_free(writer);
+	for (int round = 0; round < 2; round++) {
+		CHECK_OK(sfd_object_writer_new(repository, &writer, &err), &err);
+		for (size_t at = 0, n = 1; at < 3000001; at += n, n = n * 2 + 1)
+			CHECK_OK(sfd_object_writer_add(writer, data + at,
+					 n < 3000001 - at ? n : 3000001 - at, &err),
+				&err);
+		CHECK_OK(sfd_object_writer_finish(writer, &digest, &how, &err), &err);
+		CHECK_INT(how, round == 0 ? SFD_OBJECT_COPIED : SFD_OBJECT_PRESENT);
+		sfd_object_writer_free(writer);
+	}
+	CHECK_OK(sfd_object_put_bytes(repository, data, 3000001, &again, &how, &err), &err);
+	CHECK_INT(how, SFD_OBJECT_PRESENT);
+	CHECK(memcmp(digest.bytes, again.bytes, 64) == 0);
+	sfd_object_path(&digest, name);
+	CHECK(fstatat(repository->objects_fd, name, &st, 0) == 0 && st.st_size == 3000001 &&
+		(st.st_mode & 07777) == 0644 && st.st_nlink == 1);
+	splitfd_repository_close(repository);
+	free(data);
 }
 
 /* What is cloned or copied must be what was hashed. */

@@ -2,11 +2,14 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/import-private.h"
+#include "transport/composefs/object-writer.h"
 
 #include <string.h>
 
 #define REREAD_SIZE ((size_t)256 * 1024)
 #define RUN	    32 /* entries that leave the ring at once */
+
+SFD_DEFINE_CLEANUP(cleanup_object, struct sfd_object_writer, sfd_object_writer_free);
 
 void sfd_import_entry_clear(struct sfd_import_entry *e)
 {
@@ -111,23 +114,29 @@ static int check_diff_id(struct sfd_import_layer *layer, struct splitfd_error *e
 		"the content's sha256 is %s: this is not the layer", text);
 }
 
+static int store_stream(struct sfd_import_layer *layer, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_object) struct sfd_object_writer *object = NULL;
+	enum sfd_object_how how;
+	int r;
+
+	r = sfd_object_writer_new(layer->import->repository, &object, err);
+	if (r == 0)
+		r = sfd_splitstream_finish_to(layer->writer, sfd_object_writer_add, object, err);
+	return r < 0 ? r : sfd_object_writer_finish(object, &layer->digest, &how, err);
+}
+
 /* The stream is whole: its object. The writer's memory is given back. */
 static int complete(struct sfd_import_layer *layer, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *data = NULL;
-	enum sfd_object_how how;
-	size_t n;
-	int r;
+	int r = check_diff_id(layer, err);
 
-	r = check_diff_id(layer, err);
 	if (r == 0)
-		r = sfd_splitstream_finish(layer->writer, &data, &n, err);
+		r = store_stream(layer, err);
 	layer->writer = sfd_splitstream_writer_free(layer->writer);
 	free(layer->reread);
 	layer->reread = NULL;
-	return r < 0 ? r
-		     : sfd_object_put_bytes(
-			       layer->import->repository, data, n, &layer->digest, &how, err);
+	return r;
 }
 
 /* Moves done entries out of the ring. Locked. */

@@ -365,6 +365,7 @@ int splitfd_import_layer(struct splitfd_import *import, const char *diff_id,
 			import->repository->algorithm, SFD_STREAM_LAYER, &layer->writer, err);
 		if (r < 0)
 			return r;
+		sfd_splitstream_writer_share(layer->writer, import->table);
 		*ret = sfd_take_ptr(&sink);
 	}
 	return 0;

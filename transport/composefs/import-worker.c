@@ -62,8 +62,7 @@ int sfd_import_store(struct splitfd_import *import, const struct splitfd_digest 
 		r = sfd_cloner_put(import->cloner, digest, content, &how, err);
 		if (r < 0)
 			return r;
-		r = sfd_object_table_add(import->table, digest);
-		if (r < 0)
+		if (sfd_object_table_add(import->table, digest) < 0)
 			return splitfd_error_oom(err);
 	}
 	count(import, how, content->size);
@@ -224,7 +223,7 @@ int sfd_import_start(struct splitfd_import *import, size_t jobs, struct splitfd_
 {
 	int r = 0;
 
-	import->hasher = sfd_hasher_choose(import->repository->algorithm);
+	import->hasher = sfd_repository_hasher(import->repository);
 	for (size_t i = 0; r == 0 && i < jobs; i++)
 		r = add_worker(import, err);
 	if (r < 0 || jobs == 1)

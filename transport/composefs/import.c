@@ -59,7 +59,7 @@ int splitfd_import_new(struct splitfd_repository *repository,
 	pthread_mutex_init(&import->lock, NULL);
 	pthread_cond_init(&import->work, NULL);
 	pthread_cond_init(&import->done, NULL);
-	import->table = sfd_object_table_new();
+	import->table = sfd_object_table_new(repository->algorithm);
 	import->cloner = sfd_cloner_new(repository, options->reflink, options->cancel);
 	import->names = sfd_names_new(repository);
 	if (import->table == NULL || import->cloner == NULL || import->names == NULL)

@@ -141,22 +141,22 @@ static int set_mode(struct splitfd_repository *repository, int fd)
 int sfd_object_begin(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct sfd_temp *ret, struct splitfd_error *err)
 {
-	char path[SFD_OBJECT_PATH_SIZE], near[3];
+	char path[SFD_OBJECT_PATH_SIZE] = "in the making", near[3] = ".";
 	int objects = sfd_repository_objects(repository, true, err);
-	int r;
+	int r = 0;
 
 	if (objects < 0)
 		return objects;
-	sfd_hex_encode(digest->bytes, 1, near);
-	r = make_dir(repository, objects, digest->bytes[0]);
+	if (digest != NULL) {
+		sfd_object_path(digest, path);
+		sfd_hex_encode(digest->bytes, 1, near);
+		r = make_dir(repository, objects, digest->bytes[0]);
+	}
 	if (r == 0)
 		r = sfd_temp_open(objects, near, OBJECT_MODE, ret);
 	if (r == 0)
 		r = set_mode(repository, ret->fd);
-	if (r == 0)
-		return 0;
-	sfd_object_path(digest, path);
-	return fail(err, r, "make", path);
+	return r < 0 ? fail(err, r, "make", path) : 0;
 }
 
 int sfd_object_commit(struct splitfd_repository *repository, const struct splitfd_digest *digest,
@@ -176,7 +176,9 @@ int sfd_object_commit(struct splitfd_repository *repository, const struct splitf
 		if (r < 0)
 			return r;
 	}
-	r = sfd_temp_link(temp, path);
+	r = make_dir(repository, temp->dirfd, digest->bytes[0]);
+	if (r == 0)
+		r = sfd_temp_link(temp, path);
 	if (r < 0 && r != -EEXIST)
 		return fail(err, r, "name", path);
 	sfd_temp_done(temp);

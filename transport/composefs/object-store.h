@@ -40,8 +40,9 @@ void sfd_object_path(const struct splitfd_digest *digest, char *path);
 int sfd_object_exists(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct splitfd_error *err);
 
-/* Starts an object in an unnamed file, open for writing, 0644. Its directory is made first, where
- * it is not there. */
+/* Starts an object in an unnamed file, open for writing, 0644, in its directory, which is made
+ * first where it is not there; with `digest` NULL, where it is not known yet, in objects/ itself.
+ */
 int sfd_object_begin(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct sfd_temp *ret, struct splitfd_error *err);
 

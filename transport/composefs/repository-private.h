@@ -4,7 +4,7 @@
 
 /* The inside of struct splitfd_repository, for the files of this room. */
 
-#include "transport/composefs/repository.h"
+#include "transport/composefs/verity-mb.h"
 
 #include <pthread.h>
 
@@ -20,6 +20,7 @@ struct splitfd_repository {
 	size_t n_erofs_extra;
 	uint8_t have_dir[32]; /* bit i: objects/<i as hex> is known to exist; atomic */
 	int mode_state;	      /* 0 unknown, 1 new objects get 0644 by themselves, 2 not; atomic */
+	int hasher; /* enum sfd_hasher_kind of the fastest, BEST while not known; atomic */
 	pthread_mutex_t lock; /* making objects/ */
 };
 
@@ -27,5 +28,8 @@ struct splitfd_repository {
  * -ENOENT without a text where it is not there and not to be made. */
 int sfd_repository_objects(
 	struct splitfd_repository *repository, bool create, struct splitfd_error *err);
+
+/* The fastest hasher, found out once. */
+enum sfd_hasher_kind sfd_repository_hasher(struct splitfd_repository *repository);
 
 #endif

@@ -197,3 +197,14 @@ int sfd_repository_objects(
 	pthread_mutex_unlock(&repository->lock);
 	return fd;
 }
+
+enum sfd_hasher_kind sfd_repository_hasher(struct splitfd_repository *repository)
+{
+	int kind = __atomic_load_n(&repository->hasher, __ATOMIC_RELAXED);
+
+	if (kind == SFD_HASHER_BEST) {
+		kind = (int)sfd_hasher_choose(repository->algorithm);
+		__atomic_store_n(&repository->hasher, kind, __ATOMIC_RELAXED);
+	}
+	return (enum sfd_hasher_kind)kind;
+}

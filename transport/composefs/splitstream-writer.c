@@ -2,7 +2,8 @@
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/digest-table.h"
-#include "transport/composefs/inline-run.h"
+#include "transport/composefs/number-set.h"
+#include "transport/composefs/spool.h"
 #include "transport/composefs/splitstream-format.h"
 #include "transport/composefs/splitstream.h"
 
@@ -13,6 +14,13 @@
 /* cfsctl's; another level gives other bytes and so another object. */
 #define LEVEL 3
 
+#define HEAD_SIZE (SFD_SPLITSTREAM_HEADER_SIZE + SFD_SPLITSTREAM_INFO_SIZE)
+#define STEP	  ((size_t)128 * 1024)
+
+/* What is kept in memory of a run of inline bytes, and of the compressed stream. */
+#define RUN_MEMORY  ((size_t)4 * 1024 * 1024)
+#define PACK_MEMORY ((size_t)1024 * 1024)
+
 struct named_ref {
 	char *name;
 	size_t index;
@@ -22,12 +30,16 @@ struct sfd_splitstream_writer {
 	enum splitfd_algorithm algorithm;
 	char content_type[8];
 	uint64_t stream_size;
-	struct sfd_digest_table objects, streams;
+	struct sfd_object_table *table; /* NULL before the first object */
+	bool owns_table;
+	struct sfd_number_set objects; /* numbers in the table */
+	struct sfd_digest_table streams;
 	struct named_ref *refs;
 	size_t n_refs;
-	struct sfd_inline_run run;
+	struct sfd_spool run;
 	ZSTD_CCtx *zstd;
-	struct sfd_buffer out; /* the compressed stream */
+	struct sfd_spool packed; /* the compressed stream */
+	uint8_t *step;		 /* STEP bytes: a step's output */
 	int failed;
 };
 
@@ -46,14 +58,14 @@ int sfd_splitstream_writer_new(enum splitfd_algorithm algorithm, const char *con
 
 	if (w == NULL)
 		return splitfd_error_oom(err);
-	sfd_inline_run_init(&w->run);
-	sfd_digest_table_init(&w->objects, algorithm);
+	sfd_spool_init(&w->run, RUN_MEMORY);
+	sfd_spool_init(&w->packed, PACK_MEMORY);
 	sfd_digest_table_init(&w->streams, algorithm);
-	w->out.max = SFD_SPLITSTREAM_MAX;
 	w->algorithm = algorithm;
 	memcpy(w->content_type, content_type, sizeof(w->content_type));
 	w->zstd = ZSTD_createCCtx();
-	if (w->zstd == NULL || set_level(w->zstd) < 0)
+	w->step = malloc(STEP);
+	if (w->zstd == NULL || w->step == NULL || set_level(w->zstd) < 0)
 		return splitfd_error_oom(err);
 	*ret = sfd_take_ptr(&w);
 	return 0;
@@ -66,86 +78,91 @@ struct sfd_splitstream_writer *sfd_splitstream_writer_free(struct sfd_splitstrea
 	for (size_t i = 0; i < w->n_refs; i++)
 		free(w->refs[i].name);
 	free(w->refs);
-	sfd_inline_run_done(&w->run);
-	sfd_digest_table_done(&w->objects);
+	sfd_spool_done(&w->run);
+	sfd_spool_done(&w->packed);
+	sfd_number_set_done(&w->objects);
+	if (w->owns_table)
+		sfd_object_table_free(w->table);
 	sfd_digest_table_done(&w->streams);
 	ZSTD_freeCCtx(w->zstd);
-	sfd_buffer_done(&w->out);
+	free(w->step);
 	free(w);
 	return NULL;
 }
 
-/* One step of the compressor into `out`. Returns what the compressor has left, or -errno. */
-static ssize_t compress_step(ZSTD_CCtx *zstd, ZSTD_inBuffer *in, ZSTD_EndDirective end,
-	struct sfd_buffer *out, struct splitfd_error *err)
+void sfd_splitstream_writer_share(struct sfd_splitstream_writer *w, struct sfd_object_table *table)
 {
-	ZSTD_outBuffer o;
-	size_t left;
-	int r = sfd_buffer_reserve(out, ZSTD_CStreamOutSize());
+	w->table = table;
+}
 
-	if (r == -ENOBUFS)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EFBIG,
-			"the layer's headers compress to more than %zu bytes", out->max);
-	if (r < 0)
-		return splitfd_error_oom(err);
-	o = (ZSTD_outBuffer){ out->data + out->len, ZSTD_CStreamOutSize(), 0 };
-	left = ZSTD_compressStream2(zstd, &o, in, end);
+/* One step of the compressor. 1: it has more to give; 0; -errno. */
+static int compress_step(struct sfd_splitstream_writer *w, ZSTD_inBuffer *in, ZSTD_EndDirective end,
+	struct sfd_spool *out, struct splitfd_error *err)
+{
+	ZSTD_outBuffer o = { w->step, STEP, 0 };
+	size_t left = ZSTD_compressStream2(w->zstd, &o, in, end);
+	int r;
+
 	if (ZSTD_isError(left))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_FAILED, EIO, "zstd: %s", ZSTD_getErrorName(left));
-	out->len += o.pos;
-	return left > 0 ? 1 : 0;
+	if (sfd_spool_length(out) + o.pos > SFD_SPLITSTREAM_MAX)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EFBIG,
+			"the layer's headers compress to more than %zu bytes", SFD_SPLITSTREAM_MAX);
+	r = sfd_spool_add(out, w->step, o.pos, err);
+	return r < 0 ? r : left > 0;
 }
 
-static int compress_bytes(ZSTD_CCtx *zstd, const void *data, size_t n, struct sfd_buffer *out,
-	struct splitfd_error *err)
+static int compress_bytes(struct sfd_splitstream_writer *w, const void *data, size_t n,
+	struct sfd_spool *out, struct splitfd_error *err)
 {
 	ZSTD_inBuffer in = { data, n, 0 };
 
 	while (in.pos < in.size) {
-		ssize_t r = compress_step(zstd, &in, ZSTD_e_continue, out, err);
+		int r = compress_step(w, &in, ZSTD_e_continue, out, err);
 
 		if (r < 0)
-			return (int)r;
+			return r;
 	}
 	return 0;
 }
 
 /* The end comes without data: data that comes with it gives other bytes. */
-static int compress_end(ZSTD_CCtx *zstd, struct sfd_buffer *out, struct splitfd_error *err)
+static int compress_end(
+	struct sfd_splitstream_writer *w, struct sfd_spool *out, struct splitfd_error *err)
 {
 	ZSTD_inBuffer in = { NULL, 0, 0 };
-	ssize_t r;
+	int r;
 
 	do
-		r = compress_step(zstd, &in, ZSTD_e_end, out, err);
+		r = compress_step(w, &in, ZSTD_e_end, out, err);
 	while (r > 0);
-	return (int)r;
+	return r;
 }
 
-static int take_run(void *ctx, const void *data, size_t n, struct splitfd_error *err)
+static int take_run(void *ctx, const uint8_t *data, size_t n, struct splitfd_error *err)
 {
 	struct sfd_splitstream_writer *w = ctx;
 
-	return compress_bytes(w->zstd, data, n, &w->out, err);
+	return compress_bytes(w, data, n, &w->packed, err);
 }
 
 static int put_prefix(struct sfd_splitstream_writer *w, int64_t prefix, struct splitfd_error *err)
 {
 	uint64_t le = htole64((uint64_t)prefix);
 
-	return compress_bytes(w->zstd, &le, sizeof(le), &w->out, err);
+	return compress_bytes(w, &le, sizeof(le), &w->packed, err);
 }
 
 static int flush_run(struct sfd_splitstream_writer *w, struct splitfd_error *err)
 {
-	uint64_t length = sfd_inline_run_length(&w->run);
+	uint64_t length = sfd_spool_length(&w->run);
 	int r;
 
 	if (length == 0)
 		return 0;
 	r = put_prefix(w, -(int64_t)length, err);
-	return r < 0 ? r : sfd_inline_run_flush(&w->run, take_run, w, err);
+	return r < 0 ? r : sfd_spool_flush(&w->run, take_run, w, err);
 }
 
 /* After a failure the stream has a hole: it must never be finished. */
@@ -182,22 +199,33 @@ int sfd_splitstream_inline(
 		return r;
 	r = count_bytes(w, n, err);
 	if (r == 0)
-		r = sfd_inline_run_add(&w->run, data, n, err);
+		r = sfd_spool_add(&w->run, data, n, err);
 	return keep_failure(w, r);
 }
 
-static int add_digest(struct sfd_digest_table *table, const struct splitfd_digest *digest,
+static int bad_digest(ptrdiff_t r, const struct splitfd_digest *digest, struct splitfd_error *err)
+{
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, (int)-r,
+		"a digest of %d bytes cannot be added to the splitstream", digest->size);
+}
+
+static int add_object(struct sfd_splitstream_writer *w, const struct splitfd_digest *digest,
 	size_t *ret, struct splitfd_error *err)
 {
-	ptrdiff_t index = sfd_digest_table_add(table, digest, NULL);
+	ptrdiff_t i;
 
-	if (index == -ENOMEM)
-		return splitfd_error_oom(err);
-	if (index < 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, (int)-index,
-			"a digest cannot be added to the splitstream (%zu there, size %d)",
-			table->n, digest->size);
-	*ret = (size_t)index;
+	if (w->table == NULL) {
+		w->table = sfd_object_table_new(w->algorithm);
+		w->owns_table = true;
+	}
+	i = w->table != NULL ? sfd_object_table_add(w->table, digest) : -ENOMEM;
+	if (i >= 0)
+		i = sfd_number_set_add(&w->objects, (uint32_t)i);
+	if (i < 0)
+		return bad_digest(i, digest, err);
+	*ret = (size_t)i;
 	return 0;
 }
 
@@ -213,7 +241,7 @@ int sfd_splitstream_object(struct sfd_splitstream_writer *w, const struct splitf
 	if (r == 0)
 		r = count_bytes(w, size, err);
 	if (r == 0)
-		r = add_digest(&w->objects, digest, &index, err);
+		r = add_object(w, digest, &index, err);
 	if (r == 0)
 		r = put_prefix(w, (int64_t)index, err);
 	return keep_failure(w, r);
@@ -237,24 +265,24 @@ static int add_ref(
 int sfd_splitstream_ref(struct sfd_splitstream_writer *w, const char *name,
 	const struct splitfd_digest *digest, struct splitfd_error *err)
 {
-	size_t index = 0;
+	ptrdiff_t index;
 	int r = check_usable(w, err);
 
 	if (r < 0)
 		return r;
-	r = add_digest(&w->streams, digest, &index, err);
-	if (r < 0)
-		return keep_failure(w, r);
+	index = sfd_digest_table_add(&w->streams, digest, NULL);
+	if (index < 0)
+		return keep_failure(w, bad_digest(index, digest, err));
 	for (size_t i = 0; i < w->n_refs; i++) {
 		if (strcmp(w->refs[i].name, name) != 0)
 			continue;
-		if (w->refs[i].index == index)
+		if (w->refs[i].index == (size_t)index)
 			return 0;
 		return keep_failure(
 			w, splitfd_error_set(err, SPLITFD_ERROR_FAILED, EEXIST,
 				   "the reference '%s' is given twice, for two streams", name));
 	}
-	return keep_failure(w, add_ref(w, name, index, err));
+	return keep_failure(w, add_ref(w, name, (size_t)index, err));
 }
 
 static int compare_names(const void *a, const void *b)
@@ -263,7 +291,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 static int compress_refs(
-	struct sfd_splitstream_writer *w, struct sfd_buffer *out, struct splitfd_error *err)
+	struct sfd_splitstream_writer *w, struct sfd_spool *out, struct splitfd_error *err)
 {
 	int r;
 
@@ -275,14 +303,14 @@ static int compress_refs(
 		char number[24];
 
 		snprintf(number, sizeof(number), "%zu:", w->refs[i].index);
-		r = compress_bytes(w->zstd, number, strlen(number), out, err);
+		r = compress_bytes(w, number, strlen(number), out, err);
 		if (r == 0)
 			r = compress_bytes(
-				w->zstd, w->refs[i].name, strlen(w->refs[i].name) + 1, out, err);
+				w, w->refs[i].name, strlen(w->refs[i].name) + 1, out, err);
 		if (r < 0)
 			return r;
 	}
-	return compress_end(w->zstd, out, err);
+	return compress_end(w, out, err);
 }
 
 static uint64_t put_range(uint8_t *at, uint64_t start, uint64_t length)
@@ -293,69 +321,93 @@ static uint64_t put_range(uint8_t *at, uint64_t start, uint64_t length)
 	return start + length;
 }
 
-static void put_header(const struct sfd_splitstream_writer *w, size_t refs_len, uint8_t *file)
+static void put_header(const struct sfd_splitstream_writer *w, uint64_t refs_len, uint8_t *head)
 {
-	const uint64_t start = SFD_SPLITSTREAM_HEADER_SIZE + SFD_SPLITSTREAM_INFO_SIZE;
-	uint8_t *info = file + SFD_SPLITSTREAM_HEADER_SIZE;
+	const uint64_t start = HEAD_SIZE;
+	uint8_t *info = head + SFD_SPLITSTREAM_HEADER_SIZE;
 	uint64_t size = htole64(w->stream_size), at;
 
-	memset(file, 0, start);
-	memcpy(file, SFD_SPLITSTREAM_MAGIC, SFD_SPLITSTREAM_MAGIC_SIZE);
-	file[SFD_HEADER_ALGORITHM] = (uint8_t)w->algorithm;
-	file[SFD_HEADER_LG_BLOCK] = SFD_SPLITSTREAM_LG_BLOCK;
-	put_range(file + SFD_HEADER_INFO, SFD_SPLITSTREAM_HEADER_SIZE, SFD_SPLITSTREAM_INFO_SIZE);
+	memset(head, 0, start);
+	memcpy(head, SFD_SPLITSTREAM_MAGIC, SFD_SPLITSTREAM_MAGIC_SIZE);
+	head[SFD_HEADER_ALGORITHM] = (uint8_t)w->algorithm;
+	head[SFD_HEADER_LG_BLOCK] = SFD_SPLITSTREAM_LG_BLOCK;
+	put_range(head + SFD_HEADER_INFO, SFD_SPLITSTREAM_HEADER_SIZE, SFD_SPLITSTREAM_INFO_SIZE);
 	at = put_range(info + SFD_INFO_STREAM_REFS, start, w->streams.n * w->streams.digest_size);
-	at = put_range(info + SFD_INFO_OBJECT_REFS, at, w->objects.n * w->objects.digest_size);
+	at = put_range(info + SFD_INFO_OBJECT_REFS, at, w->objects.n * w->streams.digest_size);
 	at = put_range(info + SFD_INFO_NAMED_REFS, at, refs_len);
-	put_range(info + SFD_INFO_STREAM, at, w->out.len);
+	put_range(info + SFD_INFO_STREAM, at, sfd_spool_length(&w->packed));
 	memcpy(info + SFD_INFO_TYPE, w->content_type, sizeof(w->content_type));
 	memcpy(info + SFD_INFO_SIZE, &size, sizeof(size));
 }
 
-static uint8_t *put_bytes(uint8_t *at, const void *data, size_t n)
+static int write_objects(struct sfd_splitstream_writer *w, sfd_splitstream_output *output,
+	void *ctx, struct splitfd_error *err)
 {
-	if (n > 0)
-		memcpy(at, data, n);
-	return at + n;
+	size_t size = w->streams.digest_size, most = STEP / size;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->objects.n; i += most) {
+		size_t n = w->objects.n - i < most ? w->objects.n - i : most;
+
+		sfd_object_table_get(w->table, w->objects.numbers + i, n, w->step);
+		r = output(ctx, w->step, n * size, err);
+	}
+	return r;
 }
 
-static int assemble(struct sfd_splitstream_writer *w, const struct sfd_buffer *refs,
-	char **ret_data, size_t *ret_size, struct splitfd_error *err)
+static int write_all(struct sfd_splitstream_writer *w, struct sfd_spool *refs,
+	sfd_splitstream_output *output, void *ctx, struct splitfd_error *err)
 {
-	size_t head = SFD_SPLITSTREAM_HEADER_SIZE + SFD_SPLITSTREAM_INFO_SIZE;
-	size_t n_streams = w->streams.n * w->streams.digest_size;
-	size_t n_objects = w->objects.n * w->objects.digest_size;
-	size_t size = head + n_streams + n_objects + refs->len + w->out.len;
-	uint8_t *file = malloc(size + 1), *at;
+	uint8_t head[HEAD_SIZE];
+	int r;
 
-	if (file == NULL)
-		return splitfd_error_oom(err);
-	put_header(w, refs->len, file);
-	at = put_bytes(file + head, w->streams.digests, n_streams);
-	at = put_bytes(at, w->objects.digests, n_objects);
-	at = put_bytes(at, refs->data, refs->len);
-	at = put_bytes(at, w->out.data, w->out.len);
-	*at = '\0';
-	*ret_data = (char *)file;
-	*ret_size = size;
-	return 0;
+	put_header(w, sfd_spool_length(refs), head);
+	r = output(ctx, head, sizeof(head), err);
+	if (r == 0 && w->streams.n > 0)
+		r = output(ctx, w->streams.digests, w->streams.n * w->streams.digest_size, err);
+	if (r == 0)
+		r = write_objects(w, output, ctx, err);
+	if (r == 0)
+		r = sfd_spool_flush(refs, output, ctx, err);
+	return r < 0 ? r : sfd_spool_flush(&w->packed, output, ctx, err);
+}
+
+int sfd_splitstream_finish_to(struct sfd_splitstream_writer *w, sfd_splitstream_output *output,
+	void *ctx, struct splitfd_error *err)
+{
+	struct sfd_spool refs;
+	int r = check_usable(w, err);
+
+	if (r < 0)
+		return r;
+	sfd_spool_init(&refs, PACK_MEMORY);
+	r = flush_run(w, err);
+	if (r == 0)
+		r = compress_end(w, &w->packed, err);
+	if (r == 0)
+		r = compress_refs(w, &refs, err);
+	if (r == 0)
+		r = write_all(w, &refs, output, ctx, err);
+	sfd_spool_done(&refs);
+	w->failed = r < 0 ? r : -EPIPE;
+	return r;
+}
+
+static int append(void *ctx, const uint8_t *data, size_t n, struct splitfd_error *err)
+{
+	return sfd_buffer_append(ctx, data, n) < 0 ? splitfd_error_oom(err) : 0;
 }
 
 int sfd_splitstream_finish(struct sfd_splitstream_writer *w, char **ret_data, size_t *ret_size,
 	struct splitfd_error *err)
 {
-	sfd_cleanup_buffer struct sfd_buffer refs = { .max = SFD_SPLITSTREAM_MAX };
-	int r = check_usable(w, err);
+	sfd_cleanup_buffer struct sfd_buffer file = { .max = SIZE_MAX / 2 };
+	int r = sfd_splitstream_finish_to(w, append, &file, err);
 
 	if (r < 0)
 		return r;
-	r = flush_run(w, err);
-	if (r == 0)
-		r = compress_end(w->zstd, &w->out, err);
-	if (r == 0)
-		r = compress_refs(w, &refs, err);
-	if (r == 0)
-		r = assemble(w, &refs, ret_data, ret_size, err);
-	w->failed = r < 0 ? r : -EPIPE;
-	return r;
+	*ret_size = file.len;
+	*ret_data = (char *)file.data;
+	file.data = NULL;
+	return 0;
 }

@@ -8,6 +8,7 @@
  */
 
 #include "transport/composefs/object-store.h"
+#include "transport/composefs/object-table.h"
 #include "transport/composefs/stream-events.h"
 
 #define SFD_STREAM_LAYER    "ocilayer"
@@ -26,19 +27,31 @@ int sfd_splitstream_writer_new(enum splitfd_algorithm algorithm, const char *con
 /* NULL is allowed. Returns NULL. */
 struct sfd_splitstream_writer *sfd_splitstream_writer_free(struct sfd_splitstream_writer *w);
 
+/* Before the first object: its objects are told to `table`, which is borrowed and may be shared
+ * with others, so that their digests are in memory once. Without it, the writer has one of its own.
+ */
+void sfd_splitstream_writer_share(struct sfd_splitstream_writer *w, struct sfd_object_table *table);
+
 /* Inline bytes. All that comes between two objects is one chunk of the format, with its length in
  * front, so a run is gathered: in memory up to a few MiB, the rest in an unlinked file in $TMPDIR
  * (/var/tmp). After an error every further call fails. */
 int sfd_splitstream_inline(
 	struct sfd_splitstream_writer *w, const void *data, size_t n, struct splitfd_error *err);
-/* An object of `size` bytes. Memory grows with distinct objects only. */
+/* An object of `size` bytes. Memory grows with distinct objects only: 16 bytes for each, beside the
+ * table; the compressed stream goes to an unlinked file beyond 1 MiB. */
 int sfd_splitstream_object(struct sfd_splitstream_writer *w, const struct splitfd_digest *digest,
 	uint64_t size, struct splitfd_error *err);
 /* A named reference to another stream, in the order added; the same digest under two names shares
  * its entry; the same name and digest twice is one; the same name with another digest is EEXIST. */
 int sfd_splitstream_ref(struct sfd_splitstream_writer *w, const char *name,
 	const struct splitfd_digest *digest, struct splitfd_error *err);
-/* The finished file in memory (malloc'd, the caller's); the writer can only be freed then. */
+/* The finished file, piece by piece, each borrowed for the call; 0, or -errno with a text. The
+ * writer can only be freed then. */
+typedef int sfd_splitstream_output(
+	void *ctx, const uint8_t *data, size_t n, struct splitfd_error *err);
+int sfd_splitstream_finish_to(struct sfd_splitstream_writer *w, sfd_splitstream_output *output,
+	void *ctx, struct splitfd_error *err);
+/* The same in memory (malloc'd, the caller's). */
 int sfd_splitstream_finish(struct sfd_splitstream_writer *w, char **ret_data, size_t *ret_size,
 	struct splitfd_error *err);
 

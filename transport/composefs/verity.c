@@ -182,7 +182,7 @@ struct sfd_verity {
 	uint8_t piece[SFD_VERITY_PIECE];
 };
 
-static struct sfd_verity *verity_new(enum splitfd_algorithm algorithm, enum sfd_hasher_kind kind)
+struct sfd_verity *sfd_verity_new_by(enum splitfd_algorithm algorithm, enum sfd_hasher_kind kind)
 {
 	struct sfd_verity *v = malloc(sizeof(*v));
 
@@ -197,7 +197,7 @@ static struct sfd_verity *verity_new(enum splitfd_algorithm algorithm, enum sfd_
 
 struct sfd_verity *sfd_verity_new(enum splitfd_algorithm algorithm)
 {
-	return verity_new(algorithm, SFD_HASHER_BEST);
+	return sfd_verity_new_by(algorithm, SFD_HASHER_BEST);
 }
 
 struct sfd_verity *sfd_verity_free(struct sfd_verity *v)
@@ -284,7 +284,7 @@ int sfd_verity_bytes(
 	enum splitfd_algorithm algorithm, const void *data, size_t n, struct splitfd_digest *ret)
 {
 	/* A trial and a manager of its own cost more than they save for little. */
-	struct sfd_verity *v = verity_new(
+	struct sfd_verity *v = sfd_verity_new_by(
 		algorithm, n < 16 * SFD_VERITY_PIECE ? SFD_HASHER_OPENSSL : SFD_HASHER_BEST);
 	int r;
 

@@ -67,6 +67,8 @@ struct sfd_verity; /* the digest of one file in the making; one thread */
 
 /* NULL when memory is short. Can be used for any number of files, one after the other. */
 struct sfd_verity *sfd_verity_new(enum splitfd_algorithm algorithm);
+/* The same with a hasher of that kind. */
+struct sfd_verity *sfd_verity_new_by(enum splitfd_algorithm algorithm, enum sfd_hasher_kind kind);
 /* NULL is allowed. Returns NULL. */
 struct sfd_verity *sfd_verity_free(struct sfd_verity *v);
 
