@@ -304,3 +304,13 @@ const char *sfd_image_big_data_digest(const struct sfd_image_record *image, cons
 
 	return cJSON_IsString(d) ? d->valuestring : NULL;
 }
+
+uint64_t sfd_layer_record_size(const struct sfd_layer_record *layer, const char *diff_id)
+{
+	static const char empty[] =
+		"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+	if (layer->diff_size != 0 || (diff_id != NULL && strcmp(diff_id, empty) == 0))
+		return layer->diff_size;
+	return UINT64_MAX;
+}

@@ -77,6 +77,10 @@ const struct sfd_image_record *sfd_image_list_find(
 const struct sfd_layer_record *sfd_layer_list_find(
 	const struct sfd_layer_list *list, const char *id);
 
+/* Bytes of the layer's tar, whose digest is diff_id (may be NULL); UINT64_MAX where that is not
+ * recorded: a size of 0 is left out of the record, and so is an unknown one. */
+uint64_t sfd_layer_record_size(const struct sfd_layer_record *layer, const char *diff_id);
+
 /* True where the file is still the one that the stamp was taken of. */
 bool sfd_file_stamp_same(const struct sfd_file_stamp *stamp, int dirfd, const char *path);
 

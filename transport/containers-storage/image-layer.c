@@ -151,10 +151,10 @@ static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer
 }
 
 /* The record as it is now, which must still be that of the image. */
-static int look_again(const struct sfd_image_layer *layer, const struct sfd_layer_db *db,
+static int look_again(const char *layer_id, const char *diff_id, const struct sfd_layer_db *db,
 	size_t *ret_place, struct splitfd_error *err)
 {
-	const struct sfd_layer_record *record = sfd_layer_db_find(db, layer->layer_id, ret_place);
+	const struct sfd_layer_record *record = sfd_layer_db_find(db, layer_id, ret_place);
 
 	if (record == NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ESTALE,
@@ -162,55 +162,66 @@ static int look_again(const struct sfd_image_layer *layer, const struct sfd_laye
 	if (record->incomplete)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"it is incomplete: it is being removed or made again");
-	if (record->diff_digest != NULL && strcmp(record->diff_digest, layer->diff_id) != 0)
+	if (record->diff_digest != NULL && diff_id != NULL &&
+		strcmp(record->diff_digest, diff_id) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the store has another diff_id for it now: %s", record->diff_digest);
 	return 0;
 }
 
+int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_layer_db *db,
+	const char *layer_id, const char *diff_id, uint64_t size, struct sfd_layer_desc *ret,
+	struct splitfd_error *err)
+{
+	struct sfd_layer_desc desc = {
+		.tar_split_fd = -EBADF, .layer_id = layer_id, .diff_id = diff_id, .diff_size = size
+	};
+	size_t place;
+	int r = look_again(layer_id, diff_id, db, &place, err);
+
+	desc.opener = sfd_opener_ref(store->opener);
+	if (r >= 0)
+		r = open_tar_split(store, place, &desc, err);
+	if (r >= 0)
+		r = open_dirs(store, place, &desc, err);
+	if (r >= 0) {
+		*ret = desc;
+		return 0;
+	}
+	desc_done(&desc);
+	return splitfd_error_wrap(
+		err, r, "layer %.12s (%s)", layer_id, diff_id != NULL ? diff_id : "no diff_id");
+}
+
 /* Opens all that the layer needs while its lock is held. */
 static int open_locked(struct splitfd_image *image, const struct sfd_image_layer *layer,
-	struct sfd_layer_desc *desc, struct splitfd_error *err)
+	struct sfd_layer_desc *ret, struct splitfd_error *err)
 {
 	sfd_cleanup(sfd_store_locks_done) struct sfd_store_locks locks = { 0 };
 	sfd_cleanup(sfd_layer_db_done) struct sfd_layer_db now = { .n = 0 };
 	const struct sfd_layer_db *db = &image->db;
-	size_t place;
 	int r = sfd_store_lock_layers(image->store, &locks, err);
 
 	if (r >= 0 && !sfd_layer_db_fresh(image->store, db)) {
 		r = sfd_store_read_layers(image->store, &now, err);
 		db = &now;
 	}
-	if (r >= 0)
-		r = look_again(layer, db, &place, err);
-	if (r >= 0)
-		r = open_tar_split(image->store, place, desc, err);
-	if (r >= 0)
-		r = open_dirs(image->store, place, desc, err);
-	return r;
+	if (r < 0)
+		return splitfd_error_wrap(
+			err, r, "layer %.12s (%s)", layer->layer_id, layer->diff_id);
+	return sfd_layer_describe_locked(
+		image->store, db, layer->layer_id, layer->diff_id, layer->info.size, ret, err);
 }
 
 int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
 	struct splitfd_error *err)
 {
-	const struct sfd_image_layer *layer;
 	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF };
 	int r;
 
 	if (i >= image->n_layers)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"the image %.12s has no layer %zu", image->id, i);
-	layer = &image->layers[i];
-	desc.layer_id = layer->layer_id;
-	desc.diff_id = layer->diff_id;
-	desc.diff_size = layer->info.size;
-	desc.opener = sfd_opener_ref(image->store->opener);
-	r = open_locked(image, layer, &desc, err);
-	if (r < 0) {
-		desc_done(&desc);
-		return splitfd_error_wrap(
-			err, r, "layer %.12s (%s)", layer->layer_id, layer->diff_id);
-	}
-	return sfd_layer_source_new(&desc, ret, err);
+	r = open_locked(image, &image->layers[i], &desc, err);
+	return r < 0 ? r : sfd_layer_source_new(&desc, ret, err);
 }

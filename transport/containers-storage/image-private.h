@@ -7,6 +7,7 @@
  * threads.
  */
 
+#include "transport/containers-storage/layer.h"
 #include "transport/containers-storage/store-private.h"
 
 #define SFD_CHAIN_MAX 500
@@ -30,5 +31,11 @@ struct splitfd_image {
 	size_t n_layers;
 	struct sfd_layer_db db; /* as it was when the image was opened */
 };
+
+/* Opens what a layer consists of while the layers' lock is held; `db` was read under it, or is
+ * fresh. diff_id may be NULL (not known). The strings of *ret are those that were given. */
+int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_layer_db *db,
+	const char *layer_id, const char *diff_id, uint64_t size, struct sfd_layer_desc *ret,
+	struct splitfd_error *err);
 
 #endif

@@ -202,8 +202,6 @@ static int walk(const struct splitfd_image *image, const char *top,
 static int fill_layer(struct sfd_image_layer *layer, const struct sfd_layer_record *record,
 	const char *diff_id, struct splitfd_error *err)
 {
-	static const char empty[] =
-		"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 	const char *recorded = record->diff_digest != NULL ? record->diff_digest
 							   : record->expected_diff_id;
 
@@ -215,9 +213,7 @@ static int fill_layer(struct sfd_image_layer *layer, const struct sfd_layer_reco
 	memcpy(layer->layer_id, record->id, 65);
 	layer->info.diff_id = layer->diff_id;
 	layer->info.layer_id = layer->layer_id;
-	/* A size of 0 is left out of the record, and so is an unknown one. */
-	layer->info.size = record->diff_size != 0 || strcmp(diff_id, empty) == 0 ? record->diff_size
-										 : UINT64_MAX;
+	layer->info.size = sfd_layer_record_size(record, diff_id);
 	layer->info.diff_id_claimed = record->diff_digest == NULL || record->toc_digest != NULL;
 	return 0;
 }

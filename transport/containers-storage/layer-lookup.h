@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_CONTAINERS_STORAGE_LAYER_LOOKUP_H
+#define SPLITFD_CONTAINERS_STORAGE_LAYER_LOOKUP_H
+
+/*
+ * A layer of a store without an image: by what a protocol's client knows of it.
+ */
+
+#include "transport/containers-storage/store.h"
+
+enum sfd_layer_key {
+	SFD_LAYER_BY_ID,      /* the storage layer's ID, whole */
+	SFD_LAYER_BY_DIFF_ID, /* "sha256:HEX" of its tar, as recorded, or as a partial pull claims
+			       */
+};
+
+/* 1 where the store has such a layer, complete; 0 where not. */
+int sfd_store_has_layer(struct splitfd_store *store, enum sfd_layer_key key, const char *value,
+	struct splitfd_error *err);
+
+/* Opens it; see splitfd_image_open_layer(). Of several with the same diff_id the first that can be
+ * opened is taken. NOT_FOUND (ENOENT) where there is none. Nobody has checked a claimed diff_id:
+ * who takes the tar has to. */
+int sfd_store_open_layer(struct splitfd_store *store, enum sfd_layer_key key, const char *value,
+	struct splitfd_source **ret, struct splitfd_error *err);
+
+#endif
