@@ -110,18 +110,22 @@ int sfd_opener_process_start(
 	const char *program, struct sfd_opener_process *ret, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int ours = -EBADF, theirs = -EBADF;
-	int pair[2], r;
+	int pair[2], log, r;
 
 	*ret = (struct sfd_opener_process){ .pid = -1, .socket = -EBADF, .log = -EBADF };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return splitfd_error_sys(err, errno, "cannot make a socket pair");
-	ours = pair[0];
-	theirs = pair[1];
-	ret->log = memfd_create("rootless-opener", MFD_CLOEXEC);
-	if (ret->log < 0) {
-		ret->log = -EBADF;
-		return splitfd_error_sys(err, errno, "cannot make a memory file");
-	}
+	/* Not among the numbers that are given to the process: ours may have been closed. */
+	ours = sfd_fd_sane(pair[0]);
+	theirs = sfd_fd_sane(pair[1]);
+	log = memfd_create("rootless-opener", MFD_CLOEXEC);
+	ret->log = log < 0 ? -errno : sfd_fd_sane(log);
+	if (ours < 0 || theirs < 0 || ret->log < 0)
+		return splitfd_error_sys(err,
+			ours < 0     ? -ours
+			: theirs < 0 ? -theirs
+				     : -ret->log,
+			"cannot prepare a process");
 	r = spawn_any(program, theirs, ret, err);
 	if (r < 0) {
 		ret->log = sfd_close(ret->log);
