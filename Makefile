@@ -89,7 +89,8 @@ shim_obj := $(shim_src:%.c=$(B)/%.o)
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(B)/tests/fuzz/%)
 helper_bin := $(helper_src:%.c=$(B)/%)
-private_headers := splitfdstream/wire-buffer.h splitfdstream/wire-cursor.h splitfdstream/dir-files.h
+private_headers := splitfdstream/wire-buffer.h splitfdstream/wire-cursor.h splitfdstream/wire-header.h \
+	splitfdstream/dir-files.h
 public_headers := splitfdstream/base/error.h $(filter-out $(private_headers),$(wildcard splitfdstream/*.h)) \
 	transport/containers-storage/store.h transport/composefs/repository.h transport/rpc/fdpass.h
 program := $(B)/splitfd

@@ -4,23 +4,12 @@
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/dir-files.h"
-#include "splitfdstream/wire-cursor.h"
+#include "splitfdstream/wire-header.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-
-enum chunk_type {
-	TYPE_METADATA = 0x00,
-	TYPE_INLINE_DATA = 0x01,
-	TYPE_FILE_BACKED = 0x02,
-};
-
-#define INLINE_HEADER 5
-#define FILE_HEADER   17
 
 struct reader {
 	struct splitfd_source base;
@@ -33,50 +22,17 @@ struct reader {
 	int *dirs;
 	struct splitfd_files **files;
 
-	char name[SPLITFD_NAME_MAX + 1];
 	struct sfd_cursor cursor;
+	struct sfd_wire_header header;
 };
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le64toh(v);
-}
-
-/* n bytes at hand, where the end of the stream is never right. */
-static int need(struct reader *rd, size_t n, const char *what, struct splitfd_error *err)
-{
-	int r = sfd_cursor_need(&rd->cursor, n, what, err);
-
-	if (r == 0)
-		return sfd_cursor_refuse(&rd->cursor, rd->cursor.offset, err,
-			"the stream ends before %s, %zu bytes are missing", what, n);
-	return r;
-}
 
 /* What is left of a Metadata chunk, and the Metadata chunks that are at hand behind it. */
 static int give_metadata(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	struct sfd_cursor *c = &rd->cursor;
-	int r = sfd_cursor_inline(c, &rd->metadata_left, "a Metadata chunk", ret, err);
+	int r = sfd_cursor_inline(&rd->cursor, &rd->metadata_left, "a Metadata chunk", ret, err);
 
-	while (r > 0 && rd->metadata_left == 0 && c->end - c->start >= INLINE_HEADER) {
-		const uint8_t *at = c->buffer + c->start;
-
-		if (at[0] != TYPE_METADATA ||
-			!sfd_cursor_join(c, INLINE_HEADER, get_u32(at + 1), ret))
-			break;
-	}
+	if (r > 0 && rd->metadata_left == 0)
+		sfd_splitdirfdstream_join(&rd->cursor, ret);
 	return r;
 }
 
@@ -91,26 +47,17 @@ static int spool_open(int dir)
 	return fd < 0 ? -errno : fd;
 }
 
-static int give_spooled(
-	struct reader *rd, uint32_t length, struct splitfd_chunk *ret, struct splitfd_error *err)
+static int give_spooled(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = spool_open(rd->spool_dir);
-	uint32_t left = length;
+	uint64_t left = rd->header.size;
 	int r = fd;
 
 	while (r >= 0 && left > 0) {
-		const uint8_t *data;
-		size_t n;
-
-		r = need(rd, 1, "the rest of an InlineData chunk", err);
+		r = sfd_cursor_inline(&rd->cursor, &left, "an InlineData chunk", ret, err);
 		if (r < 0)
 			return r;
-		data = sfd_cursor_at(&rd->cursor, &n);
-		if (n > left)
-			n = left;
-		r = sfd_write_all(fd, data, n);
-		sfd_cursor_take(&rd->cursor, n);
-		left -= (uint32_t)n;
+		r = sfd_write_all(fd, ret->data, ret->data_len);
 	}
 	if (r < 0) {
 		(void)splitfd_error_sys(&rd->cursor.error, -r,
@@ -119,34 +66,26 @@ static int give_spooled(
 	}
 	*ret = (struct splitfd_chunk){
 		.kind = SPLITFD_CHUNK_FILE,
-		.size = length,
+		.size = rd->header.size,
 		.fd = sfd_take_fd(&fd),
 	};
 	return 1;
 }
 
-static int give_inline_data(
-	struct reader *rd, uint32_t length, struct splitfd_chunk *ret, struct splitfd_error *err)
+static int give_inline_data(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	const uint8_t *data;
-	size_t n;
+	size_t n = (size_t)rd->header.size;
+	uint64_t left = n;
 	int r;
 
-	if (length > SFD_CURSOR_SIZE)
-		return give_spooled(rd, length, ret, err);
-	r = need(rd, length, "the bytes of an InlineData chunk", err);
-	if (r < 0)
-		return r;
-	data = sfd_cursor_at(&rd->cursor, &n);
-	sfd_cursor_take(&rd->cursor, length);
-	*ret = (struct splitfd_chunk){
-		.kind = SPLITFD_CHUNK_INLINE,
-		.data = data,
-		.data_len = length,
-		.is_content = true,
-		.fd = -EBADF,
-	};
-	return 1;
+	if (n > SFD_CURSOR_SIZE)
+		return give_spooled(rd, ret, err);
+	r = sfd_cursor_need(&rd->cursor, n, "an InlineData chunk", err);
+	/* 0: the end is here, and the next call says what is missing. */
+	if (r >= 0)
+		r = sfd_cursor_inline(&rd->cursor, &left, "an InlineData chunk", ret, err);
+	ret->is_content = true;
+	return r;
 }
 
 /* Receives directories until slot `index` is there. */
@@ -202,96 +141,32 @@ static int find_files(struct reader *rd, uint32_t index, uint64_t offset,
 	return 0;
 }
 
-static int take_name(struct reader *rd, uint32_t len, uint64_t offset, struct splitfd_error *err)
+static int give_file(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	const uint8_t *at;
-	const char *fault;
-	size_t n;
-	int r;
-
-	if (len > SPLITFD_NAME_MAX)
-		return sfd_cursor_refuse(&rd->cursor, offset, err,
-			"a name of %u bytes, at most %d are allowed", len, SPLITFD_NAME_MAX);
-	r = len > 0 ? need(rd, len, "a file's name", err) : 0;
-	if (r < 0)
-		return r;
-	at = sfd_cursor_at(&rd->cursor, &n);
-	fault = sfd_dir_name_fault((const char *)at, len);
-	if (fault != NULL)
-		return sfd_cursor_refuse(&rd->cursor, offset, err, "the name '%.*s' %s", (int)len,
-			(const char *)at, fault);
-	memcpy(rd->name, at, len);
-	rd->name[len] = '\0';
-	sfd_cursor_take(&rd->cursor, len);
-	return 0;
-}
-
-static int give_file(
-	struct reader *rd, uint64_t offset, struct splitfd_chunk *ret, struct splitfd_error *err)
-{
+	const struct sfd_wire_header *h = &rd->header;
 	struct splitfd_files *files = NULL;
-	uint32_t index, name_len;
-	const uint8_t *at;
-	uint64_t size;
-	size_t n;
-	int r = need(rd, FILE_HEADER, "a FileBackedData chunk's header", err);
+	int r = find_files(rd, h->index, h->offset, &files, err);
 
-	if (r < 0)
-		return r;
-	at = sfd_cursor_at(&rd->cursor, &n);
-	size = get_u64(at + 1);
-	index = get_u32(at + 9);
-	name_len = get_u32(at + 13);
-	sfd_cursor_take(&rd->cursor, FILE_HEADER);
-	if (size > INT64_MAX)
-		return sfd_cursor_refuse(&rd->cursor, offset, err,
-			"a file of %llu bytes: more than a file can have",
-			(unsigned long long)size);
-	r = take_name(rd, name_len, offset, err);
-	if (r >= 0)
-		r = find_files(rd, index, offset, &files, err);
 	if (r < 0)
 		return r;
 	*ret = (struct splitfd_chunk){
 		.kind = SPLITFD_CHUNK_FILE,
-		.size = size,
+		.size = h->size,
 		.fd = -EBADF,
 		.files = files,
-		.name = rd->name,
-		.name_len = name_len,
+		.name = h->name,
+		.name_len = h->name_len,
 	};
 	return 1;
 }
 
-/* One chunk's header. 1: *ret is set; 0: the chunk was empty, go on; -errno. */
-static int give_chunk(
-	struct reader *rd, uint8_t type, struct splitfd_chunk *ret, struct splitfd_error *err)
+static int give_chunk(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	uint64_t offset = rd->cursor.offset;
-	const uint8_t *at;
-	uint32_t length;
-	size_t n;
-	int r;
-
-	if (type == TYPE_FILE_BACKED)
-		return give_file(rd, offset, ret, err);
-	if (type != TYPE_METADATA && type != TYPE_INLINE_DATA)
-		return sfd_cursor_refuse(
-			&rd->cursor, offset, err, "unknown chunk type 0x%02x", type);
-	r = need(rd, INLINE_HEADER, "a chunk's header", err);
-	if (r < 0)
-		return r;
-	at = sfd_cursor_at(&rd->cursor, &n);
-	length = get_u32(at + 1);
-	if (length > SPLITFD_INLINE_MAX)
-		return sfd_cursor_refuse(&rd->cursor, offset, err,
-			"a chunk of %u bytes, at most %zu are allowed", length, SPLITFD_INLINE_MAX);
-	sfd_cursor_take(&rd->cursor, INLINE_HEADER);
-	if (length == 0)
-		return 0;
-	if (type == TYPE_INLINE_DATA)
-		return give_inline_data(rd, length, ret, err);
-	rd->metadata_left = length;
+	if (rd->header.kind == SFD_WIRE_REFERENCE)
+		return give_file(rd, ret, err);
+	if (rd->header.kind == SFD_WIRE_CONTENT)
+		return give_inline_data(rd, ret, err);
+	rd->metadata_left = rd->header.size;
 	return give_metadata(rd, ret, err);
 }
 
@@ -299,24 +174,20 @@ static int reader_next(
 	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
 	struct reader *rd = (struct reader *)source;
-	int r = 0;
+	int r;
 
 	if (rd->cursor.failed < 0)
 		return sfd_cursor_failed(&rd->cursor, err);
 	if (rd->metadata_left > 0)
 		return give_metadata(rd, ret, err);
-	while (r == 0 && !rd->ended) {
-		size_t n;
-
-		r = sfd_cursor_need(&rd->cursor, 1, "a chunk's type", err);
-		if (r < 0)
-			return r;
-		if (r == 0)
-			rd->ended = true;
-		else
-			r = give_chunk(rd, *sfd_cursor_at(&rd->cursor, &n), ret, err);
-	}
-	return r;
+	if (rd->ended)
+		return 0;
+	/* Empty chunks say nothing. */
+	do
+		r = sfd_splitdirfdstream_header(&rd->cursor, &rd->header, err);
+	while (r > 0 && rd->header.kind != SFD_WIRE_REFERENCE && rd->header.size == 0);
+	rd->ended = r == 0;
+	return r > 0 ? give_chunk(rd, ret, err) : r;
 }
 
 static void reader_free(struct splitfd_source *source)

@@ -23,43 +23,20 @@ struct file_set {
 };
 
 struct writer {
-	struct splitfd_sink base;
+	struct sfd_wire_sink sink;
 	struct splitfd_splitdirfdstream_writer_options options;
 	size_t n_sets, n_dirs;
 	struct file_set sets[MAX_SETS];
-	struct sfd_wire wire;
 };
 
-static int put_bytes_header(
-	struct writer *w, bool content, uint32_t length, struct splitfd_error *err)
+static int put_header(
+	struct sfd_wire_sink *sink, bool content, uint32_t length, struct splitfd_error *err)
 {
 	uint32_t le = htole32(length);
 	uint8_t header[5] = { content ? 0x01 : 0x00 };
 
 	memcpy(header + 1, &le, sizeof(le));
-	return sfd_wire_bytes(&w->wire, header, sizeof(header), err);
-}
-
-static int put_inline(
-	struct writer *w, const struct splitfd_chunk *chunk, struct splitfd_error *err)
-{
-	const uint8_t *data = chunk->data;
-	size_t left = chunk->data_len;
-
-	while (left > 0) {
-		size_t n = left < SPLITFD_INLINE_MAX ? left : SPLITFD_INLINE_MAX;
-		/* Content that does not fit in one chunk is no longer one file's. */
-		bool content = chunk->is_content && chunk->data_len <= SPLITFD_INLINE_MAX;
-		int r = put_bytes_header(w, content, (uint32_t)n, err);
-
-		if (r >= 0)
-			r = sfd_wire_bytes(&w->wire, data, n, err);
-		if (r < 0)
-			return r;
-		data += n;
-		left -= n;
-	}
-	return 0;
+	return sfd_wire_bytes(&sink->wire, header, sizeof(header), err);
 }
 
 static int send_dirs(struct writer *w, const struct splitfd_files *files, struct splitfd_error *err)
@@ -73,10 +50,10 @@ static int send_dirs(struct writer *w, const struct splitfd_files *files, struct
 			return splitfd_error_sys(
 				err, errno, "cannot duplicate a directory descriptor");
 		/* An empty Metadata chunk: something for the descriptors to be attached to. */
-		if (w->wire.len == 0)
-			r = put_bytes_header(w, false, 0, err);
+		if (w->sink.wire.len == 0)
+			r = put_header(&w->sink, false, 0, err);
 		if (r >= 0)
-			r = sfd_wire_fd(&w->wire, fd, err);
+			r = sfd_wire_fd(&w->sink.wire, fd, err);
 		else
 			sfd_close(fd);
 	}
@@ -112,7 +89,7 @@ static int find_dir(struct writer *w, struct splitfd_files *files, int dir, uint
 		*ret = (uint32_t)(w->sets[i].first + (size_t)dir);
 		return 0;
 	}
-	if (w->n_sets == MAX_SETS || w->wire.output->fd_batch == 0 ||
+	if (w->n_sets == MAX_SETS || w->sink.wire.output->fd_batch == 0 ||
 		files->n_dirs > SPLITFD_DIRS_MAX - w->n_dirs)
 		return -EXFULL;
 	r = add_set(w, files, true, &first, err);
@@ -134,8 +111,8 @@ static int put_reference(struct writer *w, const struct splitfd_chunk *chunk, ui
 	memcpy(header + 1, &size, sizeof(size));
 	memcpy(header + 9, &index, sizeof(index));
 	memcpy(header + 13, &name_len, sizeof(name_len));
-	r = sfd_wire_bytes(&w->wire, header, sizeof(header), err);
-	return r < 0 ? r : sfd_wire_bytes(&w->wire, chunk->name, chunk->name_len, err);
+	r = sfd_wire_bytes(&w->sink.wire, header, sizeof(header), err);
+	return r < 0 ? r : sfd_wire_bytes(&w->sink.wire, chunk->name, chunk->name_len, err);
 }
 
 static bool can_name(const struct writer *w, const struct splitfd_chunk *chunk, int fd)
@@ -162,8 +139,8 @@ static int put_content(
 			"%s: %llu bytes that the consumer cannot open by a name do not fit into "
 			"a splitdirfdstream; use the splitfdstream format",
 			name, (unsigned long long)chunk->size);
-	r = put_bytes_header(w, true, (uint32_t)chunk->size, err);
-	return r < 0 ? r : sfd_wire_content(&w->wire, fd, chunk, name, err);
+	r = put_header(&w->sink, true, (uint32_t)chunk->size, err);
+	return r < 0 ? r : sfd_wire_content(&w->sink.wire, fd, chunk, name, err);
 }
 
 /* A file that came open: the directory below which its name opens the same, or -1. */
@@ -183,8 +160,10 @@ static int find_name(const struct splitfd_chunk *chunk, int fd)
 	return dir;
 }
 
-static int put_file(struct writer *w, struct splitfd_chunk *chunk, struct splitfd_error *err)
+static int put_file(
+	struct sfd_wire_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
+	struct writer *w = (struct writer *)sink;
 	sfd_cleanup_fd int fd = -EBADF;
 	bool came_open = chunk->fd >= 0;
 	int dir = -1, r = splitfd_chunk_open(chunk, &fd, &dir, err);
@@ -202,41 +181,13 @@ static int put_file(struct writer *w, struct splitfd_chunk *chunk, struct splitf
 	return put_content(w, chunk, fd, err);
 }
 
-static int writer_put(
-	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
-{
-	struct writer *w = (struct writer *)sink;
-	struct splitfd_error error = { 0 };
-	int r;
-
-	if (w->wire.failed < 0) {
-		splitfd_chunk_clear(chunk);
-		return sfd_wire_failed(&w->wire, err);
-	}
-	r = chunk->kind == SPLITFD_CHUNK_INLINE ? put_inline(w, chunk, &error)
-						: put_file(w, chunk, &error);
-	return r < 0 ? sfd_wire_fail(&w->wire, r, &error, err) : 0;
-}
-
-static int writer_finish(struct splitfd_sink *sink, struct splitfd_error *err)
-{
-	struct writer *w = (struct writer *)sink;
-	struct splitfd_error error = { 0 };
-	int r;
-
-	if (w->wire.failed < 0)
-		return sfd_wire_failed(&w->wire, err);
-	r = sfd_wire_flush(&w->wire, &error);
-	return r < 0 ? sfd_wire_fail(&w->wire, r, &error, err) : 0;
-}
-
 static void writer_free(struct splitfd_sink *sink)
 {
 	struct writer *w = (struct writer *)sink;
 
 	for (size_t i = 0; i < w->n_sets; i++)
 		splitfd_files_unref(w->sets[i].files);
-	sfd_wire_done(&w->wire);
+	sfd_wire_done(&w->sink.wire);
 	free(w);
 }
 
@@ -245,8 +196,8 @@ int splitfd_splitdirfdstream_writer_new(struct splitfd_output *output,
 	struct splitfd_error *err)
 {
 	static const struct splitfd_sink_ops ops = {
-		.put = writer_put,
-		.finish = writer_finish,
+		.put = sfd_wire_sink_put,
+		.finish = sfd_wire_sink_finish,
 		.free = writer_free,
 	};
 	struct writer *w = calloc(1, sizeof(*w));
@@ -256,13 +207,15 @@ int splitfd_splitdirfdstream_writer_new(struct splitfd_output *output,
 		splitfd_output_free(output);
 		return splitfd_error_oom(err);
 	}
-	w->base.ops = &ops;
+	w->sink.base.ops = &ops;
+	w->sink.put_header = put_header;
+	w->sink.put_file = put_file;
 	if (options != NULL)
 		w->options = *options;
-	w->wire.output = output;
+	w->sink.wire.output = output;
 	/* Nothing is sent, so this cannot fail. */
 	if (w->options.known_files != NULL)
 		(void)add_set(w, w->options.known_files, false, &first, NULL);
-	*ret = &w->base;
+	*ret = &w->sink.base;
 	return 0;
 }

@@ -2,67 +2,47 @@
 #include "splitfdstream/splitfdstream-reader.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
-#include "splitfdstream/wire-cursor.h"
+#include "splitfdstream/wire-header.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define PREFIX_SIZE 8
 
 struct reader {
 	struct splitfd_source base;
 	bool ended;
 	uint64_t inline_left; /* of the inline chunk that is being given */
 	struct sfd_cursor cursor;
+	struct sfd_wire_header header;
 };
-
-static uint64_t prefix_at(const struct sfd_cursor *c)
-{
-	uint64_t prefix;
-	size_t n;
-
-	memcpy(&prefix, sfd_cursor_at(c, &n), sizeof(prefix));
-	return le64toh(prefix);
-}
 
 /* What is left of an inline chunk, and the inline chunks that are at hand behind it. */
 static int give_inline(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	struct sfd_cursor *c = &rd->cursor;
-	int r = sfd_cursor_inline(c, &rd->inline_left, "an inline chunk", ret, err);
+	int r = sfd_cursor_inline(&rd->cursor, &rd->inline_left, "an inline chunk", ret, err);
 
-	while (r > 0 && rd->inline_left == 0 && c->end - c->start > PREFIX_SIZE) {
-		uint64_t prefix = prefix_at(c);
-
-		if ((prefix >> 63) == 0 || !sfd_cursor_join(c, PREFIX_SIZE, -prefix, ret))
-			break;
-	}
+	if (r > 0 && rd->inline_left == 0)
+		sfd_splitfdstream_join(&rd->cursor, ret);
 	return r;
 }
 
-static int give_file(struct reader *rd, uint64_t index, uint64_t offset, struct splitfd_chunk *ret,
-	struct splitfd_error *err)
+static int give_file(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
 	struct splitfd_input *input = rd->cursor.input;
+	uint64_t offset = rd->header.offset, size;
+	uint32_t index = rd->header.index;
 	sfd_cleanup_fd int fd = -EBADF;
 	char what[64];
-	uint64_t size;
 	int r;
 
-	if (index > UINT32_MAX)
-		return sfd_cursor_refuse(&rd->cursor, offset, err,
-			"descriptor %llu: an index has at most 32 bits", (unsigned long long)index);
 	if (input->ops->get_fd == NULL)
 		return sfd_cursor_refuse(&rd->cursor, offset, err,
-			"descriptor %llu is referred to, none can come along with this stream",
-			(unsigned long long)index);
+			"descriptor %u is referred to, none can come along with this stream",
+			index);
 	r = input->ops->get_fd(input, index, &fd, &rd->cursor.error);
 	if (r < 0)
 		return sfd_cursor_fail(&rd->cursor, offset, r, err);
-	snprintf(what, sizeof(what), "descriptor %llu", (unsigned long long)index);
+	snprintf(what, sizeof(what), "descriptor %u", index);
 	r = sfd_check_regular(fd, UINT64_MAX, what, &size, &rd->cursor.error);
 	if (r < 0)
 		return sfd_cursor_fail(&rd->cursor, offset, r, err);
@@ -91,7 +71,6 @@ static int reader_next(
 	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
 	struct reader *rd = (struct reader *)source;
-	uint64_t prefix, offset;
 	int r;
 
 	if (rd->cursor.failed < 0)
@@ -100,22 +79,14 @@ static int reader_next(
 		return 0;
 	if (rd->inline_left > 0)
 		return give_inline(rd, ret, err);
-	offset = rd->cursor.offset;
-	r = sfd_cursor_need(&rd->cursor, PREFIX_SIZE, "a chunk's prefix", err);
+	r = sfd_splitfdstream_header(&rd->cursor, &rd->header, err);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return reader_end(rd, err);
-	prefix = prefix_at(&rd->cursor);
-	sfd_cursor_take(&rd->cursor, PREFIX_SIZE);
-	if ((prefix >> 63) == 0)
-		return give_file(rd, prefix, offset, ret, err);
-	/* Unsigned: -2^63 has no positive counterpart, but this is just its size, and too much. */
-	rd->inline_left = -prefix;
-	if (rd->inline_left > SPLITFD_INLINE_MAX)
-		return sfd_cursor_refuse(&rd->cursor, offset, err,
-			"an inline chunk of %llu bytes, at most %zu are allowed",
-			(unsigned long long)rd->inline_left, SPLITFD_INLINE_MAX);
+	if (rd->header.kind == SFD_WIRE_REFERENCE)
+		return give_file(rd, ret, err);
+	rd->inline_left = rd->header.size;
 	return give_inline(rd, ret, err);
 }
 

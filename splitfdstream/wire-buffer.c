@@ -7,21 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-int sfd_wire_failed(const struct sfd_wire *w, struct splitfd_error *err)
-{
-	if (err != NULL)
-		*err = w->error;
-	return w->failed;
-}
-
-int sfd_wire_fail(
-	struct sfd_wire *w, int r, const struct splitfd_error *error, struct splitfd_error *err)
-{
-	w->failed = r;
-	w->error = *error;
-	return sfd_wire_failed(w, err);
-}
-
 int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err)
 {
 	int r;
@@ -34,11 +19,6 @@ int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err)
 	w->n_fds = 0;
 	w->len = 0;
 	return r;
-}
-
-int sfd_wire_room(struct sfd_wire *w, size_t n, struct splitfd_error *err)
-{
-	return sizeof(w->buffer) - w->len >= n ? 0 : sfd_wire_flush(w, err);
 }
 
 int sfd_wire_bytes(struct sfd_wire *w, const void *data, size_t n, struct splitfd_error *err)
@@ -120,4 +100,61 @@ void sfd_wire_done(struct sfd_wire *w)
 		sfd_close(w->fds[i]);
 	w->n_fds = 0;
 	w->output = splitfd_output_free(w->output);
+}
+
+static int put_inline(
+	struct sfd_wire_sink *s, const struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	/* Content that does not fit in one chunk is no longer one file's. */
+	bool content = chunk->is_content && chunk->data_len <= SPLITFD_INLINE_MAX;
+	const uint8_t *data = chunk->data;
+	size_t left = chunk->data_len;
+
+	while (left > 0) {
+		size_t n = left < SPLITFD_INLINE_MAX ? left : SPLITFD_INLINE_MAX;
+		int r = s->put_header(s, content, (uint32_t)n, err);
+
+		if (r >= 0)
+			r = sfd_wire_bytes(&s->wire, data, n, err);
+		if (r < 0)
+			return r;
+		data += n;
+		left -= n;
+	}
+	return 0;
+}
+
+static int failed(const struct sfd_wire *w, struct splitfd_error *err)
+{
+	if (w->failed < 0 && err != NULL)
+		*err = w->error;
+	return w->failed;
+}
+
+int sfd_wire_sink_put(
+	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
+{
+	struct sfd_wire_sink *s = (struct sfd_wire_sink *)sink;
+	int r;
+
+	if (s->wire.failed < 0) {
+		splitfd_chunk_clear(chunk);
+		return failed(&s->wire, err);
+	}
+	r = chunk->kind == SPLITFD_CHUNK_INLINE ? put_inline(s, chunk, &s->wire.error)
+						: s->put_file(s, chunk, &s->wire.error);
+	s->wire.failed = r < 0 ? r : 0;
+	return failed(&s->wire, err);
+}
+
+int sfd_wire_sink_finish(struct splitfd_sink *sink, struct splitfd_error *err)
+{
+	struct sfd_wire_sink *s = (struct sfd_wire_sink *)sink;
+	int r;
+
+	if (s->wire.failed == 0) {
+		r = sfd_wire_flush(&s->wire, &s->wire.error);
+		s->wire.failed = r < 0 ? r : 0;
+	}
+	return failed(&s->wire, err);
 }

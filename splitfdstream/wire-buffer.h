@@ -28,9 +28,6 @@ struct sfd_wire {
 /* Appends n bytes; sends what is there when the buffer is full. */
 int sfd_wire_bytes(struct sfd_wire *w, const void *data, size_t n, struct splitfd_error *err);
 
-/* Makes sure that n (<= SFD_WIRE_SIZE) bytes fit without sending in between. */
-int sfd_wire_room(struct sfd_wire *w, size_t n, struct splitfd_error *err);
-
 /* Queues a descriptor (always taken); sends first where the batch is full. */
 int sfd_wire_fd(struct sfd_wire *w, int fd, struct splitfd_error *err);
 
@@ -42,12 +39,26 @@ int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err);
 int sfd_wire_content(struct sfd_wire *w, int fd, const struct splitfd_chunk *chunk,
 	const char *name, struct splitfd_error *err);
 
-/* Keeps r and err's text for good. Returns r. */
-int sfd_wire_fail(
-	struct sfd_wire *w, int r, const struct splitfd_error *error, struct splitfd_error *err);
-int sfd_wire_failed(const struct sfd_wire *w, struct splitfd_error *err);
-
 /* Closes what was not sent and frees the output. */
 void sfd_wire_done(struct sfd_wire *w);
+
+/* A writer: what differs between the formats, and the rest, which does not. The format's own struct
+ * starts with it. */
+struct sfd_wire_sink {
+	struct splitfd_sink base;
+	/* Writes what goes before n (1 to SPLITFD_INLINE_MAX) bytes. `content`: they are one
+	 * file's. */
+	int (*put_header)(
+		struct sfd_wire_sink *s, bool content, uint32_t n, struct splitfd_error *err);
+	/* A FILE chunk; takes its descriptor. */
+	int (*put_file)(
+		struct sfd_wire_sink *s, struct splitfd_chunk *chunk, struct splitfd_error *err);
+	struct sfd_wire wire;
+};
+
+/* put and finish of a sink's operations: an error sticks. */
+int sfd_wire_sink_put(
+	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err);
+int sfd_wire_sink_finish(struct splitfd_sink *sink, struct splitfd_error *err);
 
 #endif
