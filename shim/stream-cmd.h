@@ -12,6 +12,7 @@
 struct sfd_stream_request {
 	struct sfd_repo_options repo;
 	const char *name;
+	const char *format; /* of a wire stream in a file; NULL: none was said */
 	bool json;
 };
 

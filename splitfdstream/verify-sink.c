@@ -95,7 +95,8 @@ static int check_whole(struct verify *v, struct splitfd_error *err)
 			(unsigned long long)v->expected_size);
 	if (v->expected[0] != '\0' && strcmp(v->expected, v->digest) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the stream is %s, not the layer %s", v->digest, v->expected);
+			"the stream ends at byte %llu and is %s, not the layer %s",
+			(unsigned long long)v->size, v->digest, v->expected);
 	return 0;
 }
 

@@ -36,29 +36,36 @@ int sfd_cursor_failed(const struct sfd_cursor *c, struct splitfd_error *err)
 	return c->failed;
 }
 
-int sfd_cursor_need(struct sfd_cursor *c, size_t n, const char *what, struct splitfd_error *err)
+ssize_t sfd_cursor_peek(struct sfd_cursor *c, size_t n, struct splitfd_error *err)
 {
-	if (c->end - c->start >= n)
-		return 1;
-	if (c->start > 0) {
+	if (c->end - c->start < n && c->start > 0) {
 		memmove(c->buffer, c->buffer + c->start, c->end - c->start);
 		c->end -= c->start;
 		c->start = 0;
 	}
-	while (c->end < n) {
+	while (c->end - c->start < n) {
 		ssize_t got = c->input->ops->read(
 			c->input, c->buffer + c->end, sizeof(c->buffer) - c->end, &c->error);
 
 		if (got < 0)
-			return sfd_cursor_fail(c, c->offset + c->end, (int)got, err);
-		if (got == 0 && c->end == 0)
-			return 0;
+			return sfd_cursor_fail(c, c->offset + c->end - c->start, (int)got, err);
 		if (got == 0)
-			return sfd_cursor_refuse(c, c->offset, err,
-				"the stream ends inside %s, %zu of %zu bytes are missing", what,
-				n - c->end, n);
+			break;
 		c->end += (size_t)got;
 	}
+	return (ssize_t)(c->end - c->start);
+}
+
+int sfd_cursor_need(struct sfd_cursor *c, size_t n, const char *what, struct splitfd_error *err)
+{
+	ssize_t got = sfd_cursor_peek(c, n, err);
+
+	if (got <= 0)
+		return (int)got;
+	if ((size_t)got < n)
+		return sfd_cursor_refuse(c, c->offset, err,
+			"the stream ends inside %s, %zu of %zu bytes are missing", what,
+			n - (size_t)got, n);
 	return 1;
 }
 

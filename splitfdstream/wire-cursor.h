@@ -28,6 +28,10 @@ struct sfd_cursor {
  * of `what` are missing. */
 int sfd_cursor_need(struct sfd_cursor *c, size_t n, const char *what, struct splitfd_error *err);
 
+/* Gets n (<= SFD_CURSOR_SIZE) bytes, or as many as the stream still has, without taking any.
+ * Returns how many are at hand, or -errno. */
+ssize_t sfd_cursor_peek(struct sfd_cursor *c, size_t n, struct splitfd_error *err);
+
 /* The bytes at hand. */
 const uint8_t *sfd_cursor_at(const struct sfd_cursor *c, size_t *ret_n);
 

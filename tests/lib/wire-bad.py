@@ -3,6 +3,7 @@
 """A producer that does one thing wrong: wire-bad.py CASE DIFFID COMMAND… runs COMMAND (@FDS@ is its
 socket) as the consumer and ends with its exit code. `good` does nothing wrong."""
 import array
+import ctypes
 import hashlib
 import io
 import os
@@ -13,14 +14,40 @@ import sys
 import tarfile
 import tempfile
 import threading
-import time
 
-BODY = b"b" * 3000
+LARGE = "-large"
+BODY = b"b" * (3000000 if sys.argv[1].endswith(LARGE) else 3000)
 HEAD = tarfile.TarInfo("f")
 HEAD.size = len(BODY)
 HEAD = HEAD.tobuf(tarfile.USTAR_FORMAT)
 TAIL = bytes(-len(BODY) % 512 + 1024)
 DIFF_ID = "sha256:" + hashlib.sha256(HEAD + BODY + TAIL).hexdigest()
+
+FAN_CLASS_CONTENT, FAN_CLOEXEC, FAN_MARK_ADD, FAN_ACCESS_PERM, FAN_ALLOW = 4, 1, 1, 0x20000, 1
+
+
+def at_read(path, n, action):
+    """Holds each reader of a file, and runs action before it may read for the n-th time."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fan = libc.fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, os.O_RDONLY)
+    if fan < 0 or libc.fanotify_mark(fan, FAN_MARK_ADD, ctypes.c_uint64(FAN_ACCESS_PERM), -100,
+                                     path.encode()) < 0:
+        print("no permission events of fanotify: %s" % os.strerror(ctypes.get_errno()))
+        sys.exit(77)
+
+    def serve():
+        seen = 0
+        while True:
+            events = os.read(fan, 4096)
+            for at in range(0, len(events), 24):
+                fd = struct.unpack_from("=IBBHQii", events, at)[5]
+                seen += 1
+                if seen == n:
+                    action()
+                os.write(fan, struct.pack("=iI", fd, FAN_ALLOW))
+                os.close(fd)
+
+    threading.Thread(target=serve, daemon=True).start()
 
 
 def inline(data):
@@ -41,7 +68,7 @@ def name(n, size=len(BODY), d=0):
 
 def main():
     case, command = sys.argv[1], sys.argv[2:]
-    if case == "diffid":
+    if case in ("diffid", "diffid" + LARGE):
         print(DIFF_ID)
         return 0
     top = tempfile.TemporaryDirectory(dir="/var/tmp")
@@ -61,7 +88,10 @@ def main():
     out = child.stdin
 
     def fds(*items):
-        ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", items))])
+        try:
+            ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", items))])
+        except BrokenPipeError:
+            pass
 
     def send(*parts):
         try:
@@ -130,23 +160,12 @@ def main():
     elif case == "silent-channel":
         send(inline(HEAD), index(0), inline(TAIL))
         child.wait()
-    elif case == "shrinking":
+    elif case in ("shrinking", "shrinking" + LARGE, "growing" + LARGE):
+        # After its size was looked at; of the large one, after its first piece was read too.
+        at_read(path, 2 if case.endswith(LARGE) else 1,
+                lambda: os.truncate(path, 10 if case.startswith("shrinking") else len(BODY) + 1))
         fds(opened("f"))
-        stop = threading.Event()
-
-        def shake():
-            while not stop.is_set():
-                os.truncate(path, 10)
-                os.truncate(path, 3000)
-
-        t = threading.Thread(target=shake)
-        t.start()
         send(inline(HEAD), index(0), inline(TAIL))
-        out.close()
-        code = child.wait()
-        stop.set()
-        t.join()
-        return code
     elif case in names:
         fds(os.open(top.name, os.O_PATH | os.O_DIRECTORY))
         send(meta(HEAD), name(names[case]), meta(TAIL))

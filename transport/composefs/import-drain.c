@@ -111,7 +111,9 @@ static int check_diff_id(struct sfd_import_layer *layer, struct splitfd_error *e
 	if (strcmp(text, layer->diff_id + strlen("sha256:")) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-		"the content's sha256 is %s: this is not the layer", text);
+		"the stream ends at byte %llu of the tar, and the content's sha256 is %s: this is "
+		"not the layer",
+		(unsigned long long)layer->n_bytes, text);
 }
 
 static int store_stream(struct sfd_import_layer *layer, struct splitfd_error *err)

@@ -52,8 +52,8 @@ struct sfd_import_entry {
 	enum sfd_entry_state state;
 	uint8_t *data; /* owned; of SMALL: its content, where it is wanted later */
 	size_t data_len, data_cap;
-	size_t held; /* bytes that it counts in the window */
-	uint64_t size;
+	size_t held;		     /* bytes that it counts in the window */
+	uint64_t size, offset;	     /* of a file in the tar */
 	int fd;			     /* owned; of LARGE: kept where its content is wanted later */
 	bool counts_fd;		     /* in the window */
 	struct splitfd_files *files; /* a reference */
@@ -169,7 +169,7 @@ bool sfd_import_large_piece(
 /* Stores an object of known digest and counts it. Unlocked. */
 int sfd_import_store(struct splitfd_import *import, const struct splitfd_digest *digest,
 	const struct sfd_content *content, struct splitfd_error *err);
-/* "file 'NAME': …" in front of the text. */
+/* "byte N of the tar, file 'NAME': …" in front of the text. */
 int sfd_import_wrap_file(const struct sfd_import_entry *entry, int r, struct splitfd_error *err);
 
 /* import-drain.c */

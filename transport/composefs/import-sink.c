@@ -170,6 +170,7 @@ static int put_file(
 	struct sfd_import_entry e = { .kind = large ? SFD_ENTRY_LARGE : SFD_ENTRY_SMALL,
 		.state = SFD_ENTRY_QUEUED,
 		.size = chunk->size,
+		.offset = layer->n_bytes,
 		.fd = -EBADF,
 		.has_crc64 = chunk->has_crc64,
 		.crc64 = chunk->crc64 };

@@ -26,8 +26,9 @@ void sfd_import_tell_done(struct splitfd_import *import)
 int sfd_import_wrap_file(const struct sfd_import_entry *e, int r, struct splitfd_error *err)
 {
 	if (r < 0)
-		splitfd_error_wrap(
-			err, r, "file '%s'", e->name != NULL ? e->name : "(a descriptor)");
+		splitfd_error_wrap(err, r, "byte %llu of the tar, file '%s'",
+			(unsigned long long)e->offset,
+			e->name != NULL ? e->name : "(a descriptor)");
 	return r;
 }
 

@@ -33,6 +33,7 @@ struct tar_source {
 	int file_fd;
 	uint64_t file_at, file_crc;
 
+	uint64_t given;	  /* bytes of the tar so far */
 	uint64_t content; /* size of the content that starts (or goes on) here; 0: none */
 	uint64_t content_left;
 	int spool; /* where it is collected; -EBADF: in `buffer` */
@@ -113,6 +114,7 @@ static int more(struct tar_source *ts, struct splitfd_chunk *ret, struct splitfd
 		splitfd_chunk_clear(&chunk);
 		return r;
 	}
+	ts->given += ts->content;
 	ts->content = 0;
 	*ret = chunk;
 	return 2;
@@ -158,6 +160,7 @@ static int give_content(struct tar_source *ts, struct splitfd_chunk *ret, struct
 
 	if (r < 0)
 		return r;
+	ts->given += size;
 	ts->content = 0;
 	*ret = (struct splitfd_chunk){ .fd = -EBADF };
 	if (ts->spool < 0) {
@@ -199,6 +202,7 @@ static int give_inline(struct tar_source *ts, struct splitfd_chunk *ret, struct 
 	*ret = (struct splitfd_chunk){ .data = ts->data, .data_len = taken, .fd = -EBADF };
 	ts->data += taken;
 	ts->len -= taken;
+	ts->given += taken;
 	return 1;
 }
 
@@ -208,8 +212,10 @@ static int end(struct tar_source *ts, struct splitfd_error *err)
 
 	if (ts->content > 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the tar ends inside a file's content, %llu of %llu bytes are missing",
-			(unsigned long long)ts->content_left, (unsigned long long)ts->content);
+			"the tar ends inside a file's content, which starts at byte %llu: %llu of "
+			"%llu bytes are missing",
+			(unsigned long long)ts->given, (unsigned long long)ts->content_left,
+			(unsigned long long)ts->content);
 	r = ts->raw ? 0 : sfd_tar_parser_finish(ts->parser, err);
 	if (r == -EOPNOTSUPP) {
 		splitfd_error_clear(err);
