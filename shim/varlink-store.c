@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* org.composefs.Oci of a containers-storage store: its layers, one by one, and its images. */
+#include "shim/rootless.h"
 #include "shim/varlink-descriptions.h"
 #include "shim/varlink-layer.h"
 #include "shim/varlink-session.h"
@@ -30,7 +31,7 @@ static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call
 int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
 	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
-	int r = splitfd_store_open(&s->settings->store, ret, err);
+	int r = sfd_rootless_store_open(&s->settings->store, ret, err);
 
 	if (r >= 0)
 		return 1;

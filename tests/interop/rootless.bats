@@ -146,6 +146,25 @@ assert_owned() { # REPO
     assert_cfsctl_accepts "$repo" odd
 }
 
+@test "from a service of the user's own, over varlink" {
+    local socket=$USER_HOME/run/service pid n
+    user_repo
+    bash -c '. "$LIB/rootless.bash"; as_user "$USER_BIN/splitfd" serve --socket "$@"' - "$socket" "${from[@]}" \
+        > /dev/null 2>&1 < /dev/null 3>&- &
+    for n in $(seq 1 200); do
+        [ ! -S "$socket" ] || break
+        sleep 0.05
+    done
+    user_splitfd 0 pull --repo "$repo" "varlink:$socket#localhost/odd" odd
+    pid=$(pgrep -u "$USER_NAME" -f '^[^ ]*/splitfd serve')
+    # The helper goes with the layer, not with the service.
+    assert_same "$pid" "$(user_processes | cut -d' ' -f1)"
+    kill "$pid"
+    assert_same 2 "$(starts)"
+    assert_same_streams exact "$repo" odd "$ROOT_REPO"
+    assert_cfsctl_accepts "$repo" odd
+}
+
 @test "64 files open" {
     user_repo
     RUN="prlimit --nofile=64" user_splitfd 0 pull --repo "$repo" "${from[@]}" --jobs=16 localhost/odd odd
