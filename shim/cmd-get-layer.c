@@ -2,27 +2,24 @@
 #include "shim/cancel.h"
 #include "shim/command.h"
 #include "shim/layer-channel.h"
+#include "shim/layer-objects.h"
 #include "shim/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/composefs/import.h"
-#include "transport/composefs/object-store.h"
-#include "transport/composefs/objects-repository.h"
+#include "splitfdstream/base/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A splitstream of a layer is not larger than this in memory. */
-#define SPLITSTREAM_MAX ((size_t)1024 * 1024 * 1024)
+/* A splitstream goes out in pieces of this size. */
+#define PIECE ((size_t)256 * 1024)
 
 #define ALL "all"
 
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 SFD_DEFINE_CLEANUP(cleanup_output, struct splitfd_output, splitfd_output_free);
-SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 struct get_layer {
 	struct sfd_channel_options channel;
@@ -87,70 +84,42 @@ static int send_all(
 	return r < 0 ? r : send_mark(o, NULL, err);
 }
 
-static int open_objects(
-	const struct get_layer *g, struct splitfd_repository **ret, struct splitfd_error *err)
-{
-	enum splitfd_algorithm algorithm = SPLITFD_SHA512;
-	int fd;
-
-	if (g->algorithm != NULL && strcmp(g->algorithm, "sha256") == 0)
-		algorithm = SPLITFD_SHA256;
-	else if (g->algorithm != NULL && strcmp(g->algorithm, "sha512") != 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"--algorithm is sha256 or sha512, not '%s'", g->algorithm);
-	fd = fcntl((int)g->objects, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, errno,
-			"--objects: there is no descriptor %ld", g->objects);
-	return sfd_repository_of_objects(fd, algorithm, ret, err);
-}
-
-/* Stores the layer's files; *ret is the digest of its splitstream. */
-static int store_layer(struct splitfd_repository *repository, const char *diff_id,
-	struct splitfd_source *source, struct splitfd_digest *ret, struct splitfd_error *err)
-{
-	const struct splitfd_import_options options = { .verify_diff_id = diff_id != NULL };
-	static const char none[] =
-		"sha256:"
-		"0000000000000000000000000000000000000000000000000000000000000000";
-	sfd_cleanup(cleanup_import) struct splitfd_import *import = NULL;
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
-	int r = splitfd_import_new(repository, &options, &import, err);
-
-	/* Nothing gets a name here, so a layer whose diff_id is not known may pass. */
-	if (r >= 0)
-		r = splitfd_import_layer(import, diff_id != NULL ? diff_id : none, &sink, err);
-	if (r >= 0)
-		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
-	if (r >= 0)
-		r = splitfd_sink_finish(sink, err);
-	if (r >= 0)
-		sfd_import_layer_digest(sink, ret);
-	return r;
-}
-
 static int send_splitstream(
 	const struct get_layer *g, struct sfd_origin *origin, size_t i, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	sfd_cleanup(cleanup_output) struct splitfd_output *output = NULL;
-	sfd_cleanup_free char *data = NULL;
-	struct splitfd_digest digest;
-	size_t size;
-	int r = open_objects(g, &repository, err);
+	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
+	sfd_cleanup_fd int objects = -EBADF, stream = -EBADF;
+	enum splitfd_algorithm algorithm;
+	uint64_t size = 0;
+	int r;
 
+	if (buffer == NULL)
+		return splitfd_error_oom(err);
+	if (!sfd_parse_algorithm(g->algorithm, &algorithm))
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"--algorithm is sha256 or sha512, not '%s'", g->algorithm);
+	objects = fcntl((int)g->objects, F_DUPFD_CLOEXEC, 3);
+	if (objects < 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, errno,
+			"--objects: there is no descriptor %ld", g->objects);
+	r = sfd_origin_layer(origin, i, &source, err);
 	if (r >= 0)
-		r = sfd_origin_layer(origin, i, &source, err);
-	if (r >= 0)
-		r = store_layer(repository, sfd_origin_diff_id(origin, i), source, &digest, err);
-	if (r >= 0)
-		r = sfd_objects_sync(repository, err);
-	if (r >= 0)
-		r = sfd_object_read(repository, &digest, SPLITSTREAM_MAX, &data, &size, err);
+		r = sfd_store_layer(sfd_take_fd(&objects), algorithm, sfd_origin_diff_id(origin, i),
+			source, sfd_cancel_flag(), &stream, &size, err);
 	if (r >= 0)
 		r = sfd_channel_output(&g->channel, false, &output, err);
-	return r < 0 ? r : output->ops->write(output, data, size, NULL, 0, err);
+	for (uint64_t at = 0; r >= 0 && at < size;) {
+		size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
+
+		r = sfd_pread_full(stream, buffer, n, at);
+		if (r < 0)
+			return splitfd_error_sys(err, -r, "cannot read the splitstream");
+		r = output->ops->write(output, buffer, n, NULL, 0, err);
+		at += n;
+	}
+	return r;
 }
 
 static int get_layer(struct get_layer *g, const char *image, const char *layer,

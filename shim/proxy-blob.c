@@ -2,6 +2,7 @@
 #include "shim/proxy-native.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/digest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,65 +17,94 @@ static const uint8_t empty_layer[32] = { 0x1f, 0x8b, 0x08, 0x00, 0x00, 0x09, 0x6
 	0x62, 0x18, 0x05, 0xa3, 0x60, 0x14, 0x8c, 0x58, 0x00, 0x08, 0x00, 0x00, 0xff, 0xff, 0x2e,
 	0xaf, 0xb5, 0xef, 0x00, 0x04, 0x00, 0x00 };
 
-static int run_layer(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
-{
-	return sfd_pipe_write_source(w, ctx, err);
-}
-
-static void free_layer(void *ctx)
-{
-	splitfd_source_free(ctx);
-}
-
-struct bytes {
-	size_t n;
-	uint8_t data[];
+struct blob {
+	struct splitfd_source *layer, *again; /* twice, for the check */
+	void *bytes;			      /* or these, the blob's own */
+	uint64_t size;			      /* UINT64_MAX: not known */
+	bool verified;			      /* against: */
+	uint64_t wanted_size;
+	char wanted[72];
 };
 
-static int run_bytes(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
+static struct blob *free_blob(struct blob *blob)
 {
-	struct bytes *b = ctx;
-
-	return sfd_pipe_write(w, b->data, b->n, err);
+	splitfd_source_free(blob->layer);
+	splitfd_source_free(blob->again);
+	free(blob->bytes);
+	free(blob);
+	return NULL;
 }
 
-static int bytes_work(const void *data, size_t n, struct sfd_pipe_work *ret, uint64_t *ret_size,
-	struct splitfd_error *err)
-{
-	struct bytes *b = malloc(sizeof(*b) + n);
+SFD_DEFINE_CLEANUP(cleanup_blob, struct blob, free_blob);
 
-	if (b == NULL)
-		return splitfd_error_oom(err);
-	b->n = n;
-	memcpy(b->data, data, n);
-	*ret = (struct sfd_pipe_work){ .run = run_bytes, .free = free, .ctx = b };
-	*ret_size = n;
+static int verify(
+	const struct blob *blob, uint64_t sent, const uint8_t digest[32], struct splitfd_error *err)
+{
+	uint8_t wanted[32];
+
+	if (!sfd_parse_sha256(blob->wanted, wanted) || memcmp(digest, wanted, 32) != 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"corrupted blob, expecting %s", blob->wanted);
+	if (sent != blob->wanted_size)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"expected %" PRIu64 " bytes in blob, got %" PRIu64, blob->wanted_size,
+			sent);
 	return 0;
 }
 
-static int layer_work(struct splitfd_image *image, size_t i, struct sfd_pipe_work *ret,
-	uint64_t *ret_size, struct splitfd_error *err)
+static int write_bytes(const struct blob *blob, struct sfd_pipe_writer *w, uint8_t digest[32],
+	struct splitfd_error *err)
 {
-	struct splitfd_source *source;
-	int r = splitfd_image_open_layer(image, i, &source, err);
+	char text[72];
+
+	splitfd_sha256_text(blob->bytes, blob->size, text);
+	(void)sfd_parse_sha256(text, digest);
+	return sfd_pipe_write(w, blob->bytes, blob->size, err);
+}
+
+static int run(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
+{
+	struct blob *blob = ctx;
+	uint8_t digest[32];
+	int r;
+
+	if (blob->layer == NULL)
+		r = write_bytes(blob, w, digest, err);
+	else
+		r = sfd_pipe_write_layer(w, blob->layer, blob->again, blob->size,
+			blob->verified ? digest : NULL, err);
+	return r == 0 && blob->verified ? verify(blob, w->bytes, digest, err) : r;
+}
+
+static void free_ctx(void *ctx)
+{
+	free_blob(ctx);
+}
+
+static int set_layer(
+	struct blob *blob, struct splitfd_image *image, size_t i, struct splitfd_error *err)
+{
+	int r = splitfd_image_open_layer(image, i, &blob->layer, err);
 
 	if (r < 0)
 		return r;
-	*ret = (struct sfd_pipe_work){ .run = run_layer, .free = free_layer, .ctx = source };
-	*ret_size = splitfd_image_layer(image, i)->size;
-	return 0;
+	r = splitfd_image_open_layer(image, i, &blob->again, err);
+	if (r < 0) /* another image may have the layer, too */
+		blob->layer = splitfd_source_free(blob->layer);
+	blob->size = splitfd_image_layer(image, i)->size;
+	return r;
 }
 
-/* The layer with this diff_id. 1: *ret is the work; 0: the image has none. */
-static int find_layer(struct splitfd_image *image, const char *digest, struct sfd_pipe_work *ret,
-	uint64_t *ret_size, struct splitfd_error *err)
+/* The layer with this diff_id. 1: the blob is it; 0: the image has none. */
+static int find_layer(struct blob *blob, struct splitfd_image *image, const char *digest,
+	struct splitfd_error *err)
 {
 	for (size_t i = 0; i < splitfd_image_n_layers(image); i++) {
 		int r;
 
 		if (strcmp(splitfd_image_layer(image, i)->diff_id, digest) != 0)
 			continue;
-		r = layer_work(image, i, ret, ret_size, err);
+		r = set_layer(blob, image, i, err);
 		return r < 0 ? r : 1;
 	}
 	return 0;
@@ -84,8 +114,7 @@ static int find_layer(struct splitfd_image *image, const char *digest, struct sf
 struct search {
 	struct splitfd_store *store;
 	const char *digest;
-	struct sfd_pipe_work *work;
-	uint64_t *size;
+	struct blob *blob;
 };
 
 static int search_image(void *ctx, const struct splitfd_image_row *row)
@@ -96,28 +125,39 @@ static int search_image(void *ctx, const struct splitfd_image_row *row)
 
 	if (splitfd_image_open(s->store, row->id, SPLITFD_LOOKUP_TRANSPORT, &image, NULL) < 0)
 		return 0; /* another image's trouble */
-	r = find_layer(image, s->digest, s->work, s->size, NULL);
+	r = find_layer(s->blob, image, s->digest, NULL);
 	splitfd_image_close(image);
 	return r > 0;
 }
 
+/* Always copies: the image may be closed while the blob is sent. */
+static int set_bytes(struct blob *blob, const void *data, size_t n, struct splitfd_error *err)
+{
+	blob->bytes = malloc(n);
+	if (blob->bytes == NULL)
+		return splitfd_error_oom(err);
+	memcpy(blob->bytes, data, n);
+	blob->size = n;
+	return 0;
+}
+
 /* As with skopeo, any layer of the image's store can be had, not only the image's own. */
-int sfd_native_blob(struct sfd_native *native, const char *digest, struct sfd_pipe_work *ret,
-	uint64_t *ret_size, struct splitfd_error *err)
+static int find(
+	struct blob *blob, struct sfd_native *native, const char *digest, struct splitfd_error *err)
 {
 	struct splitfd_image *image = sfd_native_image(native);
-	struct search search = { sfd_native_store(native), digest, ret, ret_size };
+	struct search search = { sfd_native_store(native), digest, blob };
 	size_t size;
 	const char *config = splitfd_image_config(image, &size);
 	int r;
 
 	if (strcmp(digest, empty_digest) == 0)
-		return bytes_work(empty_layer, sizeof(empty_layer), ret, ret_size, err);
-	r = find_layer(image, digest, ret, ret_size, err);
+		return set_bytes(blob, empty_layer, sizeof(empty_layer), err);
+	r = find_layer(blob, image, digest, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (strcmp(splitfd_image_config_digest(image), digest) == 0)
-		return bytes_work(config, size, ret, ret_size, err);
+		return set_bytes(blob, config, size, err);
 	if (splitfd_store_list_images(search.store, search_image, &search, NULL) > 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
@@ -126,56 +166,23 @@ int sfd_native_blob(struct sfd_native *native, const char *digest, struct sfd_pi
 		digest, splitfd_image_id(image));
 }
 
-struct verified {
-	struct sfd_pipe_work inner;
-	uint64_t size;
-	char digest[72];
-};
-
-static int run_verified(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
+int sfd_native_blob(struct sfd_native *native, const char *digest, const uint64_t *wanted_size,
+	struct sfd_pipe_work *ret, uint64_t *ret_size, struct splitfd_error *err)
 {
-	struct verified *v = ctx;
-	uint8_t digest[32], wanted[32];
+	sfd_cleanup(cleanup_blob) struct blob *blob = calloc(1, sizeof(*blob));
 	int r;
 
-	w->sha256 = splitfd_sha256_new();
-	if (w->sha256 == NULL)
+	if (blob == NULL)
 		return splitfd_error_oom(err);
-	r = v->inner.run(v->inner.ctx, w, err);
-	if (r == 0)
-		splitfd_sha256_final(w->sha256, digest);
-	w->sha256 = splitfd_sha256_free(w->sha256);
+	r = find(blob, native, digest, err);
 	if (r < 0)
 		return r;
-	if (!sfd_parse_sha256(v->digest, wanted) || memcmp(digest, wanted, 32) != 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"corrupted blob, expecting %s", v->digest);
-	if (w->bytes != v->size)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"expected %" PRIu64 " bytes in blob, got %" PRIu64, v->size, w->bytes);
-	return 0;
-}
-
-static void free_verified(void *ctx)
-{
-	struct verified *v = ctx;
-
-	v->inner.free(v->inner.ctx);
-	free(v);
-}
-
-int sfd_verified_blob(struct sfd_pipe_work *work, const char *digest, uint64_t size,
-	struct sfd_pipe_work *ret, struct splitfd_error *err)
-{
-	struct verified *v = calloc(1, sizeof(*v));
-
-	if (v == NULL) {
-		work->free(work->ctx);
-		return splitfd_error_oom(err);
+	if (wanted_size != NULL) {
+		blob->verified = true;
+		blob->wanted_size = *wanted_size;
+		snprintf(blob->wanted, sizeof(blob->wanted), "%s", digest);
 	}
-	v->inner = *work;
-	v->size = size;
-	strncpy(v->digest, digest, sizeof(v->digest) - 1);
-	*ret = (struct sfd_pipe_work){ .run = run_verified, .free = free_verified, .ctx = v };
+	*ret_size = blob->size;
+	*ret = (struct sfd_pipe_work){ .run = run, .free = free_ctx, .ctx = sfd_take_ptr(&blob) };
 	return 0;
 }

@@ -347,9 +347,7 @@ static int get_blob(struct sfd_proxy_session *s, const cJSON *args, struct sfd_p
 		return r;
 	if (image->native == NULL)
 		return sfd_forward_image(s, image, "GetBlob", args, answer, err);
-	r = sfd_native_blob(image->native, digest->valuestring, &work, &size, err);
-	if (r == 0)
-		r = sfd_verified_blob(&work, digest->valuestring, wanted, &work, err);
+	r = sfd_native_blob(image->native, digest->valuestring, &wanted, &work, &size, err);
 	if (r == 0)
 		r = sfd_pipes_start(s->pipes, &work, &answer->fds[0], &answer->pipeid, err);
 	if (r < 0)
@@ -376,7 +374,7 @@ static int get_raw_blob(struct sfd_proxy_session *s, const cJSON *args,
 		return r;
 	if (image->native == NULL)
 		return sfd_forward_image(s, image, "GetRawBlob", args, answer, err);
-	r = sfd_native_blob(image->native, digest->valuestring, &work, &size, err);
+	r = sfd_native_blob(image->native, digest->valuestring, NULL, &work, &size, err);
 	if (r == 0)
 		r = sfd_pipes_start_raw(s->pipes, &work, answer->fds, err);
 	if (r < 0)

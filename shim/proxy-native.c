@@ -3,7 +3,7 @@
 #include "shim/rootless.h"
 #include "shim/proxy-json.h"
 #include "shim/proxy-oci.h"
-#include "shim/proxy-reference.h"
+#include "transport/skopeo/policy-scopes.h"
 #include "splitfdstream/base/cleanup.h"
 
 #include <errno.h>

@@ -41,14 +41,11 @@ int sfd_native_config(
 int sfd_native_layer_info(
 	struct sfd_native *native, struct sfd_buffer *ret, struct splitfd_error *err);
 
-/* A blob by digest: a layer's tar by diff_id, the config as stored, the empty layer. *ret_size is
- * UINT64_MAX where it is not known before the end. The work is the caller's; it writes the blob and
- * stands by itself. */
-int sfd_native_blob(struct sfd_native *native, const char *digest, struct sfd_pipe_work *ret,
-	uint64_t *ret_size, struct splitfd_error *err);
-
-/* The same work with the whole's digest and size checked at the end. Always takes `work`. */
-int sfd_verified_blob(struct sfd_pipe_work *work, const char *digest, uint64_t size,
-	struct sfd_pipe_work *ret, struct splitfd_error *err);
+/* A blob by digest: a layer's tar by diff_id, the config as stored, the empty layer. *wanted_size,
+ * where not NULL: size and digest of the whole are checked at the end. *ret_size is UINT64_MAX
+ * where it is not known before the end. The work is the caller's; it writes the blob and stands by
+ * itself. */
+int sfd_native_blob(struct sfd_native *native, const char *digest, const uint64_t *wanted_size,
+	struct sfd_pipe_work *ret, uint64_t *ret_size, struct splitfd_error *err);
 
 #endif

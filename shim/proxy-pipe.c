@@ -13,8 +13,6 @@
 #include <unistd.h>
 
 #define STACK_SIZE ((size_t)512 * 1024)
-/* Wanted room of a pipe; the system may allow less. */
-#define PIPE_SIZE (1024 * 1024)
 
 struct pipe {
 	struct pipe *next;
@@ -190,8 +188,8 @@ static int prepare(struct pipe *p, bool large, struct splitfd_error *err)
 {
 	if (fcntl(p->writer.fd, F_SETFL, O_NONBLOCK) < 0)
 		return splitfd_error_sys(err, errno, "cannot set up a pipe");
-	if (large)
-		(void)fcntl(p->writer.fd, F_SETPIPE_SZ, PIPE_SIZE);
+	if (large) /* the system may allow less */
+		(void)fcntl(p->writer.fd, F_SETPIPE_SZ, (int)SFD_PIPE_SIZE);
 	return 0;
 }
 

@@ -5,17 +5,19 @@
 load ../lib/common
 load ../lib/store
 load ../lib/repo
+load ../lib/proxy
 
 setup_file() {
     require_interop
     scratch_make
-    export STORE=$SCRATCH/store PORT=$((20000 + RANDOM % 10000))
+    export STORE=$SCRATCH/store
     make_images
-    make_programs
-    make_registry
+    proxy_programs
+    proxy_registry
+    registry_push "oci:$SCRATCH/layout:two" two:latest
 }
 teardown_file() {
-    [ ! -e "$SCRATCH/registry.pid" ] || kill "$(cat "$SCRATCH/registry.pid")" || true
+    registry_drop
     scratch_drop
 }
 
@@ -45,39 +47,6 @@ make_images() {
     tar -C "$SCRATCH/layout" -cf - . | gzip > "$SCRATCH/oci.tar"
 }
 
-# debian: splitfd before Debian's skopeo. newer: the newer skopeo alone. splitfd-newer: both.
-make_programs() {
-    local d
-    for d in debian newer splitfd-newer; do mkdir -p "$SCRATCH/bin-$d"; done
-    ln -s "$(readlink -f "$BUILD/splitfd")" "$SCRATCH/bin-debian/skopeo"
-    printf '#!/bin/sh\nexec "%s" skopeo "$@"\n' "$LIB/newer" > "$SCRATCH/bin-newer/skopeo"
-    printf '#!/bin/sh\nSPLITFD_SKOPEO="%s" exec "%s" "$@"\n' "$SCRATCH/bin-newer/skopeo" \
-        "$SCRATCH/bin-debian/skopeo" > "$SCRATCH/bin-splitfd-newer/skopeo"
-    chmod +x "$SCRATCH"/bin-*newer/skopeo
-    export OURS="$BUILD/splitfd experimental-image-proxy" NEWER="$SCRATCH/bin-newer/skopeo experimental-image-proxy"
-}
-
-make_registry() {
-    mkdir -p "$SCRATCH/registry" "$SCRATCH/home/.config/containers"
-    cat > "$SCRATCH/registry.yml" << X
-version: 0.1
-storage: {filesystem: {rootdirectory: $SCRATCH/registry}}
-http: {addr: "127.0.0.1:$PORT"}
-log: {level: error}
-X
-    docker-registry serve "$SCRATCH/registry.yml" > "$SCRATCH/registry.log" 2>&1 3>&- &
-    echo $! > "$SCRATCH/registry.pid"
-    printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n' "$PORT" \
-        > "$SCRATCH/home/.config/containers/registries.conf"
-    cp -r /etc/containers/policy.json "$SCRATCH/home/.config/containers/"
-    for _ in $(seq 50); do
-        skopeo copy -q --insecure-policy --dest-tls-verify=false "oci:$SCRATCH/layout:two" \
-            "docker://127.0.0.1:$PORT/two:latest" 2> /dev/null && return
-        sleep 0.1
-    done
-    return 1
-}
-
 # cfsctl pulls REFERENCE by the skopeo of KIND into a new repository, which is printed.
 cfs_pull() { # KIND REFERENCE
     local repo
@@ -87,14 +56,6 @@ cfs_pull() { # KIND REFERENCE
     HOME=$SCRATCH/home PATH=$SCRATCH/bin-$1:$PATH "$CFSCTL" --repo "$repo" oci pull "$2" tag > "$SCRATCH/pull.log" 2>&1 ||
         { cat "$SCRATCH/pull.log" >&2; return 1; }
     echo "$repo"
-}
-
-# Names of streams and images, and what each layer's name means. cfsctl's order of a manifest's
-# references is random, so the manifest's own stream is not compared.
-contents() { # REPO
-    (cd "$1" && ls images && for s in streams/*:*; do
-        case $s in *manifest*) echo "$s" ;; *layer*) echo "$s $(readlink "$s")" ;; *) echo "$s" ;; esac
-    done)
 }
 
 both_pull() { # REFERENCE
@@ -149,18 +110,6 @@ both_pull() { # REFERENCE
         done
     done
 }
-@test "splitfd pull through a proxy that is splitfd itself shares extents" {
-    fs_make xfs "$SCRATCH/xfs" 1G
-    store_make "$SCRATCH/xfs/store"
-    skopeo copy -q --insecure-policy "oci:$SCRATCH/layout:two" \
-        "containers-storage:$(store_spec "$SCRATCH/xfs/store")localhost/two"
-    repo_init "$SCRATCH/xfs/repo"
-    run_splitfd 0 pull --repo "$SCRATCH/xfs/repo" --reflink=always --skopeo "$SCRATCH/bin-debian/skopeo" \
-        "containers-storage:$(store_spec "$SCRATCH/xfs/store")localhost/two" tag
-    assert_fsck_clean "$SCRATCH/xfs/repo"
-    assert_layers_exact "$SCRATCH/xfs/repo" tag
-    fs_drop "$SCRATCH/xfs"
-}
 @test "the smallest number of descriptors is enough" {
     run python3 - "$spec" << 'X'
 import os, resource, sys
@@ -209,9 +158,6 @@ X
 }
 @test "a real skopeo that hangs or dies is an error in time, and the session goes on" {
     python3 "$LIB/proxy-peer-dies.py" "oci:$SCRATCH/layout:two" "${spec}localhost/two" $OURS
-}
-@test "GetLayerSplitfd gives the exact layer in both formats" {
-    python3 "$LIB/proxy-splitfd.py" "${spec}localhost/two" $OURS
 }
 @test "under the name skopeo, everything else is the real one" {
     assert_same "$(skopeo --version)" "$(PATH=$SCRATCH/bin-debian:$PATH skopeo --version)"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_SHIM_PROXY_REFERENCE_H
-#define SPLITFD_SHIM_PROXY_REFERENCE_H
+#ifndef SPLITFD_SKOPEO_POLICY_SCOPES_H
+#define SPLITFD_SKOPEO_POLICY_SCOPES_H
 
 /*
  * The names under which policy.json knows an image of containers-storage. Source of the rules:

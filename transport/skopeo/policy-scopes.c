@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/proxy-reference.h"
+#include "transport/skopeo/policy-scopes.h"
 #include "splitfdstream/base/cleanup.h"
 
 #include <ctype.h>
