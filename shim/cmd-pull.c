@@ -2,6 +2,7 @@
 #include "shim/cancel.h"
 #include "shim/command.h"
 #include "shim/options.h"
+#include "shim/pull-jsonrpc.h"
 #include "shim/pull-proxy.h"
 #include "shim/pull-varlink.h"
 #include "shim/pull.h"
@@ -43,6 +44,8 @@ static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	if (sfd_pull_is_varlink(sfd_pull_get_options(pull)))
 		return sfd_pull_from_varlink(pull, err);
+	if (sfd_pull_is_jsonrpc(sfd_pull_get_options(pull)))
+		return sfd_pull_from_jsonrpc(pull, err);
 	if (sfd_pull_is_proxied(sfd_pull_get_options(pull)))
 		return sfd_pull_from_proxy(pull, err);
 	return sfd_pull_from_store(pull, err);

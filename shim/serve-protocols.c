@@ -4,11 +4,13 @@
 #include <string.h>
 
 /* One declaration and one row for each protocol. */
+extern const struct sfd_serve_protocol sfd_protocol_jsonrpc;
 extern const struct sfd_serve_protocol sfd_protocol_varlink;
 
 const struct sfd_serve_protocol *sfd_serve_find_protocol(const char *name)
 {
 	static const struct sfd_serve_protocol *const protocols[] = {
+		&sfd_protocol_jsonrpc,
 		&sfd_protocol_varlink,
 	};
 

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 /* What any socket holds without a reader. */
-#define SIZE_MAX_SENT 16384
+#define SIZE_MAX_SENT	16384
+#define WRITES_MAX_SENT 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,14 +24,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void send_pieces(int socket, const uint8_t *data, size_t size)
 {
 	const int fds[7] = { socket, socket, socket, socket, socket, socket, socket };
-	size_t n_fds = 0, from = 0;
+	size_t n_fds = 0, from = 0, writes = 0;
 
-	for (size_t i = 0; i <= size; i++) {
+	for (size_t i = 0; i <= size && writes < WRITES_MAX_SENT; i++) {
 		if (i < size && (data[i] == 0 || data[i] > 8))
 			continue;
 		if (i > from)
 			(void)splitfd_fds_send(
 				socket, data + from, i - from, fds, n_fds, 1000, NULL);
+		writes += i > from;
 		n_fds = i < size ? (size_t)data[i] - 1 : 0;
 		from = i + 1;
 	}

@@ -99,3 +99,24 @@ int sfd_store_open_layer(struct splitfd_store *store, enum sfd_layer_key key, co
 	sfd_store_locks_done(&locks);
 	return r < 0 ? r : sfd_layer_source_new(&desc, ret, err);
 }
+
+int sfd_store_layer_parent(
+	struct splitfd_store *store, const char *id, char ret[65], struct splitfd_error *err)
+{
+	sfd_cleanup(sfd_store_locks_done) struct sfd_store_locks locks = { 0 };
+	sfd_cleanup(sfd_layer_db_done) struct sfd_layer_db db = { .n = 0 };
+	const struct sfd_layer_record *record;
+	size_t place;
+	int r = sfd_store_lock_layers(store, &locks, err);
+
+	if (r >= 0)
+		r = sfd_store_read_layers(store, &db, err);
+	if (r < 0)
+		return r;
+	record = sfd_layer_db_find(&db, id, &place);
+	if (record == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"the store %s has no layer %s", splitfd_store_graphroot(store), id);
+	(void)snprintf(ret, 65, "%s", record->parent != NULL ? record->parent : "");
+	return 0;
+}

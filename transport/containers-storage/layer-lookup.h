@@ -24,4 +24,8 @@ int sfd_store_has_layer(struct splitfd_store *store, enum sfd_layer_key key, con
 int sfd_store_open_layer(struct splitfd_store *store, enum sfd_layer_key key, const char *value,
 	struct splitfd_source **ret, struct splitfd_error *err);
 
+/* The ID of the layer's parent, "" where it is a base layer. NOT_FOUND as above. */
+int sfd_store_layer_parent(
+	struct splitfd_store *store, const char *id, char ret[65], struct splitfd_error *err);
+
 #endif

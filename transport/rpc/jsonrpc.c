@@ -293,8 +293,11 @@ int sfd_jsonrpc_receive(
 		(const char *)c->in.data + c->start, c->scanned, ret, &code, &c->error);
 	consume(c);
 	if (r < 0)
-		return fail(c, r, code, err);
-	r = check_fds(c, ret->n_fds, err);
+		r = fail(c, r, code, err);
+	else
+		r = check_fds(c, ret->n_fds, err);
+	if (r < 0)
+		sfd_jsonrpc_message_done(ret);
 	return r < 0 ? r : 1;
 }
 
