@@ -66,6 +66,17 @@ static int pull(const struct sfd_pull_options *options, struct splitfd_error *er
 	return r;
 }
 
+static int check(const struct sfd_pull_options *o, int argc, struct splitfd_error *err)
+{
+	if (argc < 1 || argc > 2)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"takes IMAGE and an optional NAME; see 'splitfd pull --help'");
+	if (o->bootable)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
+			"the boot variant is not supported; 'cfsctl oci pull --bootable' makes it");
+	return 0;
+}
+
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	struct sfd_pull_options o = { .timeout = 300 };
@@ -104,14 +115,10 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	int r;
 
 	r = sfd_parse_options(&sfd_cmd_pull, options, &argc, &argv, err);
-	if (r == 0 && (argc < 1 || argc > 2))
-		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes IMAGE and an optional NAME; see 'splitfd pull --help'");
+	if (r == 0)
+		r = check(&o, argc, err);
 	if (r == 0)
 		r = parse_reflink(reflink, &o.reflink, err);
-	if (r == 0 && o.bootable)
-		r = splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
-			"the boot variant is not supported; 'cfsctl oci pull --bootable' makes it");
 	if (r == 0) {
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;
