@@ -146,6 +146,27 @@ assert_owned() { # REPO
     assert_cfsctl_accepts "$repo" odd
 }
 
+@test "a store of fuse-overlayfs" {
+    local store=$SCRATCH/x/fuse
+    require_program fuse-overlayfs
+    [ -c /dev/fuse ] || skip "kernel: no /dev/fuse"
+    user_repo
+    store_make "$store"
+    chown -R "$USER_NAME:" "$store"
+    # Podman's namespace shall see a device that the user may open.
+    as_user /usr/bin/podman system migrate 2> /dev/null
+    mknod -m 666 "$SCRATCH/fuse-device" c "$((0x$(stat -c %t /dev/fuse)))" "$((0x$(stat -c %T /dev/fuse)))"
+    unshare --mount --propagation private bash -c 'mount --bind "$SCRATCH/fuse-device" /dev/fuse && . "$LIB/rootless.bash" &&
+        user_podman "$1" overlay --storage-opt overlay.mount_program=/usr/bin/fuse-overlayfs \
+            load --quiet --input "$SCRATCH/odd.tar"' - "$store" > /dev/null 3>&-
+    as_user /usr/bin/podman system migrate 2> /dev/null
+    assert_same true "$(cat "$store/root/overlay/.has-mount-program")"
+    [ -n "$(find "$store/root/overlay" -name .wh.gone -type f)" ]
+    user_splitfd 0 pull --repo "$repo" --root "$store/root" --runroot "$store/run" --storage-driver overlay \
+        --reflink=always localhost/odd odd
+    assert_same_streams exact "$repo" odd "$ROOT_REPO"
+}
+
 @test "from a service of the user's own, over varlink" {
     local socket=$USER_HOME/run/service pid n
     user_repo

@@ -7,6 +7,7 @@
 #include "transport/containers-storage/opener-wire.h"
 #include "transport/rpc/fdpass.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -42,7 +43,8 @@ int sfd_opener_new(const char *program, const int *dirs, size_t n, unsigned int 
 {
 	sfd_cleanup(opener_cleanup) struct sfd_opener *opener = calloc(1, sizeof(*opener));
 
-	if (opener == NULL || n > SFD_OPENER_DIRS_MAX) {
+	assert(n <= SFD_OPENER_DIRS_MAX);
+	if (opener == NULL) {
 		for (size_t i = 0; i < n; i++)
 			sfd_close(dirs[i]);
 		return splitfd_error_oom(err);

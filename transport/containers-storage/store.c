@@ -148,8 +148,10 @@ static int open_volatile(struct splitfd_store *store, struct splitfd_error *err)
 static int make_opener(struct splitfd_store *store, const char *program, struct splitfd_error *err)
 {
 	bool vfs = strcmp(store->driver, "vfs") == 0;
-	int dirs[SFD_PLACES_MAX];
+	int dirs[SFD_OPENER_DIRS_MAX];
 	size_t n = 0;
+
+	_Static_assert(SFD_PLACES_MAX <= SFD_OPENER_DIRS_MAX, "a directory for each place");
 
 	if (program == NULL || geteuid() == 0)
 		return 0;
