@@ -80,5 +80,7 @@ user_drop() { # [NAME]
         [ -n "$(pgrep -u "$name")" ] || break
         sleep 0.1
     done
+    # What podman keeps outside of HOME.
+    find /tmp /dev/shm -maxdepth 1 -user "$name" -exec rm -rf {} +
     userdel "$name"
 }
