@@ -1,0 +1,3 @@
+module jsonrpc-go
+
+go 1.21
