@@ -114,13 +114,14 @@ static void *sender_thread(void *ctx)
 	struct splitfd_error err = { 0 };
 	int r = write_stream(s, &err);
 
-	if (r < 0 && err.kind != SPLITFD_ERROR_PEER) {
+	if (r < 0) {
 		ssize_t written = write(s->pipe, "\xff", 1);
 
 		/* No type of chunk: a stream that stopped between two chunks would look whole. */
 		(void)written;
-		fprintf(stderr, "splitfd serve: %s\n", err.text);
 	}
+	if (r < 0 && err.kind != SPLITFD_ERROR_PEER)
+		fprintf(stderr, "splitfd: a layer could not be sent: %s\n", err.text);
 	s->pipe = sfd_close(s->pipe);
 	s->layer.source = splitfd_source_free(s->layer.source);
 	if (r >= 0 && s->layer.guard != NULL)

@@ -423,6 +423,14 @@ static int get_layer_splitfd(struct sfd_proxy_session *s, const cJSON *args,
 	return r == 0 ? sfd_proxy_get_layer_splitfd(s, args, answer, err) : r;
 }
 
+static int open_varlink_socket(struct sfd_proxy_session *s, const cJSON *args,
+	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+{
+	int r = check_initialized(s, err);
+
+	return r == 0 ? sfd_proxy_open_varlink_socket(s, args, answer, err) : r;
+}
+
 static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
@@ -459,6 +467,7 @@ sfd_proxy_method *sfd_proxy_find_method(const char *name)
 		{ "GetLayerInfoPiped", get_layer_info_piped },
 		{ "FinishPipe", finish_pipe },
 		{ "GetLayerSplitfd", get_layer_splitfd },
+		{ "OpenVarlinkSocket", open_varlink_socket },
 	};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {

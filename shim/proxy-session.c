@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy-session.h"
 #include "shim/proxy-json.h"
+#include "shim/varlink-socket.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/rpc/seqpacket.h"
 
@@ -197,6 +198,7 @@ int sfd_proxy_serve(const struct sfd_proxy_settings *settings, struct splitfd_er
 	if (r == 0)
 		r = loop(&s, buffer, err);
 	sfd_pipes_free(s.pipes);
+	sfd_varlink_sockets_free(s.varlink);
 	sfd_proxy_stop(s.skopeo);
 	for (size_t i = 0; i < s.n_images; i++)
 		image_done(&s.images[i]);

@@ -52,6 +52,7 @@ struct sfd_proxy_session {
 	uint64_t last_image;
 	struct sfd_proxy *skopeo;
 	unsigned int generation;
+	struct sfd_varlink_sockets *varlink; /* NULL: not asked for yet */
 	int received_fd; /* what came with the request; -EBADF when taken or none */
 };
 
@@ -103,6 +104,10 @@ int sfd_supply_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *ima
 
 /* proxy-splitfd.c */
 int sfd_proxy_get_layer_splitfd(struct sfd_proxy_session *s, const cJSON *args,
+	struct sfd_proxy_answer *answer, struct splitfd_error *err);
+
+/* proxy-varlink.c */
+int sfd_proxy_open_varlink_socket(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err);
 
 /* A document as the answer's pipe. */

@@ -40,10 +40,14 @@ static const struct sfd_varlink_interface *interface_at(
 {
 	static const struct sfd_varlink_interface *const of_store[] = { &sfd_varlink_oci_of_store,
 		&service_interface, NULL };
+	static const struct sfd_varlink_interface *const of_layers[] = { &sfd_varlink_oci_of_layers,
+		&service_interface, NULL };
 	static const struct sfd_varlink_interface *const of_repository[] = {
 		&sfd_varlink_repository, &sfd_varlink_oci_of_repository, &service_interface, NULL
 	};
 
+	if (s->layers_only)
+		return of_layers[i];
 	return (s->settings->repository != NULL ? of_repository : of_store)[i];
 }
 
@@ -223,7 +227,7 @@ static int serve_calls(struct sfd_varlink_session *s, struct splitfd_error *err)
 }
 
 int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_senders *senders,
-	struct splitfd_image *image, int socket, struct splitfd_error *err)
+	bool layers_only, struct splitfd_image *image, int socket, struct splitfd_error *err)
 {
 	const struct sfd_varlink_options options = { .message_max = MESSAGE_MAX,
 		.values_max = VALUES_MAX,
@@ -232,7 +236,7 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_send
 		.cancel_fd = settings->cancel_fd };
 	sfd_cleanup(cleanup_varlink) struct sfd_varlink *v = NULL;
 	struct sfd_varlink_session session = {
-		.settings = settings, .senders = senders, .image = image
+		.settings = settings, .senders = senders, .layers_only = layers_only, .image = image
 	};
 	int r = sfd_varlink_new(socket, &options, &v, err);
 
@@ -276,7 +280,7 @@ static int service_handle(void *ctx, int socket, struct splitfd_error *err)
 {
 	struct service *service = ctx;
 
-	return sfd_varlink_serve(service->settings, service->senders, NULL, socket, err);
+	return sfd_varlink_serve(service->settings, service->senders, false, NULL, socket, err);
 }
 
 static void service_refuse(int socket)

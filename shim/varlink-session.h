@@ -24,7 +24,9 @@ struct sfd_varlink_session {
 	const struct sfd_serve_settings *settings;
 	struct sfd_senders *senders;
 	struct sfd_varlink *v;
-	/* The image that is served, where it is only one; borrowed. */
+	/* Only GetInfo, HasLayer and GetLayer of a store; and of this image, where it is not NULL
+	 * (borrowed). */
+	bool layers_only;
 	struct splitfd_image *image;
 	/* Locked (flock) from the first use on. */
 	struct splitfd_repository *repository;
@@ -59,13 +61,15 @@ struct sfd_varlink_interface {
 
 /* The interfaces: of a store, and of a repository. */
 extern const struct sfd_varlink_interface sfd_varlink_oci_of_store;
+extern const struct sfd_varlink_interface sfd_varlink_oci_of_layers;
 extern const struct sfd_varlink_interface sfd_varlink_oci_of_repository;
 extern const struct sfd_varlink_interface sfd_varlink_repository;
 
-/* Serves a client until it closes; see struct sfd_serve_protocol. Takes the socket, always. `image`
- * (may be NULL, borrowed) is the one image whose layers are served; else all of the store's are. */
+/* Serves a client until it closes; see struct sfd_serve_protocol. Takes the socket, always. With
+ * `layers_only` neither images nor the repository are served, and where `image` is not NULL
+ * (borrowed) only its layers are. */
 int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_senders *senders,
-	struct splitfd_image *image, int socket, struct splitfd_error *err);
+	bool layers_only, struct splitfd_image *image, int socket, struct splitfd_error *err);
 
 /*
  * Parameters and results.

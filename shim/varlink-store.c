@@ -178,6 +178,21 @@ static const struct sfd_varlink_row rows[] = {
 	{ NULL },
 };
 
+static const struct sfd_varlink_row layer_rows[] = {
+	{ "GetInfo", get_info },
+	{ "ListImages", NULL },
+	{ "Inspect", NULL },
+	{ "HasLayer", has_layer },
+	{ "GetLayer", get_layer },
+	{ NULL },
+};
+
+const struct sfd_varlink_interface sfd_varlink_oci_of_layers = {
+	.name = SFD_IFACE_OCI,
+	.description = sfd_varlink_oci_store_description,
+	.rows = layer_rows,
+};
+
 const struct sfd_varlink_interface sfd_varlink_oci_of_store = {
 	.name = SFD_IFACE_OCI,
 	.description = sfd_varlink_oci_store_description,

@@ -1,7 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """A varlink connection, as bare as the wire: for tests that have to send what no client would."""
 import array
+import hashlib
 import json
+import os
 import socket
+import struct
 
 
 class Connection:
@@ -63,3 +67,54 @@ class Connection:
 
     def close(self):
         self.sock.close()
+
+
+def read_exactly(stream, n):
+    data = stream.read(n)
+    assert len(data) == n, "the stream is cut"
+    return data
+
+
+def rebuild(stream_fd, dirs):
+    """The tar of a splitdirfdstream, by the directories that came with it; kinds of its chunks."""
+    tar, kinds = hashlib.sha256(), [0, 0, 0]
+    with os.fdopen(stream_fd, "rb") as stream:
+        while True:
+            kind = stream.read(1)
+            if not kind:
+                return "sha256:" + tar.hexdigest(), kinds
+            assert kind[0] <= 2, "no type of chunk: %d" % kind[0]
+            kinds[kind[0]] += 1
+            if kind[0] < 2:
+                (n,) = struct.unpack("<I", read_exactly(stream, 4))
+                tar.update(read_exactly(stream, n))
+                continue
+            size, index, n = struct.unpack("<QII", read_exactly(stream, 16))
+            name = read_exactly(stream, n)
+            assert not name.startswith(b"/") and b".." not in name.split(b"/")
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=dirs[index])
+            with os.fdopen(fd, "rb") as f:
+                data = f.read()
+            assert len(data) == size
+            tar.update(data)
+
+
+def get_layer(connection, handle=0, more=False, **params):
+    """GetLayer: (digest of the tar, kinds of chunks); or the error reply."""
+    arguments = {"handle": handle, "params": params}
+    if more:
+        replies = connection.call_more("org.composefs.Oci.GetLayer", arguments)
+    else:
+        replies = [connection.call("org.composefs.Oci.GetLayer", arguments)]
+    if "error" in replies[0][0]:
+        return replies[0][0]
+    fds = [fd for _, some in replies for fd in some]
+    count = {reply["parameters"]["dir_count"] for reply, _ in replies}
+    assert len(count) == 1
+    n = count.pop()
+    assert len(fds) >= n + 2
+    try:
+        return rebuild(fds[0], fds[1 : 1 + n])
+    finally:
+        for fd in fds[1:]:
+            os.close(fd)
