@@ -17,13 +17,19 @@ setup_file() {
 }
 teardown_file() { scratch_drop; }
 
-setup() { pids=(); }
-teardown() {
+setup() {
+    [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"
+    pids=()
+}
+teardown() { stop_services; }
+# A service holds the lock of a repository that it has opened.
+stop_services() {
     local pid
     for pid in "${pids[@]}"; do
         kill "$pid" 2> /dev/null || continue
         wait "$pid" || true
     done
+    pids=()
 }
 
 # In the background, with a log; ends with the test. Waits until PATH can be connected to.
@@ -55,7 +61,8 @@ serve_cfsctl() { # PATH
     serve_store "$SCRATCH/s"
     serve_cfsctl "$SCRATCH/c"
     "$LIB/varlink-store.py" "$SCRATCH/s" "$SCRATCH/c" "$STORE/root" "$other" localhost/small
-    assert_cfsctl_accepts "$other" sent
+    stop_services
+    GARBAGE_OK=1 assert_cfsctl_accepts "$other" sent
     assert_same "$(cfs "$REPO" oci compute-id small)" "$(cfs "$other" oci compute-id sent)"
     rm -rf "$other"
 }
