@@ -11,6 +11,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 PATH, IMAGE, ARGV = sys.argv[1], sys.argv[2], sys.argv[3:]
@@ -35,8 +36,21 @@ class Client:
         except (BrokenPipeError, ConnectionResetError):
             return False
 
+    def receive_some(self):
+        """One read; false at the end. Descriptors are counted and closed."""
+        try:
+            data, anc, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(253 * 4))
+        except ConnectionResetError:
+            return False
+        for _, _, raw in anc:
+            for fd in array.array("i", raw):
+                os.close(fd)
+                self.fds += 1
+        self.data += data
+        return bool(data)
+
     def receive(self):
-        """The next message; None at the end. Descriptors are counted and closed."""
+        """The next message; None at the end."""
         while True:
             try:
                 text = self.data.decode().lstrip()
@@ -44,18 +58,8 @@ class Client:
                 self.data = text[end:].encode()
                 return message
             except ValueError:
-                pass
-            try:
-                data, anc, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(253 * 4))
-            except ConnectionResetError:
-                data, anc = b"", []
-            for _, _, raw in anc:
-                for fd in array.array("i", raw[:len(raw) - len(raw) % 4]):
-                    os.close(fd)
-                    self.fds += 1
-            if not data:
-                return None
-            self.data += data
+                if not self.receive_some():
+                    return None
 
     def call(self, method, params, **more):
         self.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1, **more}).encode())
@@ -75,21 +79,9 @@ def works():
     answer = c.call("GetSplitFDStream", {"layerId": ids[0]})
     assert answer["result"]["streamSize"] > 0, answer
     while c.fds < answer["fds"]:
-        c.receive_some()
+        assert c.receive_some()
     assert c.fds == answer["fds"], c.fds
     c.close()
-
-
-def receive_some(self):
-    data, anc, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(253 * 4))
-    assert data
-    for _, _, raw in anc:
-        for fd in array.array("i", raw):
-            os.close(fd)
-            self.fds += 1
-
-
-Client.receive_some = receive_some
 
 
 def held():
@@ -275,6 +267,26 @@ def thousand():
     assert held()[1] <= 34, held()
     for s in clients:
         s.close()
+
+
+@case
+def at_once():
+    "16 clients at once, each gets its layers"
+    errors = []
+
+    def fetch():
+        try:
+            for _ in range(4):
+                works()
+        except Exception as e:
+            errors.append(e)
+
+    threads = [threading.Thread(target=fetch) for _ in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors, errors
 
 
 @case
