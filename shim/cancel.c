@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
+#include "splitfdstream/base/flag.h"
 
 #include <signal.h>
 
@@ -7,7 +8,7 @@ static volatile int cancelled;
 
 static void on_signal(int signo)
 {
-	cancelled = signo;
+	sfd_flag_set(&cancelled, signo);
 }
 
 void sfd_cancel_install(void)

@@ -3,6 +3,7 @@
 #include "shim/serve-jsonrpc.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/flag.h"
 #include "splitfdstream/splitfdstream-writer.h"
 
 #include <fcntl.h>
@@ -158,7 +159,7 @@ static int queue_files(struct batch *b, struct splitfd_source *source, const vol
 			r = queue(b, fd, err);
 		if (r < 0)
 			return r;
-		if (*cancel != 0)
+		if (sfd_flag_is_set(cancel))
 			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
 				"interrupted while a layer was sent");
 	}

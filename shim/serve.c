@@ -3,6 +3,7 @@
 #include "shim/serve-socket.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/flag.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -155,7 +156,7 @@ static int look(struct server *s, bool full, struct splitfd_error *err)
 		return errno == EINTR ? 0 : splitfd_error_sys(err, errno, "cannot wait");
 	if (p[1].revents != 0)
 		drain(s->changed_fd);
-	for (size_t i = 0; i < sockets->n && *s->settings->cancel == 0; i++) {
+	for (size_t i = 0; i < sockets->n && !sfd_flag_is_set(s->settings->cancel); i++) {
 		if (p[2 + i].revents != 0 && n_clients(s) < s->access->max_clients)
 			accept_client(s, sockets->items[i].fd);
 	}
@@ -174,7 +175,7 @@ static int run(struct server *s, struct splitfd_error *err)
 	}
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot serve a connected socket");
-	while (r == 0 && *s->settings->cancel == 0) {
+	while (r == 0 && !sfd_flag_is_set(s->settings->cancel)) {
 		size_t n = n_clients(s);
 
 		if (!listening && n == 0)

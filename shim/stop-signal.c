@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/stop-signal.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -45,12 +46,12 @@ static void *watch(void *ctx)
 			return NULL;
 		if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 			continue;
-		if (s->flag != 0) {
+		if (sfd_flag_is_set(&s->flag)) {
 			(void)signal((int)info.ssi_signo, SIG_DFL);
 			(void)pthread_sigmask(SIG_UNBLOCK, &s->signals, NULL);
 			(void)raise((int)info.ssi_signo);
 		}
-		s->flag = (int)info.ssi_signo;
+		sfd_flag_set(&s->flag, (int)info.ssi_signo);
 		tell(s->stop_fd);
 	}
 }

@@ -2,6 +2,7 @@
 #include "shim/varlink-socket.h"
 #include "shim/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -173,9 +174,9 @@ struct sfd_varlink_sockets *sfd_varlink_sockets_free(struct sfd_varlink_sockets 
 
 	if (sockets == NULL)
 		return NULL;
-	sockets->cancel = 1;
+	sfd_flag_set(&sockets->cancel, 1);
 	if (sockets->cancel_fd >= 0 && write(sockets->cancel_fd, &one, sizeof(one)) < 0)
-		sockets->cancel = 1; /* it cannot be full */
+		sfd_flag_set(&sockets->cancel, 1); /* it cannot be full */
 	for (size_t i = 0; i < SFD_VARLINK_SOCKETS_MAX; i++) {
 		if (sockets->served[i].used)
 			(void)pthread_join(sockets->served[i].thread, NULL);

@@ -2,6 +2,7 @@
 #include "splitfdstream/chunk.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/flag.h"
 
 #include <errno.h>
 
@@ -88,7 +89,7 @@ int splitfd_pump(struct splitfd_source *source, struct splitfd_sink *sink,
 		struct splitfd_chunk chunk = { .fd = -EBADF };
 		int r;
 
-		if (cancel != NULL && *cancel != 0)
+		if (sfd_flag_is_set(cancel))
 			return splitfd_error_set(
 				err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 		r = splitfd_source_next(source, &chunk, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/fsck-private.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
@@ -57,7 +58,7 @@ void sfd_fsck_sort(struct sfd_fsck_texts *texts, size_t first)
 
 int sfd_fsck_cancelled(const struct sfd_fsck *f, struct splitfd_error *err)
 {
-	if (f->options->cancel == NULL || *f->options->cancel == 0)
+	if (!sfd_flag_is_set(f->options->cancel))
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/import-private.h"
+#include "splitfdstream/base/flag.h"
 
 #include <signal.h>
 
@@ -7,8 +8,7 @@
 
 bool sfd_import_cancelled(const struct splitfd_import *import)
 {
-	return import->options.cancel != NULL &&
-	       __atomic_load_n(import->options.cancel, __ATOMIC_RELAXED) != 0;
+	return sfd_flag_is_set(import->options.cancel);
 }
 
 void sfd_import_wake(struct splitfd_import *import)

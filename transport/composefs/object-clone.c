@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/object-clone.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/flag.h"
 
 #include <linux/fs.h>
 #include <pthread.h>
@@ -86,7 +87,7 @@ static int try_clone(struct sfd_cloner *c, int from, dev_t dev, int to, struct s
 		return 0;
 	do
 		r = ioctl(to, FICLONE, from);
-	while (r < 0 && errno == EINTR && (c->cancel == NULL || *c->cancel == 0));
+	while (r < 0 && errno == EINTR && !sfd_flag_is_set(c->cancel));
 	if (r == 0)
 		return 1;
 	r = errno;
@@ -104,7 +105,7 @@ static int try_clone(struct sfd_cloner *c, int from, dev_t dev, int to, struct s
 
 static int cancelled(const struct sfd_cloner *c)
 {
-	return c->cancel != NULL && *c->cancel != 0 ? -ECANCELED : 0;
+	return sfd_flag_is_set(c->cancel) ? -ECANCELED : 0;
 }
 
 /* The rest by reading and writing. */

@@ -2,6 +2,7 @@
 /* The connection of jsonrpc.h: its life, and what comes in. */
 #include "transport/rpc/jsonrpc.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 #include "transport/rpc/jsonrpc-message.h"
 #include "transport/rpc/jsonrpc-private.h"
 
@@ -55,8 +56,7 @@ int sfd_jsonrpc_wait(
 
 		if (r < 0 && errno != EINTR)
 			return splitfd_error_sys(err, errno, "cannot wait for a socket");
-		if ((r > 0 && p[1].revents != 0) ||
-			(c->options.cancel != NULL && *c->options.cancel != 0))
+		if ((r > 0 && p[1].revents != 0) || sfd_flag_is_set(c->options.cancel))
 			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "interrupted");
 		if (r > 0)
 			return 0;
