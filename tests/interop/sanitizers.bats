@@ -31,8 +31,9 @@ with_variant() { # SANITIZE FILE…
     return $failed
 }
 
-@test "AddressSanitizer and UndefinedBehaviorSanitizer: pulls, bad stores, odd layers" {
-    with_variant address,undefined interop/pull.bats interop/pull-bad-store.bats interop/pull-odd.bats
+@test "AddressSanitizer and UndefinedBehaviorSanitizer: pulls, bad stores, odd layers, bad trees" {
+    with_variant address,undefined interop/pull.bats interop/pull-bad-store.bats interop/pull-odd.bats \
+        interop/pull-bad-tree.bats
 }
 
 @test "ThreadSanitizer: pulls, two at once" {

@@ -56,8 +56,10 @@ void sfd_names_digest(const struct sfd_names *names, size_t i, struct splitfd_di
  * 0: all are there, durable. 1: a name was adopted whose digest is not the one that was added, and
  * the list has REPLACE names: none of these were made, because they may refer to the digest that
  * lost; the caller looks at sfd_names_digest, builds them anew and commits again. (With ADOPT names
- * only, 0 is returned also then.) -errno: the names made so far stay; they are right by themselves.
- * May be called again at any time; names that are there are not made again. */
+ * only, 0 is returned also then.) -errno: the names made so far stay. They are right by themselves,
+ * a layer's whole and durable; and whoever sees one may refer to it at once, so taking it away
+ * again could break another pull. Without a tag, gc takes them. May be called again at any time;
+ * names that are there are not made again. */
 int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err);
 
 /* Where `name` is a link to an object: 1 and its digest; 0 where there is no such name. -errno with

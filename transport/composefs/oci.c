@@ -31,6 +31,7 @@ struct commit {
 	struct sfd_oci_config config_facts;
 	char *const *layers; /* what the streams refer to: diff_ids, an artifact's blobs */
 	size_t n_layers;
+	struct splitfd_digest *digests;	  /* n_layers: what the streams in the making say of them */
 	struct splitfd_digest old_config; /* size 0: none */
 	struct sfd_oci_document old;
 };
@@ -55,19 +56,23 @@ static int layer_digest(
 	return r < 0 ? r : 0;
 }
 
+static int look_up_layers(struct commit *c, struct splitfd_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n_layers; i++)
+		r = layer_digest(c, c->layers[i], &c->digests[i], err);
+	return r;
+}
+
 static int add_layer_refs(
 	struct commit *c, struct sfd_splitstream_writer *w, struct splitfd_error *err)
 {
-	for (size_t i = 0; i < c->n_layers; i++) {
-		struct splitfd_digest digest;
-		int r = layer_digest(c, c->layers[i], &digest, err);
+	int r = 0;
 
-		if (r == 0)
-			r = sfd_splitstream_ref(w, c->layers[i], &digest, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < c->n_layers; i++)
+		r = sfd_splitstream_ref(w, c->layers[i], &c->digests[i], err);
+	return r;
 }
 
 /* The one object of a config or manifest; then the stream itself becomes an object. */
@@ -262,6 +267,7 @@ static int read_old_config(struct commit *c, struct splitfd_error *err)
 	char name[NAME_SIZE];
 	int r;
 
+	sfd_oci_document_done(&c->old);
 	snprintf(name, sizeof(name), CONFIG_NAME "%s", c->result->config_digest);
 	r = sfd_name_read(c->repository, name, &c->old_config, NULL);
 	if (r <= 0) {
@@ -302,8 +308,10 @@ static int check_facts(struct commit *c, struct splitfd_error *err)
 
 static int add_all(struct commit *c, struct splitfd_error *err)
 {
-	int r = put_config(c, err);
+	int r = look_up_layers(c, err);
 
+	if (r == 0)
+		r = put_config(c, err);
 	if (r == 0)
 		r = put_siblings(c, err);
 	if (r == 0)
@@ -311,24 +319,57 @@ static int add_all(struct commit *c, struct splitfd_error *err)
 	return r < 0 ? r : put_tag(c, err);
 }
 
+/* True where the name does not lead to `digest`. */
+static bool is_moved(
+	struct commit *c, const char *prefix, const char *id, const struct splitfd_digest *digest)
+{
+	struct splitfd_digest now;
+	char name[NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s%s", prefix, id);
+	return sfd_name_read(c->repository, name, &now, NULL) <= 0 ||
+	       memcmp(&now, digest, sizeof(now)) != 0;
+}
+
+/* cfsctl repoints a layer's name to its own encoding, and a config's to one that refers to it, when
+ * its pull began before ours had made the names. Its gc would then not walk what ours refers to. */
+static bool something_moved(struct commit *c)
+{
+	for (size_t i = 0; i < c->n_layers; i++) {
+		if (is_moved(c, LAYER_NAME, c->layers[i], &c->digests[i]))
+			return true;
+	}
+	return is_moved(c, CONFIG_NAME, c->result->config_digest, &c->result->config) ||
+	       is_moved(c, MANIFEST_NAME, c->result->manifest_digest, &c->result->manifest);
+}
+
+/* One round. 0: all is made and holds; 1: another is needed. */
+static int commit_once(struct commit *c, size_t before, struct splitfd_error *err)
+{
+	int r = read_old_config(c, err);
+
+	if (r == 0)
+		r = add_all(c, err);
+	if (r == 0)
+		r = sfd_names_commit(c->names, err);
+	if (r == 0 && !something_moved(c))
+		return 0;
+	sfd_names_truncate(c->names, before);
+	return r < 0 ? r : 1;
+}
+
 static int commit_all(struct commit *c, struct splitfd_error *err)
 {
 	size_t before = sfd_names_count(c->names);
 	int r = check_facts(c, err);
 
-	if (r == 0)
-		r = read_old_config(c, err);
-	for (int i = 0; r == 0 && i < MAX_RACES; i++) {
-		r = add_all(c, err);
-		if (r == 0)
-			r = sfd_names_commit(c->names, err);
-		if (r == 0)
-			return 0;
-		sfd_names_truncate(c->names, before);
-		if (r == 1)
-			r = 0;
+	if (r == 0) {
+		c->digests = calloc(c->n_layers + 1, sizeof(*c->digests));
+		r = c->digests == NULL ? splitfd_error_oom(err) : 1;
 	}
-	if (r < 0)
+	for (int i = 0; r == 1 && i < MAX_RACES; i++)
+		r = commit_once(c, before, err);
+	if (r != 1)
 		return r;
 	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EAGAIN,
 		"another program keeps changing the layers of this image; try again");
@@ -357,5 +398,6 @@ int sfd_oci_commit(struct splitfd_repository *repository, struct sfd_names *name
 	sfd_oci_document_done(&c.old);
 	sfd_oci_manifest_done(&c.manifest_facts);
 	sfd_oci_config_done(&c.config_facts);
+	free(c.digests);
 	return r;
 }
