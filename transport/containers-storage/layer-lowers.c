@@ -90,10 +90,11 @@ static bool split_list(struct lowers *lowers, const char *list, size_t size)
 	while (list < end) {
 		const char *colon = memchr(list, ':', (size_t)(end - list));
 		size_t n = (size_t)((colon != NULL ? colon : end) - list);
-		char *name = lowers->names[lowers->base.n];
+		char *name;
 
 		if (lowers->base.n == SFD_LAYER_LOWERS_MAX)
 			return false;
+		name = lowers->names[lowers->base.n];
 		if (lowers->links) {
 			if (n != 28 || memcmp(list, "l/", 2) != 0 ||
 				!sfd_store_link_valid(list + 2, 26))

@@ -9,6 +9,7 @@
 /* The name carries the ABI version: all of libarchive 3 has this one. */
 #define SONAME "libarchive.so.13"
 #if ARCHIVE_VERSION_NUMBER < 3000000 || ARCHIVE_VERSION_NUMBER >= 4000000
+// cppcheck-suppress preprocessorErrorDirective
 #error "these headers of libarchive do not belong to libarchive.so.13"
 #endif
 
