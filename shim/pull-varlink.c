@@ -171,6 +171,8 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 		r = describe(&s, image, from != NULL, &d, err);
 	if (r == 0)
 		r = pull_layers(pull, &s, &d, err);
+	if (from != NULL && s.handle != 0)
+		sfd_oci_call_close(connection, s.handle, r == 0);
 	description_done(&d);
 	return r;
 }

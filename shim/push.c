@@ -4,6 +4,7 @@
 #include "shim/push-report.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/oci-json.h"
+#include "transport/composefs/tags.h"
 #include "transport/rpc/peer-rights.h"
 
 #include <limits.h>
@@ -172,26 +173,36 @@ static int push_layers(struct push *p, struct splitfd_error *err)
 
 static int finalize(struct push *p, struct splitfd_error *err)
 {
-	const struct sfd_push_options *o = p->options;
-
-	p->report.tag = o->name != NULL ? o->name : o->reference;
 	return sfd_oci_call_finalize(p->connection, p->service.handle, &p->image, p->layers,
 		p->origin.n_layers, p->report.tag, &p->report.final, err);
 }
 
+/* cfsctl's service takes any name, also one that nobody can ask for afterwards. */
+static int check_tag(struct push *p, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *name = NULL;
+
+	p->report.tag = p->options->name != NULL ? p->options->name : p->options->reference;
+	return sfd_tag_name(p->report.tag, &name, err);
+}
+
 static int run(struct push *p, struct splitfd_error *err)
 {
-	int r = sfd_origin_open(&p->options->origin, p->options->reference, &p->origin, err);
+	int r = check_tag(p, err);
 
+	if (r == 0)
+		r = sfd_origin_open(&p->options->origin, p->options->reference, &p->origin, err);
 	if (r == 0)
 		r = read_image(p, err);
 	if (r < 0)
 		return r;
 	r = connect_service(p, err);
-	if (r == 0)
+	if (r == 0) {
 		r = push_layers(p, err);
-	if (r == 0)
-		r = finalize(p, err);
+		if (r == 0)
+			r = finalize(p, err);
+		sfd_oci_call_close(p->connection, p->service.handle, r == 0);
+	}
 	p->progress = sfd_progress_free(p->progress);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "service %s", p->options->to);

@@ -104,6 +104,19 @@ int sfd_oci_call_open(struct sfd_varlink *v, const struct sfd_oci_selector *sele
 	return r;
 }
 
+void sfd_oci_call_close(struct sfd_varlink *v, uint64_t handle, bool wait)
+{
+	static const char method[] = "org.composefs.Repository.CloseRepository";
+	sfd_cleanup(cleanup_json) cJSON *parameters = cJSON_CreateObject();
+	struct sfd_varlink_reply reply = { 0 };
+
+	if (!sfd_oci_add_u64(parameters, "handle", handle))
+		return;
+	if (sfd_varlink_call(v, method, sfd_take_ptr(&parameters), 0, NULL, 0, NULL) == 0 && wait)
+		(void)sfd_varlink_reply(v, &reply, NULL);
+	sfd_varlink_reply_done(&reply);
+}
+
 int sfd_oci_call_has_layer(struct sfd_varlink *v, uint64_t handle, const char *diff_id,
 	char verity[SFD_OCI_VERITY_SIZE], struct splitfd_error *err)
 {

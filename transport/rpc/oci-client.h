@@ -37,6 +37,12 @@ struct sfd_oci_repository {
 int sfd_oci_call_open(struct sfd_varlink *v, const struct sfd_oci_selector *selector,
 	struct sfd_oci_repository *ret, struct splitfd_error *err);
 
+/* The service forgets the handle and its lock on the repository; cfsctl does not do so by itself
+ * when the connection ends, and its garbage collection waits for such locks. `wait`: for the
+ * answer, whose errors do not matter any more; else (after an error, when the service may be
+ * silent) the call is only sent. */
+void sfd_oci_call_close(struct sfd_varlink *v, uint64_t handle, bool wait);
+
 /* 1 where the layer is there, with the digest of its stream at `verity`; 0 where not. */
 int sfd_oci_call_has_layer(struct sfd_varlink *v, uint64_t handle, const char *diff_id,
 	char verity[SFD_OCI_VERITY_SIZE], struct splitfd_error *err);
