@@ -27,6 +27,7 @@ struct sfd_tar_parser {
 	uint64_t offset; /* of the next byte of the tar, contents counted */
 	uint64_t skip;	 /* AT_SKIP: bytes to go */
 	bool zero_seen;	 /* the block before was zero */
+	bool cut_only;
 
 	uint8_t block[SFD_TAR_BLOCK]; /* the header in the making, then of the entry at hand */
 	size_t n_block;
@@ -62,6 +63,11 @@ struct sfd_tar_parser *sfd_tar_parser_new(
 	p->body.max = p->pax.max = p->long_name.max = p->long_link.max = METADATA_MAX;
 	p->path.max = 512;
 	return p;
+}
+
+void sfd_tar_parser_cut_only(struct sfd_tar_parser *p)
+{
+	p->cut_only = true;
 }
 
 struct sfd_tar_parser *sfd_tar_parser_free(struct sfd_tar_parser *p)
@@ -137,6 +143,10 @@ static int make_entry(
 	}
 	if (p->have_pax)
 		r = sfd_tar_pax_apply((const char *)p->pax.data, p->pax.len, e, &p->xattrs, err);
+	if (r == -EOPNOTSUPP && p->cut_only) {
+		splitfd_error_clear(err);
+		r = 0;
+	}
 	if (r == 0 && e->path_len == 0)
 		r = refuse(err, "a tar entry has no name");
 	p->has_path = e->path_len > 0;

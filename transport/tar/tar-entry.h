@@ -52,6 +52,9 @@ struct sfd_tar_parser;
 struct sfd_tar_parser *sfd_tar_parser_new(
 	int (*entry)(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err),
 	void *ctx);
+/* Whoever only wants to know where contents are takes a sparse file that a pax header describes for
+ * a file like any other, which it is as far as the tar's bytes go. */
+void sfd_tar_parser_cut_only(struct sfd_tar_parser *p);
 /* NULL is allowed. Returns NULL. */
 struct sfd_tar_parser *sfd_tar_parser_free(struct sfd_tar_parser *p);
 

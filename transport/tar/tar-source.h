@@ -24,8 +24,9 @@ struct sfd_tar_source_options {
 /* A source that cuts what `inner` gives; always takes it. A FILE chunk of `inner` that is just the
  * content of one file of more than 64 bytes is passed on untouched; one of another length than the
  * tar says is refused; any other (content of up to 64 bytes, of a hard link, headers) is read and
- * becomes inline. Memory is fixed, 1 MiB at most for the headers of one entry. From a sparse file's
- * entry on all is inline: the layer is exact, but says nothing about its files. Errors (kind
+ * becomes inline. Memory is fixed, 1 MiB at most for the headers of one entry. A sparse
+ * file that a pax header describes is cut like any other; from one in GNU's old form (type 'S') on
+ * all is inline: the layer is exact, but says nothing about its files. Errors (kind
  * REFUSED) name the byte offset in the tar and stick: truncation, bad checksum, names that are
  * empty, absurd sizes. `options` NULL: zeros and a memfd. *ret is the caller's. */
 int sfd_tar_source_new(struct splitfd_source *inner, const struct sfd_tar_source_options *options,
