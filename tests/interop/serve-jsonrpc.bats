@@ -120,6 +120,24 @@ pull_from() {
     run_splitfd 2 serve --protocol=jsonrpc --socket "$SCRATCH/refused" --repo "$repo"
     assert_nothing_visible "$repo"
 }
+@test "another user is turned away and told so, unless told otherwise" {
+    local store=(--root "$STORE/root" --runroot "$STORE/run" --storage-driver overlay)
+    chmod 0711 "$SCRATCH"
+    serve "$SCRATCH/others" --allow-uid 12345 "${store[@]}"
+    serve "$SCRATCH/any" --allow-any "${store[@]}"
+    cp "$rust" "$SCRATCH/client"
+    as() { setpriv --reuid="$1" --regid=65534 --clear-groups "$SCRATCH/client" call "$2" GetImage '{"imageId":"nope"}' 2>&1; }
+    python3 - "$SCRATCH/others" << X
+import os, socket, sys
+os.setuid(65534)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+assert b'"code":-32000' in s.recv(1000)
+assert s.recv(1) == b""
+X
+    assert_match '"not-found"' "$(as 12345 "$SCRATCH/others")"
+    assert_match '"not-found"' "$(as 65534 "$SCRATCH/any")"
+}
 @test "a service that lies is found out, and nothing becomes visible" {
     local repo=$SCRATCH/x/lied lie code
     repo_init "$repo"

@@ -312,7 +312,8 @@ def bounded():
     "memory after all of it"
     after = held()[2]
     print(f"# memory {memory} -> {after} KiB")
-    assert after - memory < MEMORY_MAX or os.environ.get("BUILD", "").find("address") >= 0
+    if os.path.basename(os.environ.get("BUILD", "default")) == "default":  # a sanitizer keeps what was freed
+        assert after - memory < MEMORY_MAX
 
 
 server.terminate()
