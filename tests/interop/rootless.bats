@@ -167,23 +167,35 @@ assert_owned() { # REPO
     assert_same_streams exact "$repo" odd "$ROOT_REPO"
 }
 
-@test "from a service of the user's own, over varlink" {
-    local socket=$USER_HOME/run/service pid n
+# from_service PROTOCOL STARTS OPTION…: a pull from the user's own service, and how many helpers that took:
+# one each time the service reads a layer.
+from_service() {
+    local protocol=$1 helpers=$2 socket=$USER_HOME/run/$1 pid n
+    shift 2
     user_repo
-    bash -c '. "$LIB/rootless.bash"; as_user "$USER_BIN/splitfd" serve --socket "$@"' - "$socket" "${from[@]}" \
-        > /dev/null 2>&1 < /dev/null 3>&- &
+    bash -c '. "$LIB/rootless.bash"; as_user "$USER_BIN/splitfd" serve "$@"' - --protocol=$protocol \
+        --socket "$socket" "${from[@]}" > /dev/null 2>&1 < /dev/null 3>&- &
     for n in $(seq 1 200); do
         [ ! -S "$socket" ] || break
         sleep 0.05
     done
-    user_splitfd 0 pull --repo "$repo" "varlink:$socket#localhost/odd" odd
+    user_splitfd 0 pull --repo "$repo" "$@" "$protocol:$socket#localhost/odd" odd
     pid=$(pgrep -u "$USER_NAME" -f '^[^ ]*/splitfd serve')
     # The helper goes with the layer, not with the service.
+    for n in $(seq 1 40); do
+        [ "$(user_processes | cut -d' ' -f1)" != "$pid" ] || break
+        sleep 0.05
+    done
     assert_same "$pid" "$(user_processes | cut -d' ' -f1)"
     kill "$pid"
-    assert_same 2 "$(starts)"
+    assert_same "$helpers" "$(starts)"
     assert_same_streams exact "$repo" odd "$ROOT_REPO"
     assert_cfsctl_accepts "$repo" odd
+}
+@test "from a service of the user's own, over varlink" { from_service varlink 2; }
+@test "from a service of the user's own, over JSON-RPC: all files as descriptors" {
+    # The service counts a layer's descriptors first: two readings of each.
+    from_service jsonrpc 4 --reflink=always
 }
 
 @test "from a service of the user's own, over JSON-RPC, 64 files open and on their way" {
