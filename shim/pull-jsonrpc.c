@@ -211,7 +211,7 @@ int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 	sfd_cleanup(image_done) struct image image = { 0 };
-	const char *name = NULL;
+	const char *name = "";
 	int r = connect_to(o, &image, &name, err);
 
 	/* What another process gives is never taken at its word. */

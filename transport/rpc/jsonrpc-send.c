@@ -78,10 +78,10 @@ static cJSON *same_id(const cJSON *id)
 {
 	char text[32];
 
+	if (id == NULL || cJSON_IsNull(id))
+		return cJSON_CreateNull();
 	if (cJSON_IsString(id))
 		return cJSON_CreateString(id->valuestring);
-	if (!cJSON_IsNumber(id))
-		return cJSON_CreateNull();
 	(void)snprintf(text, sizeof(text), "%" PRId64, (int64_t)id->valuedouble);
 	return cJSON_CreateRaw(text);
 }
