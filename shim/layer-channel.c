@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int sfd_channel_format(
@@ -221,7 +222,13 @@ int sfd_channel_tar(
 		.size = UINT64_MAX,
 		.timeout_ms = sfd_channel_timeout(o),
 	};
+	int type;
 
+	/* A reader would lose what of a packet does not fit into its buffer. */
+	if (splitfd_fds_check_socket(STDOUT_FILENO, "", &type, NULL) >= 0 && type == SOCK_SEQPACKET)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EPROTOTYPE,
+			"a tar is a stream of bytes, but standard output is a socket of packets "
+			"(SOCK_SEQPACKET); give a pipe or a SOCK_STREAM socket");
 	return sfd_tar_sink_new(STDOUT_FILENO, &options, ret, err);
 }
 

@@ -77,6 +77,16 @@ END
     rm -rf "$store" "$repo"
 }
 
+# SPLITFD_TEST_TINY_CHUNKS is another number.
+@test "a thousand million chunks of one byte: no memory growth" {
+    local repo=$SCRATCH/x/tiny
+    repo_init "$repo"
+    "$LIB/wire-tiny.py" "${SPLITFD_TEST_TINY_CHUNKS:-1000000000}" "$BUILD/splitfd" import-layer --repo "$repo" @DIFFID@ \
+        > "$SCRATCH/tiny" 3>&- || { cat "$SCRATCH/tiny"; return 1; }
+    echo "# $(grep chunks "$SCRATCH/tiny")" >&3
+    rm -rf "$repo"
+}
+
 @test "the first byte within 10 ms on a store of 200 layers" {
     local store=$SCRATCH/x/deep
     make_store "$store" 3 200

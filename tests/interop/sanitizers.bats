@@ -37,7 +37,7 @@ with_variant() { # SANITIZE FILE…
 }
 
 @test "ThreadSanitizer: pulls, two at once" {
-    with_variant thread interop/pull.bats interop/pull-concurrent.bats
+    with_variant thread interop/pull.bats interop/pull-concurrent.bats interop/layer-wire-all.bats
 }
 
 @test "unit tests of both variants" {

@@ -10,8 +10,9 @@
 #include "transport/composefs/repository.h"
 
 /* Takes `objects` (always), a directory. Nothing is locked: that is its owner's part. Layers can be
- * imported into it; instead of splitfd_import_commit there is sfd_objects_sync. *ret is for
- * splitfd_repository_close. */
+ * imported into it, and where the meta.json beside it has fs-verity, objects get it too, by the way
+ * that those of any secure repository take; instead of splitfd_import_commit there is
+ * sfd_objects_sync. *ret is for splitfd_repository_close. */
 int sfd_repository_of_objects(int objects, enum splitfd_algorithm algorithm,
 	struct splitfd_repository **ret, struct splitfd_error *err);
 
