@@ -168,6 +168,25 @@ static void sent_done(struct sfd_sent_layer *sent)
 	sent->n_dirs = 0;
 }
 
+/* A stream that names no file still has one slot: consumers want one. */
+static int give_dirs(struct sender *s, struct sfd_sent_layer *ret, struct splitfd_error *err)
+{
+	size_t n = s->files != NULL ? s->files->n_dirs : 0;
+
+	if (n > SFD_SENT_DIRS_MAX)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
+			"the layer's files are below too many directories");
+	for (size_t i = 0; i < n || i == 0; i++) {
+		int fd = n == 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+				: fcntl(s->files->dirs[i], F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return splitfd_error_sys(err, errno, "cannot duplicate a descriptor");
+		ret->dirs[ret->n_dirs++] = fd;
+	}
+	return 0;
+}
+
 /* The descriptors of both sides. Without a guard there is nothing to keep: then the keepalive's
  * other end is closed at once. */
 static int make_ends(struct sender *s, struct sfd_sent_layer *ret, struct splitfd_error *err)
@@ -184,17 +203,7 @@ static int make_ends(struct sender *s, struct sfd_sent_layer *ret, struct splitf
 	ret->keepalive = keepalive[1];
 	if (fcntl(s->pipe, F_SETFL, O_NONBLOCK) < 0)
 		return splitfd_error_sys(err, errno, "cannot set up a pipe");
-	if (s->files == NULL || s->files->n_dirs > SFD_SENT_DIRS_MAX)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
-			"the layer's files cannot be named below a few directories");
-	for (size_t i = 0; i < s->files->n_dirs; i++) {
-		int fd = fcntl(s->files->dirs[i], F_DUPFD_CLOEXEC, 3);
-
-		if (fd < 0)
-			return splitfd_error_sys(err, errno, "cannot duplicate a descriptor");
-		ret->dirs[ret->n_dirs++] = fd;
-	}
-	return 0;
+	return give_dirs(s, ret, err);
 }
 
 /* A place among the threads, and the thread. */

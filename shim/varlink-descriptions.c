@@ -62,7 +62,7 @@ const char sfd_varlink_service_description[] =
 	"method ComputeId(handle: int, image: string, verity: ?string, bootable: bool, "           \
 	"xattrs: ?(AllowlistOnly, KeepUserXattrs)) -> (image_id: string)\n"                        \
 	"\n"                                                                                       \
-	"# With `more`, frames of progress come before the one that has `completed`\n"             \
+	"# Not implemented\n"                                                                      \
 	"method Pull(handle: int, image: string, name: ?string, local_fetch: string, "             \
 	"storage_root: ?string, bootable: bool, xattrs: ?(AllowlistOnly, KeepUserXattrs), "        \
 	"expected_digest: ?string) -> (started: ?(id: string, total: ?int, "                       \
@@ -110,7 +110,9 @@ const char sfd_varlink_repository_description[] =
 	"objects_checked: int, objects_corrupted: int, streams_checked: int, "
 	"streams_corrupted: int, images_checked: int, images_corrupted: int, broken_links: int, "
 	"missing_objects: int, errors: []string)\n"
+	"# Not implemented\n"
 	"method ImageObjects(handle: int, name: string) -> (object_ids: []string)\n"
+	"# Not implemented\n"
 	"method ListImageRefs(handle: int) -> (images: [](name: string, digest: string))\n"
 	"\n"
 	"# Not implemented\n"

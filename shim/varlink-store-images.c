@@ -130,11 +130,12 @@ static int compare_digest(void *ctx, const struct splitfd_image_row *row)
 static int open_image(struct splitfd_store *store, const char *name, struct splitfd_image **ret,
 	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
-	struct search search = { .digest = name };
+	/* A digest is written with "@" in front, too, as cfsctl wants it. */
+	struct search search = { .digest = strncmp(name, "@sha256:", 8) == 0 ? name + 1 : name };
 	enum splitfd_lookup lookup = SPLITFD_LOOKUP_PODMAN;
 	int r = 0;
 
-	if (strncmp(name, "sha256:", 7) == 0)
+	if (strncmp(search.digest, "sha256:", 7) == 0)
 		r = splitfd_store_list_images(store, compare_digest, &search, err);
 	if (r < 0)
 		return r;

@@ -59,8 +59,8 @@ serve_cfsctl() { # PATH
     local other=$SCRATCH/other
     repo_init "$other"
     serve_store "$SCRATCH/s"
-    serve_cfsctl "$SCRATCH/c"
-    "$LIB/varlink-store.py" "$SCRATCH/s" "$SCRATCH/c" "$STORE/root" "$other" localhost/small
+    serve_cfsctl "$SCRATCH/c$BATS_TEST_NUMBER"
+    "$LIB/varlink-store.py" "$SCRATCH/s" "$SCRATCH/c$BATS_TEST_NUMBER" "$STORE/root" "$other" localhost/small
     stop_services
     GARBAGE_OK=1 assert_cfsctl_accepts "$other" sent
     assert_same "$(cfs "$REPO" oci compute-id small)" "$(cfs "$other" oci compute-id sent)"
@@ -69,4 +69,38 @@ serve_cfsctl() { # PATH
 
 @test "OpenVarlinkSocket of the image proxy" {
     "$LIB/varlink-proxy.py" "$BUILD/splitfd" "$(store_spec "$STORE")" localhost/small $(cat "$SCRATCH/ids") 3>&- 4>&-
+}
+
+@test "a repository's service and cfsctl's: PutLayer, FinalizeImage, and the same answers" {
+    local other=$SCRATCH/other
+    repo_init "$other"
+    serve "$SCRATCH/s" --repo "$other"
+    serve_cfsctl "$SCRATCH/c$BATS_TEST_NUMBER"
+    "$LIB/varlink-repo.py" "$SCRATCH/s" "$other" "$SCRATCH/c$BATS_TEST_NUMBER" "$REPO" small
+    stop_services
+    [ ! -e "$SCRATCH/s" ]
+    assert_cfsctl_accepts "$other" small
+    assert_same "$(cd "$REPO" && find streams -type l -printf '%p %l\n' | sort)" \
+        "$(cd "$other" && find streams -type l -printf '%p %l\n' | sort)"
+    rm -rf "$other"
+}
+
+@test "varlinkctl: info, introspection, calls, errors" {
+    require_newer
+    local s=$SCRATCH/s out
+    serve_store "$s"
+    "$LIB/newer" varlinkctl info "$s" | grep -q 'Product: splitfd'
+    out=$("$LIB/newer" varlinkctl introspect "$s" org.composefs.Oci)
+    assert_match 'method GetLayer' "$out"
+    "$LIB/newer" varlinkctl introspect "$s" org.varlink.service > /dev/null
+    out=$("$LIB/newer" varlinkctl --json=short call "$s" org.composefs.Oci.ListImages '{"handle":0}')
+    assert_same localhost/small:latest "$(jq -r '.images[].name' <<< "$out")"
+    ! out=$("$LIB/newer" varlinkctl call "$s" org.composefs.Oci.Nothing '{}' 2>&1)
+    # ENXIO is what it makes of MethodNotFound.
+    assert_match 'No such device or address' "$out"
+    stop_services
+    serve "$s" --repo "$REPO"
+    for i in org.composefs.Oci org.composefs.Repository; do "$LIB/newer" varlinkctl introspect "$s" $i > /dev/null; done
+    out=$("$LIB/newer" varlinkctl --json=short call "$s" org.composefs.Repository.OpenRepository "{\"path\":\"$REPO\"}")
+    assert_same 1 "$(jq .handle <<< "$out")"
 }
