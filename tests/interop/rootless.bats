@@ -199,7 +199,7 @@ from_service() {
 }
 
 @test "from a service of the user's own, over JSON-RPC, 64 files open and on their way" {
-    local socket=$USER_HOME/run/jsonrpc pid n
+    local socket=$USER_HOME/run/low pid n
     user_repo
     RUN="prlimit --nofile=64" bash -c '. "$LIB/rootless.bash"; as_user $RUN "$USER_BIN/splitfd" serve --protocol=jsonrpc --socket "$@"' \
         - "$socket" "${from[@]}" > /dev/null 2>&1 < /dev/null 3>&- &
@@ -209,7 +209,6 @@ from_service() {
     done
     RUN="prlimit --nofile=64" user_splitfd 0 pull --repo "$repo" "jsonrpc:$socket#localhost/odd" odd
     pid=$(pgrep -u "$USER_NAME" -f '^[^ ]*/splitfd serve --protocol=jsonrpc')
-    assert_same "$pid" "$(user_processes | cut -d' ' -f1)"
     kill "$pid"
     assert_same_streams exact "$repo" odd "$ROOT_REPO"
     assert_cfsctl_accepts "$repo" odd
