@@ -198,6 +198,20 @@ assert_no_links() { assert_same "" "$(find "$1/objects" -type f -links +1)"; }
     timeout 30 "$CFSCTL" --repo "$from" gc > /dev/null
 }
 
+@test "pull from splitfd's own service of a store: the repository of a direct pull" {
+    fresh "$X"
+    local direct=$X/direct-own n
+    "$BUILD/splitfd" serve --protocol=varlink --socket "$X/own" --root "$X/store/root" \
+        --runroot "$X/store/run" > /dev/null 2>&1 < /dev/null 3>&- &
+    own=$!
+    for n in $(seq 200); do [ ! -S "$X/own" ] || break; sleep 0.05; done
+    run_splitfd 0 pull --repo "$repo" "varlink:$X/own#localhost/small" small
+    kill "$own"
+    assert_match ' [0-9]{4} reflinked \+ 1 copied ' "$(line objects)"
+    repo_init "$direct" && store_pull 0 "$direct" "$X/store" localhost/small small
+    assert_same "$(repo_names "$direct")" "$(repo_names "$repo")"
+}
+
 @test "what is not there: service, repository, image, layer options" {
     fresh "$X"
     socket=$X/none push 3 "$X/store" localhost/small small
