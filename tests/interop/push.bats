@@ -198,17 +198,34 @@ assert_no_links() { assert_same "" "$(find "$1/objects" -type f -links +1)"; }
     timeout 30 "$CFSCTL" --repo "$from" gc > /dev/null
 }
 
-@test "pull from splitfd's own service of a store: the repository of a direct pull" {
-    fresh "$X"
-    local direct=$X/direct-own n
-    "$BUILD/splitfd" serve --protocol=varlink --socket "$X/own" --root "$X/store/root" \
-        --runroot "$X/store/run" > /dev/null 2>&1 < /dev/null 3>&- &
+# own_start SOCKET OPTION…: splitfd's own service; its process in $own.
+own_start() {
+    local socket=$1 n
+    shift
+    "$BUILD/splitfd" serve --protocol=varlink --socket "$socket" "$@" > /dev/null 2>&1 < /dev/null 3>&- &
     own=$!
-    for n in $(seq 200); do [ ! -S "$X/own" ] || break; sleep 0.05; done
-    run_splitfd 0 pull --repo "$repo" "varlink:$X/own#localhost/small" small
-    kill "$own"
-    assert_match ' [0-9]{4} reflinked \+ 1 copied ' "$(line objects)"
+    for n in $(seq 200); do [ ! -S "$socket" ] || return 0; sleep 0.05; done
+    return 1
+}
+
+@test "splitfd's own services, a store's and a repository's: the repository of a direct pull" {
+    fresh "$X"
+    local direct=$X/direct-own from=$repo
     repo_init "$direct" && store_pull 0 "$direct" "$X/store" localhost/small small
+    own_start "$X/own-store" --root "$X/store/root" --runroot "$X/store/run"
+    run_splitfd 0 pull --repo "$repo" "varlink:$X/own-store#localhost/small" small
+    kill "$own"
+    # One name of the image is not UTF-8, and cannot be told in the stream.
+    assert_match ' [0-9]{4} reflinked \+ 1 copied ' "$(line objects)"
+    assert_same "$(repo_names "$direct")" "$(repo_names "$repo")"
+    rm -rf "$repo" && repo_init "$repo"
+    own_start "$X/own-repo" --repo "$repo"
+    socket=$X/own-repo push 0 "$X/store" localhost/small small
+    assert_match '^objects  [0-9]{4} reflinked \+ 0 hard-linked \+ 1 copied ' "$(line objects)"
+    assert_same "$(repo_names "$direct")" "$(repo_names "$repo")"
+    repo=$X/back-own && repo_init "$repo"
+    run_splitfd 0 pull --repo "$repo" --from-repo "$from" "varlink:$X/own-repo#small" small
+    kill "$own"
     assert_same "$(repo_names "$direct")" "$(repo_names "$repo")"
 }
 
