@@ -48,6 +48,33 @@ tar_is() { # DIFFID, the tar on stdin
         "$WIRE" "$BUILD/splitfd" get-layer --fds=@FDS@ "${from_store[@]}" "$d" -- "$rust/splitfd-to-tar" @FDS@ | tar_is "$d"
     done < "$SCRATCH/ids"
 }
+# The reader's rules, as the readers of three languages keep them.
+@test "Rust refuses descriptors and prefixes that are wrong" {
+    local case
+    for case in directory device fifo socket write-only o-path missing extra skipped repeated index-2-to-the-32 \
+        minimum over-the-limit half-a-prefix; do
+        run timeout 20 "$LIB/wire-bad.py" $case "$rust/splitfd-to-tar" @FDS@
+        echo "$case -> $status"
+        [ "$status" -eq 1 ]
+    done
+    "$LIB/wire-bad.py" good "$rust/splitfd-to-tar" @FDS@ | tar_is "$("$LIB/wire-bad.py" diffid)"
+}
+@test "Go and Python refuse prefixes that are wrong, and descriptors that do not come" {
+    local bytes reader code hello='\373\377\377\377\377\377\377\377hello'
+    printf '#!/bin/sh\nexec cat "%s"\n' "$SCRATCH/bytes" > "$SCRATCH/producer"
+    chmod +x "$SCRATCH/producer"
+    for bytes in "$hello" '\0\0\0\0\0\0\0\200' '\377\377\377\357\377\377\377\377' '\1\2\3' '\0\0\0\0\1\0\0\0' \
+        '\0\0\0\0\0\0\0\0' '\1\0\0\0\0\0\0\0' "${hello%lo}"; do
+        printf "$bytes" > "$SCRATCH/bytes"
+        for reader in "$SCRATCH/go-to-tar" "$SPLITFD_TOP/contrib/examples/python/splitfd-to-tar.py --splitfd"; do
+            code=0
+            timeout 20 $reader "$SCRATCH/producer" some arguments > "$SCRATCH/read" 2> /dev/null || code=$?
+            echo "$bytes, $reader -> $code"
+            assert_same "$([ "$bytes" = "$hello" ] && echo 0 || echo 1)" $code
+            [ $code -ne 0 ] || [ "$(cat "$SCRATCH/read")" = hello ]
+        done
+    done
+}
 @test "C, by the library: a layer is extracted by reflink" {
     local d out=$SCRATCH/x/out tar=$SCRATCH/x/tar
     d=$(head -n 1 "$SCRATCH/ids")
