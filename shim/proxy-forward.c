@@ -225,7 +225,7 @@ static int compare(struct sfd_proxy_session *s, uint64_t id, const struct sfd_na
 int sfd_forward_check(struct sfd_proxy_session *s, const char *reference,
 	const struct sfd_native *native, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	int r = need_skopeo(s, err);
 
 	if (r < 0)

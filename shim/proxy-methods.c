@@ -47,7 +47,7 @@ int sfd_proxy_arg_number(const cJSON *args, int i, uint64_t *ret, struct splitfd
 int sfd_proxy_arg_image(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_image **ret, struct splitfd_error *err)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	size_t low = 0, high = s->n_images;
 	int r = sfd_proxy_arg_number(args, 0, &id, err);
 
@@ -120,7 +120,7 @@ static int add_native(struct sfd_proxy_session *s, struct sfd_native **native,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	struct sfd_native *shared = share(s, sfd_take_ptr(native));
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	int r = sfd_proxy_add_image(s, &image, err);
 
 	if (r < 0) {
@@ -134,7 +134,7 @@ static int add_native(struct sfd_proxy_session *s, struct sfd_native **native,
 static int add_foreign(struct sfd_proxy_session *s, const char *reference, bool optional,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	uint64_t id;
 	int r = sfd_forward_open(s, reference, optional, &id, answer, err);
 
@@ -247,7 +247,7 @@ static int open_image_optional(struct sfd_proxy_session *s, const cJSON *args,
 static int close_image(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	int r = begin(s, args, 1, "(imgid)", &image, err);
 
 	if (r == 0 && image->native == NULL)
@@ -261,7 +261,7 @@ static int get_manifest(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	int r = begin(s, args, 1, "(imgid)", &image, err);
 
 	if (r < 0)
@@ -280,7 +280,7 @@ static int get_config_any(struct sfd_proxy_session *s, const cJSON *args, bool i
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	int r = begin(s, args, 1, "(imgid)", &image, err);
 
 	if (r < 0)
@@ -332,9 +332,9 @@ static int get_blob(struct sfd_proxy_session *s, const cJSON *args, struct sfd_p
 	struct splitfd_error *err)
 {
 	const cJSON *digest = cJSON_GetArrayItem(args, 1);
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	struct sfd_pipe_work work;
-	uint64_t wanted, size;
+	uint64_t wanted = 0, size = 0;
 	int r = begin(s, args, 3, "(imgid, digest, size)", &image, err);
 
 	if (r == 0 && !cJSON_IsString(digest))
@@ -361,7 +361,7 @@ static int get_raw_blob(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	const cJSON *digest = cJSON_GetArrayItem(args, 1);
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	struct sfd_pipe_work work;
 	uint64_t size;
 	int r = begin(s, args, 2, "(imgid, digest)", &image, err);
@@ -387,7 +387,7 @@ static int get_raw_blob(struct sfd_proxy_session *s, const cJSON *args,
 static int get_layer_info(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	int r = begin(s, args, 1, "(imgid)", &image, err);
 
 	if (r < 0)
@@ -401,7 +401,7 @@ static int get_layer_info_piped(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	struct sfd_proxy_image *image;
+	struct sfd_proxy_image *image = NULL;
 	int r = begin(s, args, 1, "(imgid)", &image, err);
 
 	if (r < 0)
@@ -434,8 +434,8 @@ static int open_varlink_socket(struct sfd_proxy_session *s, const cJSON *args,
 static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	uint32_t foreign;
-	uint64_t id;
+	uint32_t foreign = 0;
+	uint64_t id = 0;
 	int r;
 
 	if (cJSON_GetArraySize(args) < 1)

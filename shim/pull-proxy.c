@@ -246,7 +246,7 @@ int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 	int r;
 
 	r = start(o, &proxy, err);
-	if (r == 0)
+	if (r >= 0)
 		r = sfd_remote_open(proxy, o->reference, &image, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);

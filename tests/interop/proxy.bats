@@ -82,6 +82,23 @@ both_pull() { # REFERENCE
 @test "cfsctl pulls a compressed oci-archive: by splitfd and Debian's skopeo, as by skopeo 1.22" {
     both_pull "oci-archive:$SCRATCH/oci.tar:two"
 }
+@test "every flag of skopeo's proxy is accepted, before and behind the command" {
+    python3 - "${spec}localhost/two" "$SCRATCH/bin-debian/skopeo" << 'X'
+import os, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+for flag in ("--authfile=/x --cert-dir=/x --tls-verify=false --shared-blob-dir=/x --daemon-host=x", "--creds=a:b", "--no-creds",
+             "--username a --password b", "--registry-token=t", "--debug --override-arch=arm64 --override-os linux --override-variant v8",
+             "--registries.d /x --command-timeout=90s --tmpdir=/tmp --user-agent-prefix x --insecure-policy", "--decryption-key=/k",
+             "--tls-verify", "--policy=/etc/containers/policy.json"):
+    p = Proxy([sys.argv[2], "experimental-image-proxy", *flag.split()])
+    assert p.open(sys.argv[1]) == 1, flag
+    assert p.close() == 0, flag
+p = Proxy([sys.argv[2], "--debug", "--command-timeout", "90s", "--insecure-policy", "experimental-image-proxy"])
+assert p.open(sys.argv[1]) == 1
+assert p.close() == 0
+X
+}
 @test "splitfd pull of an image with a docker manifest: through a proxy as from the store" {
     repo_init "$SCRATCH/docker-a"
     store_pull 0 "$SCRATCH/docker-a" "$STORE" localhost/docker tag

@@ -86,9 +86,9 @@ def garbage(p):
 
 @case
 def large(p):
-    "packets of 32 KiB, 100 KiB and 200 KiB"
-    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-    for n in (32 * 1024 - 30, 32 * 1024, 100 * 1024, 200 * 1024):
+    "packets of 32 KiB to 1 MiB"
+    p.sock.setsockopt(socket.SOL_SOCKET, 32, 1 << 22)  # SO_SNDBUFFORCE
+    for n in (32 * 1024 - 30, 32 * 1024, 100 * 1024, 200 * 1024, 1 << 20):
         refused(p, b'{"method":"' + b"m" * n + b'"}')
 
 

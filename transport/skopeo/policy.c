@@ -239,7 +239,7 @@ int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_er
 	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = calloc(1, sizeof(*policy));
 	sfd_cleanup_fd int fd = -EBADF;
 	const char *end = NULL;
-	size_t size;
+	size_t size = 0;
 	int r;
 
 	if (file == NULL || policy == NULL)

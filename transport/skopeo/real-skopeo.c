@@ -13,8 +13,6 @@
 /* Programs that were started as the real skopeo by a splitfd above us: DEV.INO:DEV.INO… */
 #define STARTED "SPLITFD_SKOPEO_STARTED"
 
-extern char **environ;
-
 static void identity(const struct stat *st, char text[64])
 {
 	snprintf(text, 64, "%llx.%llx", (unsigned long long)st->st_dev,
