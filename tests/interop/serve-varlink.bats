@@ -104,3 +104,8 @@ serve_cfsctl() { # PATH
     out=$("$LIB/newer" varlinkctl --json=short call "$s" org.composefs.Repository.OpenRepository "{\"path\":\"$REPO\"}")
     assert_same 1 "$(jq .handle <<< "$out")"
 }
+
+@test "clients that do not keep the rules: bounded, an error where there is one, and the service lives on" {
+    serve_store "$SCRATCH/h" --timeout 2 --max-clients 40 --max-layers 8
+    "$LIB/varlink-hostile.py" "$SCRATCH/h" "${pids[0]}" "$(head -n 1 "$SCRATCH/ids")" 3>&- 4>&-
+}
