@@ -67,8 +67,15 @@ fresh_theirs() {
     new_repo true
     "$CFSCTL" --repo "$repo" init --insecure > /dev/null
 }
-# Reads every file of the store, so that all begin warm.
-warm() { find "$store/root/overlay" -type f -not -path '*/merged/*' -print0 | xargs -0 cat > /dev/null; }
+# Reads every file of the image's layers, so that all begin warm.
+warm() { # [KIND]
+    local d id
+    for d in $(store_diff_ids "$store" "localhost/${1:-$kind}:latest"); do
+        for id in $(store_layer_ids "$store" "$d"); do
+            find "$store/root/overlay/$id/diff" -type f -print0 | xargs -0 -r cat > /dev/null
+        done
+    done
+}
 
 # compare TITLE PREPARE NAME=COMMAND…: alternating runs. PREPARE makes $repo before each; $row is the
 # name of the one that follows.

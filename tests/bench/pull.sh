@@ -47,7 +47,8 @@ repull() {
 
 changed() {
     have_image ten
-    warm
+    warm ten
+    warm ten-new
     # Each continues its own repository.
     before_new() {
         kind=ten
