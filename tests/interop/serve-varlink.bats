@@ -109,3 +109,9 @@ serve_cfsctl() { # PATH
     serve_store "$SCRATCH/h" --timeout 2 --max-clients 40 --max-layers 8
     "$LIB/varlink-hostile.py" "$SCRATCH/h" "${pids[0]}" "$(head -n 1 "$SCRATCH/ids")" 3>&- 4>&-
 }
+
+@test "sockets of systemd's, inherited ones and a path; signals; who may call" {
+    mkdir "$SCRATCH/d"
+    chmod 755 "$SCRATCH"
+    "$LIB/varlink-sockets.py" "$BUILD/splitfd" "$SCRATCH/d" 3>&- 4>&-
+}
