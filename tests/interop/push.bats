@@ -279,7 +279,7 @@ hostile() {
     shift
     while IFS= read -r case; do
         rm -rf "$repo" "$X/hostile" && repo_init "$repo"
-        python3 "$LIB/varlink-hostile.py" "$X/hostile" "$case" > /dev/null 2>&1 < /dev/null 3>&- &
+        python3 "$LIB/varlink-lying-services.py" "$X/hostile" "$case" > /dev/null 2>&1 < /dev/null 3>&- &
         server=$!
         for ended in $(seq 400); do [ ! -S "$X/hostile" ] || break; sleep 0.05; done
         SPLITFD_TIMEOUT=30 run_splitfd '1|3|4' "$@" < /dev/null > "$BATS_TEST_TMPDIR/said" 2>&1 &&
@@ -288,7 +288,7 @@ hostile() {
         kill "$server" 2> /dev/null || true
         wait "$server" || true
         n=$((n + 1))
-    done < <(python3 "$LIB/varlink-hostile.py" - "list-$side")
+    done < <(python3 "$LIB/varlink-lying-services.py" - "list-$side")
     echo "failed: ${bad[*]}"
     [ ${#bad[@]} -eq 0 ] && [ "$n" -gt 30 ]
 }
@@ -304,7 +304,7 @@ hostile() {
     hostile pull pull --timeout 1 --repo "$repo" --from-repo /some "varlink:$X/hostile#image" name
     # The service that does nothing wrong is one that can be pulled from.
     rm -f "$X/hostile"
-    python3 "$LIB/varlink-hostile.py" "$X/hostile" good > /dev/null 2>&1 < /dev/null 3>&- &
+    python3 "$LIB/varlink-lying-services.py" "$X/hostile" good > /dev/null 2>&1 < /dev/null 3>&- &
     for n in $(seq 400); do [ ! -S "$X/hostile" ] || break; sleep 0.05; done
     run_splitfd 0 pull --repo "$repo" --from-repo /some "varlink:$X/hostile#image" name
     assert_cfsctl_accepts "$repo" name
