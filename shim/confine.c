@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/confine.h"
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/sandbox.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/containers-storage/store-private.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 struct rules {
-	struct sfd_sandbox_rule rows[SFD_PLACES_MAX + 3];
+	struct sfd_sandbox_rule rows[SFD_PLACES_MAX + 4];
 	size_t n;
 };
 
@@ -18,6 +22,7 @@ static void add(struct rules *rules, int fd, bool write)
 void sfd_confine_to_objects(
 	const struct splitfd_store *store, const struct splitfd_repository *repository, int objects)
 {
+	sfd_cleanup_fd int around = -EBADF;
 	struct rules rules = { .n = 0 };
 
 	if (store != NULL && store->opener != NULL)
@@ -30,6 +35,10 @@ void sfd_confine_to_objects(
 	if (repository != NULL)
 		add(&rules, repository->fd, repository->write);
 	add(&rules, objects, true);
+	/* meta.json lies beside the objects directory and is read. */
+	if (objects >= 0)
+		around = openat(objects, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	add(&rules, around, false);
 	sfd_sandbox_enter(
 		rules.rows, rules.n, store != NULL ? SFD_SANDBOX_READ_RULES : SFD_SANDBOX_READ_ALL);
 }
