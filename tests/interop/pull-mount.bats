@@ -102,3 +102,14 @@ same_as_podman() { # DIR
         done
     done
 }
+
+@test "fsck.erofs accepts the pulled image; the boot variant is refused and leaves nothing" {
+    local image before
+    image=$(find "$REPO/images" -type l ! -path '*/refs/*')
+    assert_same 1 "$(wc -l <<< "$image")"
+    fsck.erofs "$image" > "$SCRATCH/fsck" 2>&1 || { cat "$SCRATCH/fsck"; return 1; }
+    before=$(repo_names "$REPO")
+    store_pull 4 "$REPO" "$STORE" localhost/small boot -- --bootable
+    assert_match 'boot variant is not supported' "$errors"
+    assert_same "$before" "$(repo_names "$REPO")"
+}
