@@ -13,6 +13,9 @@ $(B)/splitfd.pc: contrib/splitfd.pc.in $(B)/.flags
 		-e 's|@version@|$(VERSION)|' -e 's|@requires@|$(packages)|' $< > $@
 
 D := $(DESTDIR)
+# Units of the system's manager, with the program's place put in.
+unitdir ?= $(prefix)/lib/systemd/system
+units := $(notdir $(wildcard contrib/systemd/*))
 header_root := $(D)$(includedir)/splitfd
 
 install: all $(B)/splitfd.pc $(if $(shell command -v go-md2man),man)
@@ -23,12 +26,15 @@ install: all $(B)/splitfd.pc $(if $(shell command -v go-md2man),man)
 	ln -sfn libsplitfd.so.$(SOVERSION) $(D)$(libdir)/libsplitfd.so
 	$(INSTALL) -m 644 $(B)/splitfd.pc $(D)$(libdir)/pkgconfig/splitfd.pc
 	for h in $(public_headers); do $(INSTALL) -D -m 644 $$h $(header_root)/$$h || exit 1; done
+	$(INSTALL) -d $(D)$(unitdir)
+	for u in $(units); do sed 's|/usr/local/bin|$(bindir)|' contrib/systemd/$$u > $(D)$(unitdir)/$$u && \
+		chmod 644 $(D)$(unitdir)/$$u || exit 1; done
 	if [ -d $(B)/man ]; then $(INSTALL) -m 644 $(B)/man/*.1 $(D)$(mandir)/man1/; fi
 
 uninstall:
 	rm -f $(D)$(bindir)/splitfd $(D)$(libdir)/libsplitfd.a $(D)$(libdir)/libsplitfd.so \
 		$(D)$(libdir)/libsplitfd.so.$(SOVERSION) $(D)$(libdir)/pkgconfig/splitfd.pc \
-		$(patsubst contrib/man/%.md,$(D)$(mandir)/man1/%,$(man_src))
+		$(patsubst contrib/man/%.md,$(D)$(mandir)/man1/%,$(man_src)) $(units:%=$(D)$(unitdir)/%)
 	rm -rf $(header_root)
 
 .PHONY: man
