@@ -55,7 +55,7 @@ void splitfd_sha256_text(const void *data, size_t n, char text[72])
 	uint8_t digest[32];
 
 	SHA256(data, n, digest);
-	memcpy(text, "sha256:", 7);
+	memcpy(text, "sha256:", sizeof("sha256:"));
 	sfd_hex_encode(digest, sizeof(digest), text + 7);
 }
 
