@@ -114,7 +114,7 @@ static int write_entry(struct sfd_buffer *b, const cJSON *item, enum kind kind)
 static int write_map(struct sfd_buffer *b, const cJSON *object, enum kind kind)
 {
 	size_t n = (size_t)cJSON_GetArraySize(object), kept = 0;
-	sfd_cleanup_free const cJSON **items = calloc(n + 1, sizeof(const cJSON *));
+	sfd_cleanup_free const cJSON **items = calloc(n + 1, sizeof(*items));
 	int r;
 
 	if (items == NULL)
@@ -127,7 +127,7 @@ static int write_map(struct sfd_buffer *b, const cJSON *object, enum kind kind)
 		items[i] = item;
 		kept += i == kept;
 	}
-	qsort(items, kept, sizeof(const cJSON *), compare_items);
+	qsort(items, kept, sizeof(*items), compare_items);
 	r = sfd_buffer_append_str(b, "{");
 	for (size_t i = 0; r == 0 && i < kept; i++) {
 		if (i > 0)

@@ -37,7 +37,7 @@ podman_of() { # SUITE ARGUMENT…
 
 beside_a_pull() { # SUITE
     store_load "$1" "$SMALL" "$store" localhost/again
-    slow_start 40000 $(pull_of "$repo" small)
+    slow_start 70000 $(pull_of "$repo" small)
     slow_wait_objects "$repo" 100
     podman_of "$1" images
     podman_of "$1" tag localhost/small localhost/second-name
