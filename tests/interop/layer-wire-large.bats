@@ -66,7 +66,8 @@ END
     d=$(store_diff_ids "$store" localhost/t:latest)
     start=$(date +%s%N)
     "$WIRE" --limit=64 --rss "$BUILD/splitfd" get-layer --root "$store/root" --runroot "$store/run" --fds=@FDS@ \
-        localhost/t "$d" -- "$BUILD/splitfd" import-layer --repo "$repo" --fds=@FDS@ "$d" 2> "$SCRATCH/peaks" 3>&-
+        localhost/t "$d" -- "$BUILD/splitfd" import-layer --repo "$repo" --fds=@FDS@ "$d" 2> "$SCRATCH/peaks" 3>&- ||
+        { cat "$SCRATCH/peaks"; df "$SCRATCH/x"; return 1; }
     peaks=$(cat "$SCRATCH/peaks")
     echo "# $FILES files in $((($(date +%s%N) - start) / 1000000)) ms; $peaks" >&3
     [[ $peaks =~ producer\ ([0-9]+),\ consumer\ ([0-9]+) ]]
