@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
 #include "shim/command.h"
-#include "shim/confine.h"
 #include "shim/layer-channel.h"
 #include "shim/layer-objects.h"
 #include "shim/layer-origin.h"
@@ -131,7 +130,6 @@ static int get_layer(struct get_layer *g, const char *image, const char *layer,
 
 	if (r < 0)
 		return r;
-	sfd_confine_to_objects(origin->store, origin->repository, (int)g->objects);
 	if (strcmp(layer, ALL) == 0) {
 		if (g->objects >= 0)
 			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
 #include "shim/command.h"
-#include "shim/confine.h"
 #include "shim/layer-channel.h"
 #include "shim/repo-options.h"
 #include "shim/report.h"
@@ -159,7 +158,6 @@ static int import_layer(
 		r = open_source(o, repository, &source, err);
 	if (r < 0)
 		return r;
-	sfd_confine(NULL, repository);
 	ret->present = present > 0;
 	return present > 0 ? check_present(o, source, err)
 			   : import_new(o, repository, source, ret, err);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull-proxy.h"
-#include "shim/confine.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/skopeo/proxy-client.h"
@@ -251,8 +250,6 @@ int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 		r = sfd_remote_open(proxy, o->reference, &image, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);
-	/* Only now: skopeo itself must not be confined. */
-	sfd_confine(NULL, sfd_pull_repository(pull));
 	r = begin(pull, image, err);
 	return r == 0 ? pull_layers(pull, image, err) : r;
 }

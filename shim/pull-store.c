@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull.h"
-#include "shim/confine.h"
 #include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/store.h"
@@ -69,7 +68,6 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = splitfd_image_open(store, name, SPLITFD_LOOKUP_PODMAN, &image, err);
 	if (r < 0)
 		return r;
-	sfd_confine(store, sfd_pull_repository(pull));
 	r = begin(pull, image, err);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++) {
 		r = pull_layer(pull, image, i, err);
