@@ -13,7 +13,7 @@ setup_file() {
 # A run of bats within bats must not take the outer one's variables for its own.
 run_apart() ( # BUILD FILE
     unset $(compgen -v BATS_)
-    BUILD=$1 SANITIZED=yes exec timeout 1200 bats --tap "$SPLITFD_TOP/tests/$2"
+    BUILD=$1 SANITIZED=yes exec timeout 1800 bats --tap "$SPLITFD_TOP/tests/$2"
 )
 
 with_variant() { # SANITIZE FILE…
