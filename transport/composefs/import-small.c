@@ -145,9 +145,7 @@ static int store_all(struct batch *b)
 	int r;
 
 	for (size_t i = 0; i < b->n; i++) {
-		if (b->entries[i]->size <= SFD_INLINE_FILE_MAX)
-			b->entries[i]->kind = SFD_ENTRY_INLINE;
-		else
+		if (b->entries[i]->size > SFD_INLINE_FILE_MAX)
 			which[n++] = i;
 	}
 	r = n > 0 ? hash_all(b, which, n) : 0;
@@ -184,7 +182,10 @@ void sfd_import_small(
 	if (r < 0)
 		sfd_import_fail(layer, r, &b.error);
 	for (size_t i = 0; i < b.n; i++) {
+		/* Both under the lock: the sink looks at the last entry's. */
 		b.entries[i]->state = SFD_ENTRY_DONE;
+		if (b.entries[i]->size <= SFD_INLINE_FILE_MAX)
+			b.entries[i]->kind = SFD_ENTRY_INLINE;
 		if (b.entries[i]->counts_fd)
 			import->held_fds--;
 		b.entries[i]->counts_fd = false;
