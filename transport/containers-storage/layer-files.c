@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct layer_files {
@@ -102,6 +103,19 @@ static bool is_removed(int dir)
 	return strstr(path, "/tempdirs/temp-dir-") != NULL;
 }
 
+/* A removal that is under way takes the files first: it gets a second to come to the directory. */
+static bool becomes_removed(int dir)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	bool gone = is_removed(dir);
+
+	for (int i = 0; i < 20 && !gone; i++) {
+		(void)nanosleep(&pause, NULL);
+		gone = is_removed(dir);
+	}
+	return gone;
+}
+
 static int removed(const struct layer_files *files, struct splitfd_error *err)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
@@ -110,7 +124,7 @@ static int removed(const struct layer_files *files, struct splitfd_error *err)
 
 static int missing(const struct lookup *l, struct splitfd_error *err)
 {
-	if (is_removed(l->files->dirs[0]))
+	if (becomes_removed(l->files->dirs[0]))
 		return removed(l->files, err);
 	if (l->metacopy)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENODATA,
