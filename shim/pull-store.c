@@ -2,7 +2,8 @@
 #include "shim/pull.h"
 #include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/containers-storage/store.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/containers-storage/store-private.h"
 
 #include <stdlib.h>
 
@@ -65,6 +66,9 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = sfd_rootless_store_open(&options, &store, err);
 	if (r < 0)
 		return r;
+	r = sfd_store_spool_in(store, sfd_pull_repository(pull)->fd);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot copy a descriptor");
 	r = splitfd_image_open(store, name, SPLITFD_LOOKUP_PODMAN, &image, err);
 	if (r < 0)
 		return r;

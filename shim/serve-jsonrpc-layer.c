@@ -4,11 +4,11 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/splitfdstream-writer.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 /* Smaller files are within the stream, as composefs wants them in its own: what is larger and not a
@@ -72,13 +72,12 @@ static int counter_new(int fd, struct sfd_jsonrpc_layer *layer, struct splitfd_o
 
 static int open_spool(struct splitfd_error *err)
 {
-	const char *dir = secure_getenv("TMPDIR");
-	int fd = open(dir != NULL && dir[0] == '/' ? dir : "/var/tmp",
-		O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	sfd_cleanup_fd int dir = sfd_unnamed_dir();
+	int fd = sfd_unnamed_file(dir);
 
 	if (fd < 0)
-		fd = memfd_create("splitfdstream", MFD_CLOEXEC);
-	return fd >= 0 ? fd : splitfd_error_sys(err, errno, "cannot make a file for the stream");
+		fd = sfd_unnamed_file(-EBADF);
+	return fd >= 0 ? fd : splitfd_error_sys(err, -fd, "cannot make a file for the stream");
 }
 
 int sfd_jsonrpc_layer_make(struct splitfd_source *source, const volatile int *cancel,

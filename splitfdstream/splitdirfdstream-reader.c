@@ -3,13 +3,12 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/dir-files.h"
 #include "splitfdstream/wire-header.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 struct reader {
 	struct splitfd_source base;
@@ -36,20 +35,9 @@ static int give_metadata(struct reader *rd, struct splitfd_chunk *ret, struct sp
 	return r;
 }
 
-static int spool_open(int dir)
-{
-	int fd;
-
-	if (dir < 0)
-		fd = memfd_create("splitfd-inline-data", MFD_CLOEXEC);
-	else
-		fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
 static int give_spooled(struct reader *rd, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
-	sfd_cleanup_fd int fd = spool_open(rd->spool_dir);
+	sfd_cleanup_fd int fd = sfd_unnamed_file(rd->spool_dir);
 	uint64_t left = rd->header.size;
 	int r = fd;
 

@@ -26,8 +26,8 @@ extern "C" {
 #define SPLITFD_DIRS_MAX 4096
 
 struct splitfd_splitdirfdstream_reader_options {
-	/* A directory (borrowed) in which InlineData of more than 64 KiB is kept in an unnamed file
-	 * (O_TMPFILE); -1: in anonymous memory (memfd). */
+	/* A directory (borrowed, may be O_PATH) in which InlineData of more than 64 KiB is kept in
+	 * a file without a name; -1: in anonymous memory (memfd). */
 	int spool_dir;
 };
 

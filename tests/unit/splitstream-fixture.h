@@ -19,7 +19,7 @@ static inline struct sfd_splitstream_writer *new_writer(enum splitfd_algorithm a
 {
 	struct sfd_splitstream_writer *w = NULL;
 
-	CHECK_OK(sfd_splitstream_writer_new(algorithm, SFD_STREAM_LAYER, &w, &err), &err);
+	CHECK_OK(sfd_splitstream_writer_new(algorithm, SFD_STREAM_LAYER, -EBADF, &w, &err), &err);
 	return w;
 }
 

@@ -105,6 +105,7 @@ static struct sfd_layer_desc desc_of(uint64_t size)
 		.diff_id = "sha256:none",
 		.diff_size = size,
 		.tar_split_fd = gzip_memfd(json, json_len),
+		.spool_dir = -EBADF,
 		.n_dirs = 1,
 	};
 

@@ -43,7 +43,7 @@ static struct splitfd_digest put_stream(const char *type, const char *bytes)
 	size_t size;
 
 	CHECK_OK(sfd_splitstream_writer_new(
-			 splitfd_repository_algorithm(repository), type, &w, &err),
+			 splitfd_repository_algorithm(repository), type, -EBADF, &w, &err),
 		&err);
 	CHECK_OK(sfd_splitstream_inline(w, bytes, strlen(bytes), &err), &err);
 	CHECK_OK(sfd_splitstream_finish(w, &data, &size, &err), &err);

@@ -159,7 +159,7 @@ TEST(ranges_are_packed)
 		chunk.name = "f";
 		chunk.has_crc64 = true;
 		chunk.crc64 = splitfd_crc64(0, file, SIZE);
-		CHECK_OK(sfd_sparse_pack(&m, &chunk, &err), &err);
+		CHECK_OK(sfd_sparse_pack(&m, -EBADF, &chunk, &err), &err);
 		CHECK_INT(chunk.size, m.stored);
 		if (m.stored > 0) {
 			CHECK_INT(sfd_pread_full(chunk.fd, got, m.stored, 0), 0);
@@ -186,9 +186,9 @@ TEST(files_that_are_not_the_layers)
 	chunk.has_crc64 = true;
 	chunk.crc64 = 1;
 	chunk.fd = memfd_new("abcd", 4);
-	CHECK_INT(sfd_sparse_pack(&m, &chunk, &err), -EBADMSG);
+	CHECK_INT(sfd_sparse_pack(&m, -EBADF, &chunk, &err), -EBADMSG);
 	ranges[0].size = 4;
 	chunk.fd = memfd_new("abcd", 4);
-	CHECK_INT(sfd_sparse_pack(&m, &chunk, &err), -EINVAL);
+	CHECK_INT(sfd_sparse_pack(&m, -EBADF, &chunk, &err), -EINVAL);
 	sfd_close(chunk.fd);
 }

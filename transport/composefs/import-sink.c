@@ -362,8 +362,9 @@ int splitfd_import_layer(struct splitfd_import *import, const char *diff_id,
 		if (layer->diff_id == NULL || layer->ring == NULL ||
 			(import->options.verify_diff_id && layer->sha256 == NULL))
 			return splitfd_error_oom(err);
-		r = sfd_splitstream_writer_new(
-			import->repository->algorithm, SFD_STREAM_LAYER, &layer->writer, err);
+		/* The stream becomes an object: where it will lie, there is room for it. */
+		r = sfd_splitstream_writer_new(import->repository->algorithm, SFD_STREAM_LAYER,
+			import->repository->fd, &layer->writer, err);
 		if (r < 0)
 			return r;
 		sfd_splitstream_writer_share(layer->writer, import->table);

@@ -147,7 +147,8 @@ static int put_config(struct commit *c, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_writer_) struct sfd_splitstream_writer *w = NULL;
 	char name[NAME_SIZE];
-	int r = sfd_splitstream_writer_new(c->repository->algorithm, SFD_STREAM_CONFIG, &w, err);
+	int r = sfd_splitstream_writer_new(
+		c->repository->algorithm, SFD_STREAM_CONFIG, c->repository->fd, &w, err);
 
 	if (r == 0)
 		r = add_layer_refs(c, w, err);
@@ -169,7 +170,8 @@ static int put_manifest_of(struct commit *c, const char *digest, const char *jso
 {
 	sfd_cleanup(cleanup_writer_) struct sfd_splitstream_writer *w = NULL;
 	char name[NAME_SIZE];
-	int r = sfd_splitstream_writer_new(c->repository->algorithm, SFD_STREAM_MANIFEST, &w, err);
+	int r = sfd_splitstream_writer_new(
+		c->repository->algorithm, SFD_STREAM_MANIFEST, c->repository->fd, &w, err);
 
 	snprintf(name, sizeof(name), "config:%s", c->result->config_digest);
 	if (r == 0)

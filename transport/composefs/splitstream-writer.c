@@ -40,6 +40,7 @@ struct sfd_splitstream_writer {
 	ZSTD_CCtx *zstd;
 	struct sfd_spool packed; /* the compressed stream */
 	uint8_t *step;		 /* STEP bytes: a step's output */
+	int spool_dir;		 /* borrowed */
 	int failed;
 };
 
@@ -52,16 +53,17 @@ static int set_level(ZSTD_CCtx *zstd)
 }
 
 int sfd_splitstream_writer_new(enum splitfd_algorithm algorithm, const char *content_type,
-	struct sfd_splitstream_writer **ret, struct splitfd_error *err)
+	int spool_dir, struct sfd_splitstream_writer **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_writer_) struct sfd_splitstream_writer *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return splitfd_error_oom(err);
-	sfd_spool_init(&w->run, RUN_MEMORY);
-	sfd_spool_init(&w->packed, PACK_MEMORY);
+	sfd_spool_init(&w->run, RUN_MEMORY, spool_dir);
+	sfd_spool_init(&w->packed, PACK_MEMORY, spool_dir);
 	sfd_digest_table_init(&w->streams, algorithm);
 	w->algorithm = algorithm;
+	w->spool_dir = spool_dir;
 	memcpy(w->content_type, content_type, sizeof(w->content_type));
 	w->zstd = ZSTD_createCCtx();
 	w->step = malloc(STEP);
@@ -380,7 +382,7 @@ int sfd_splitstream_finish_to(struct sfd_splitstream_writer *w, sfd_splitstream_
 
 	if (r < 0)
 		return r;
-	sfd_spool_init(&refs, PACK_MEMORY);
+	sfd_spool_init(&refs, PACK_MEMORY, w->spool_dir);
 	r = flush_run(w, err);
 	if (r == 0)
 		r = compress_end(w, &w->packed, err);

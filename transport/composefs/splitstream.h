@@ -21,9 +21,10 @@ struct sfd_splitstream_writer;
 /* The largest compressed stream that a writer makes; beyond it, it fails with EFBIG. */
 #define SFD_SPLITSTREAM_MAX ((size_t)2 * 1024 * 1024 * 1024)
 
-/* `content_type` is 8 characters. */
+/* `content_type` is 8 characters. What is too much for memory is kept in files without a name below
+ * the directory `spool_dir` (borrowed for the writer's life; -EBADF: in memory all the same). */
 int sfd_splitstream_writer_new(enum splitfd_algorithm algorithm, const char *content_type,
-	struct sfd_splitstream_writer **ret, struct splitfd_error *err);
+	int spool_dir, struct sfd_splitstream_writer **ret, struct splitfd_error *err);
 /* NULL is allowed. Returns NULL. */
 struct sfd_splitstream_writer *sfd_splitstream_writer_free(struct sfd_splitstream_writer *w);
 
@@ -33,12 +34,12 @@ struct sfd_splitstream_writer *sfd_splitstream_writer_free(struct sfd_splitstrea
 void sfd_splitstream_writer_share(struct sfd_splitstream_writer *w, struct sfd_object_table *table);
 
 /* Inline bytes. All that comes between two objects is one chunk of the format, with its length in
- * front, so a run is gathered: in memory up to a few MiB, the rest in an unlinked file in $TMPDIR
- * (/var/tmp). After an error every further call fails. */
+ * front, so a run is gathered: in memory up to a few MiB, the rest below spool_dir. After an error
+ * every further call fails. */
 int sfd_splitstream_inline(
 	struct sfd_splitstream_writer *w, const void *data, size_t n, struct splitfd_error *err);
 /* An object of `size` bytes. Memory grows with distinct objects only: 16 bytes for each, beside the
- * table; the compressed stream goes to an unlinked file beyond 1 MiB. */
+ * table; the compressed stream goes below spool_dir beyond 1 MiB. */
 int sfd_splitstream_object(struct sfd_splitstream_writer *w, const struct splitfd_digest *digest,
 	uint64_t size, struct splitfd_error *err);
 /* A named reference to another stream, in the order added; the same digest under two names shares

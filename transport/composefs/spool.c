@@ -3,16 +3,15 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/unnamed-file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)128 * 1024)
 
-void sfd_spool_init(struct sfd_spool *spool, size_t memory_max)
+void sfd_spool_init(struct sfd_spool *spool, size_t memory_max, int dir)
 {
-	*spool = (struct sfd_spool){ .memory = { .max = memory_max }, .fd = -EBADF };
+	*spool = (struct sfd_spool){ .memory = { .max = memory_max }, .fd = -EBADF, .dir = dir };
 }
 
 void sfd_spool_done(struct sfd_spool *spool)
@@ -29,20 +28,12 @@ uint64_t sfd_spool_length(const struct sfd_spool *spool)
 
 static int open_spill(struct sfd_spool *spool, struct splitfd_error *err)
 {
-	const char *dir = secure_getenv("TMPDIR");
+	int fd = sfd_unnamed_file(spool->dir);
 
-	if (dir == NULL || dir[0] != '/')
-		dir = "/var/tmp";
-	spool->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (spool->fd < 0) {
-		int errnum = errno;
-
-		spool->fd = -EBADF;
-		return splitfd_error_sys(err, errnum,
-			"cannot make a temporary file in %s for a layer's tar headers (TMPDIR "
-			"names another folder)",
-			dir);
-	}
+	if (fd < 0)
+		return splitfd_error_sys(err, -fd,
+			"cannot make a temporary file in the repository for a layer's tar headers");
+	spool->fd = fd;
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 static void desc_done(struct sfd_layer_desc *desc)
 {
 	sfd_close(desc->tar_split_fd);
+	sfd_close(desc->spool_dir);
 	for (size_t i = 0; i < desc->n_dirs; i++)
 		sfd_close(desc->dirs[i]);
 	desc->n_dirs = 0;
@@ -173,9 +174,11 @@ int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_laye
 	const char *layer_id, const char *diff_id, uint64_t size, struct sfd_layer_desc *ret,
 	struct splitfd_error *err)
 {
-	struct sfd_layer_desc desc = {
-		.tar_split_fd = -EBADF, .layer_id = layer_id, .diff_id = diff_id, .diff_size = size
-	};
+	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF,
+		.spool_dir = -EBADF,
+		.layer_id = layer_id,
+		.diff_id = diff_id,
+		.diff_size = size };
 	size_t place;
 	int r = look_again(layer_id, diff_id, db, &place, err);
 
@@ -184,6 +187,11 @@ int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_laye
 		r = open_tar_split(store, place, &desc, err);
 	if (r >= 0)
 		r = open_dirs(store, place, &desc, err);
+	if (r >= 0 && store->spool_fd >= 0) {
+		desc.spool_dir = fcntl(store->spool_fd, F_DUPFD_CLOEXEC, 3);
+		if (desc.spool_dir < 0)
+			r = splitfd_error_sys(err, errno, "cannot copy a descriptor");
+	}
 	if (r >= 0) {
 		*ret = desc;
 		return 0;
@@ -216,7 +224,7 @@ static int open_locked(struct splitfd_image *image, const struct sfd_image_layer
 int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
 	struct splitfd_error *err)
 {
-	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF };
+	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF, .spool_dir = -EBADF };
 	int r;
 
 	if (i >= image->n_layers)

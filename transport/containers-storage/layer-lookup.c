@@ -84,7 +84,7 @@ int sfd_store_open_layer(struct splitfd_store *store, enum sfd_layer_key key, co
 {
 	sfd_cleanup(sfd_store_locks_done) struct sfd_store_locks locks = { 0 };
 	sfd_cleanup(sfd_layer_db_done) struct sfd_layer_db db = { .n = 0 };
-	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF };
+	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF, .spool_dir = -EBADF };
 	struct opening opening = { store, &db, &desc, err };
 	int r = sfd_store_lock_layers(store, &locks, err);
 

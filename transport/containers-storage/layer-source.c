@@ -15,6 +15,7 @@ struct layer_source {
 	struct splitfd_source base;
 	struct sfd_tar_split *tar_split;
 	struct splitfd_files *files;
+	int spool_dir;
 	char *what;
 	struct sfd_toc *toc; /* COMPOSEFS only */
 	uint64_t diff_size, total;
@@ -125,7 +126,7 @@ static int pack(struct layer_source *s, const struct sfd_tar_split_entry *entry,
 			"a GNU sparse file of format 1.0, whose map the store does not keep: the "
 			"exact layer cannot be had from here, only from where it was pulled",
 			err);
-	r = sfd_sparse_pack(&s->member, chunk, err);
+	r = sfd_sparse_pack(&s->member, s->spool_dir, chunk, err);
 	return r < 0 ? splitfd_error_wrap(err, r, "%s", s->what) : 0;
 }
 
@@ -214,6 +215,7 @@ static void source_free(struct splitfd_source *base)
 
 	sfd_tar_split_free(s->tar_split);
 	splitfd_files_unref(s->files);
+	sfd_close(s->spool_dir);
 	sfd_toc_free(s->toc);
 	sfd_member_done(&s->member);
 	free(s->what);
@@ -230,6 +232,7 @@ static const struct splitfd_source_ops source_ops = { source_next, source_free, 
 static void desc_done(struct sfd_layer_desc *desc)
 {
 	desc->tar_split_fd = sfd_close(desc->tar_split_fd);
+	desc->spool_dir = sfd_close(desc->spool_dir);
 	for (size_t i = 0; i < desc->n_dirs && i < SFD_LAYER_DIRS_MAX; i++)
 		desc->dirs[i] = sfd_close(desc->dirs[i]);
 	desc->n_dirs = 0;
@@ -255,6 +258,7 @@ static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct spli
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_FAILED, EINVAL, "%s: no directory", s->what);
 	s->diff_size = desc->diff_size;
+	s->spool_dir = sfd_take_fd(&desc->spool_dir);
 	if (desc->layout == SFD_LAYER_COMPOSEFS) {
 		r = sfd_toc_new(desc->toc, desc->toc_size, s->what, &s->toc, err);
 		if (r < 0)
@@ -281,6 +285,7 @@ int sfd_layer_source_new(
 		splitfd_error_oom(err);
 	} else {
 		s->base.ops = &source_ops;
+		s->spool_dir = -EBADF;
 		owned = &s->base;
 		r = fill(s, desc, err);
 	}

@@ -46,8 +46,9 @@ struct sfd_layer_desc {
 	int dirs[SFD_LAYER_DIRS_MAX]; /* O_PATH directories, in the order they are tried */
 	size_t n_dirs;
 	struct sfd_layer_lowers *lowers; /* tried after dirs; NULL where there are none */
-	struct sfd_opener *opener;	 /* a reference; NULL: what may not be opened is an error */
-	char *toc; /* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
+	int spool_dir;		   /* for what has to be kept aside; -EBADF: $TMPDIR or /var/tmp */
+	struct sfd_opener *opener; /* a reference; NULL: what may not be opened is an error */
+	char *toc;		   /* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
 	size_t toc_size;
 };
 

@@ -2,15 +2,14 @@
 #include "transport/containers-storage/sparse.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/digest.h"
 #include "splitfdstream/reconstruct.h"
 #include "transport/tar/tar-header.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* A map with more ranges than this is no file that anyone made. */
@@ -213,15 +212,12 @@ void sfd_member_done(struct sfd_member *m)
 }
 
 /* On disk where it can be: a sparse file's data may be large. */
-static int temporary_file(void)
+static int temporary_file(int spool_dir)
 {
-	const char *dir = secure_getenv("TMPDIR");
-	int fd = openat(AT_FDCWD, dir != NULL && dir[0] == '/' ? dir : "/var/tmp",
-		O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	sfd_cleanup_fd int dir = spool_dir < 0 ? sfd_unnamed_dir() : -EBADF;
+	int fd = sfd_unnamed_file(dir < 0 ? spool_dir : dir);
 
-	if (fd < 0)
-		fd = memfd_create("sparse", MFD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? sfd_unnamed_file(-EBADF) : fd;
 }
 
 struct packing {
@@ -257,10 +253,10 @@ static int pack_bytes(void *ctx, const void *data, size_t n, struct splitfd_erro
 	return 0;
 }
 
-int sfd_sparse_pack(
-	const struct sfd_member *m, struct splitfd_chunk *chunk, struct splitfd_error *err)
+int sfd_sparse_pack(const struct sfd_member *m, int spool_dir, struct splitfd_chunk *chunk,
+	struct splitfd_error *err)
 {
-	sfd_cleanup_fd int fd = temporary_file();
+	sfd_cleanup_fd int fd = temporary_file(spool_dir);
 	struct packing packing = { .m = m, .fd = fd };
 	uint64_t end = 0;
 	int r;

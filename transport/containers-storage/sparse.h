@@ -40,9 +40,9 @@ int sfd_member_read(struct sfd_member *m, const uint8_t *data, size_t n, size_t 
 void sfd_member_done(struct sfd_member *m);
 
 /* *chunk is the expanded file, with its size and CRC-64, both of which are checked. Makes it what
- * the tar holds: an open descriptor of an unlinked temporary file with the ranges' bytes. A chunk
- * of size 0 has no descriptor. */
-int sfd_sparse_pack(
-	const struct sfd_member *m, struct splitfd_chunk *chunk, struct splitfd_error *err);
+ * the tar holds: an open descriptor of a file without a name with the ranges' bytes, below the
+ * directory `spool_dir` (-1: $TMPDIR or /var/tmp). A chunk of size 0 has no descriptor. */
+int sfd_sparse_pack(const struct sfd_member *m, int spool_dir, struct splitfd_chunk *chunk,
+	struct splitfd_error *err);
 
 #endif

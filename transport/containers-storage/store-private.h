@@ -33,9 +33,14 @@ struct splitfd_store {
 	bool split;		   /* places[1] is the image store */
 	struct sfd_opener *opener; /* NULL: there is none */
 	int volatile_fd; /* O_PATH: what holds volatile-layers.json; -EBADF: nothing does */
+	int spool_fd;	 /* where bytes are kept aside; -EBADF: $TMPDIR, when it comes to that */
 };
 
 struct splitfd_store *sfd_store_ref(struct splitfd_store *store);
+
+/* What a layer of it has to keep aside (GNU sparse files) goes to files without a name below `dir`
+ * from now on. 0 or -errno. */
+int sfd_store_spool_in(struct splitfd_store *store, int dir);
 
 /* "DRIVER-KIND/NAME" beneath a place: sfd_store_path(store, path, "images", "images.json"). */
 #define SFD_STORE_PATH_MAX 256

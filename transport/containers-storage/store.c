@@ -25,10 +25,22 @@ struct splitfd_store *splitfd_store_close(struct splitfd_store *store)
 		free(store->places[i].path);
 	}
 	sfd_close(store->volatile_fd);
+	sfd_close(store->spool_fd);
 	sfd_opener_unref(store->opener);
 	sfd_store_config_done(&store->config);
 	free(store);
 	return NULL;
+}
+
+int sfd_store_spool_in(struct splitfd_store *store, int dir)
+{
+	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return -errno;
+	sfd_close(store->spool_fd);
+	store->spool_fd = fd;
+	return 0;
 }
 
 const char *splitfd_store_graphroot(const struct splitfd_store *store)
@@ -175,7 +187,7 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 	if (store == NULL)
 		return splitfd_error_oom(err);
 	store->refs = 1;
-	store->volatile_fd = -EBADF;
+	store->volatile_fd = store->spool_fd = -EBADF;
 	r = sfd_store_discover(options, NULL, &store->config, err);
 	if (r >= 0)
 		r = add_places(store, err);

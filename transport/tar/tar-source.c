@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/digest.h"
 #include "transport/tar/tar-entry.h"
 
@@ -10,7 +11,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define PIECE ((size_t)64 * 1024)
 
@@ -120,19 +120,6 @@ static int more(struct tar_source *ts, struct splitfd_chunk *ret, struct splitfd
 	return 2;
 }
 
-static int spool_open(int dir)
-{
-	int fd = -EOPNOTSUPP;
-
-	if (dir >= 0)
-		fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (dir >= 0 && fd < 0 && errno != EOPNOTSUPP && errno != EISDIR)
-		return -errno;
-	if (fd < 0)
-		fd = memfd_create("splitfd-content", MFD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 static int keep_content(struct tar_source *ts, struct splitfd_error *err)
 {
 	uint64_t done = ts->content - ts->content_left;
@@ -142,7 +129,7 @@ static int keep_content(struct tar_source *ts, struct splitfd_error *err)
 	if (ts->content <= ts->options.inline_content_max)
 		memcpy(ts->buffer + done, ts->data, n);
 	else if (ts->spool < 0)
-		r = ts->spool = spool_open(ts->options.spool_dir);
+		r = ts->spool = sfd_unnamed_file(ts->options.spool_dir);
 	if (ts->spool >= 0)
 		r = sfd_write_all(ts->spool, ts->data, n);
 	if (r < 0)

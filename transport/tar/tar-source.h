@@ -16,8 +16,7 @@ struct sfd_tar_source_options {
 	 * bytes (at most 64 KiB), in memory; above, it is kept in an unnamed file and given as a
 	 * FILE chunk with an open descriptor. 0: always a file. */
 	size_t inline_content_max;
-	/* The directory (borrowed, may be O_PATH) for unnamed files (O_TMPFILE); where the file
-	 * system has none, and where this is -1, a memfd. */
+	/* The directory (borrowed, may be O_PATH) for files without a name; -1: a memfd. */
 	int spool_dir;
 };
 
