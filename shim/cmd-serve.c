@@ -142,7 +142,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "allow-any", 0, SFD_OPTION_FLAG, &q.allow_any, 0, 0, NULL,
 			"Let everybody call who reaches the socket" },
 		{ "max-clients", 0, SFD_OPTION_NUMBER, &q.max_clients, 1, 4096, "N",
-			"Clients at a time, 64 by default; the others wait" },
+			"Clients at a time, 64 by default; the silent make room for others" },
 		{ "max-layers", 0, SFD_OPTION_NUMBER, &q.max_layers, 1, 4096, "N",
 			"Layers that are being sent at a time, 64 by default" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &q.timeout, 1, 86400, "SECONDS",

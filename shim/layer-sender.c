@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/layer-sender.h"
 #include "shim/proxy-sink.h"
+#include "shim/serve-clients.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 
@@ -94,6 +95,7 @@ static void sender_free(struct sender *s)
 	splitfd_files_unref(s->files);
 	if (s->layer.guard != NULL)
 		s->layer.release(s->layer.guard);
+	sfd_client_layer_done(s->layer.client);
 	sfd_close(s->pipe);
 	sfd_close(s->keepalive);
 	free(s);
@@ -254,6 +256,7 @@ int sfd_senders_start(struct sfd_senders *senders, struct sfd_layer_to_send *lay
 		.files = splitfd_source_files(layer->source),
 		.pipe = -EBADF,
 		.keepalive = -EBADF };
+	(void)sfd_client_layer(layer->client);
 	if (s->files != NULL)
 		splitfd_files_ref(s->files);
 	r = make_ends(s, ret, err);

@@ -39,6 +39,7 @@ struct sfd_layer_to_send {
 	 * `release` afterwards. May be NULL. */
 	void *guard;
 	void (*release)(void *guard);
+	struct sfd_client *client; /* of serve-clients.h, which asked for it; may be NULL */
 };
 
 /* What travels: the stream's reading end, the directories (borrowed from the source's set of files:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/serve-jsonrpc.h"
 #include "shim/rootless.h"
+#include "shim/serve-clients.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/layer-lookup.h"
@@ -274,7 +275,7 @@ static int answer_message(const struct call *call, struct splitfd_error *err)
 	}
 }
 
-static int handle(void *ctx, int socket, struct splitfd_error *err)
+static int handle(void *ctx, int socket, struct sfd_client *client, struct splitfd_error *err)
 {
 	struct service *s = ctx;
 	const struct sfd_jsonrpc_options options = { .fds_max = FDS_MAX,
@@ -288,7 +289,9 @@ static int handle(void *ctx, int socket, struct splitfd_error *err)
 		struct sfd_jsonrpc_message m;
 		const struct call call = { .service = s, .c = c, .request = &m };
 
+		sfd_client_waits(client, true);
 		r = sfd_jsonrpc_receive(c, &m, err);
+		sfd_client_waits(client, false);
 		if (r == 0)
 			return 0;
 		if (r < 0 && sfd_jsonrpc_failure(c) != 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/serve.h"
+#include "shim/serve-clients.h"
 #include "shim/serve-socket.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
@@ -8,9 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How long clients get to end when the service does. */
@@ -24,49 +23,28 @@ struct server {
 	const struct sfd_serve_access *access;
 	struct sfd_serve_sockets *sockets;
 	void *service;
-	int changed_fd; /* an eventfd: a client has gone */
-	pthread_mutex_t lock;
-	size_t n_clients; /* under the lock */
+	struct sfd_clients *clients;
 };
 
-struct client {
+/* What a client's thread is given. */
+struct visit {
 	struct server *server;
+	struct sfd_client *client;
 	int socket;
 	uid_t uid;
 };
 
-static size_t n_clients(struct server *s)
-{
-	size_t n;
-
-	pthread_mutex_lock(&s->lock);
-	n = s->n_clients;
-	pthread_mutex_unlock(&s->lock);
-	return n;
-}
-
-static void client_gone(struct server *s)
-{
-	const uint64_t one = 1;
-	ssize_t r;
-
-	pthread_mutex_lock(&s->lock);
-	s->n_clients--;
-	r = write(s->changed_fd, &one, sizeof(one));
-	(void)r; /* only a full counter can fail, and that is readable too */
-	pthread_mutex_unlock(&s->lock);
-}
-
 static void *client_thread(void *ctx)
 {
-	struct client *c = ctx;
-	struct server *s = c->server;
+	struct visit v = *(struct visit *)ctx;
+	const struct server *s = v.server;
 	struct splitfd_error err = { 0 };
 
-	if (s->protocol->handle(s->service, c->socket, &err) < 0 && err.errnum != ECANCELED)
-		fprintf(stderr, "splitfd serve: a client of user %u: %s\n", c->uid, err.text);
-	free(c);
-	client_gone(s);
+	free(ctx);
+	if (s->protocol->handle(s->service, v.socket, v.client, &err) < 0 &&
+		err.errnum != ECANCELED)
+		fprintf(stderr, "splitfd serve: a client of user %u: %s\n", v.uid, err.text);
+	(void)sfd_client_gone(v.client);
 	return NULL;
 }
 
@@ -82,39 +60,46 @@ static bool may_call(const struct server *s, uid_t uid)
 }
 
 /* Takes the socket, always. Where it fails there was no thread or memory for it. */
+static int start_thread(struct server *s, int socket, uid_t uid)
+{
+	sfd_cleanup_fd int owned = socket;
+	struct visit *v = malloc(sizeof(*v));
+	pthread_t thread;
+	int r;
+
+	if (v == NULL)
+		return -ENOMEM;
+	*v = (struct visit){ .server = s, .socket = socket, .uid = uid };
+	r = sfd_client_new(s->clients, socket, uid, &v->client);
+	if (r == 0) {
+		r = -pthread_create(&thread, NULL, client_thread, v);
+		if (r < 0)
+			(void)sfd_client_gone(v->client);
+	}
+	if (r < 0) {
+		free(v);
+		return r;
+	}
+	(void)sfd_take_fd(&owned);
+	pthread_detach(thread);
+	return 0;
+}
+
+/* Takes the socket, always. */
 static int start_client(struct server *s, int socket)
 {
 	sfd_cleanup_fd int owned = socket;
 	struct ucred peer = { .uid = (uid_t)-1 };
 	socklen_t size = sizeof(peer);
-	struct client *c;
-	pthread_t thread;
-	int r;
 
 	if (getsockopt(owned, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
-	if (!may_call(s, peer.uid)) {
-		fprintf(stderr, "splitfd serve: user %u may not call; --allow-uid lets others in\n",
-			peer.uid);
-		if (s->protocol->refuse != NULL)
-			s->protocol->refuse(owned);
-		return 0;
-	}
-	c = malloc(sizeof(*c));
-	if (c == NULL)
-		return -ENOMEM;
-	*c = (struct client){ s, sfd_take_fd(&owned), peer.uid };
-	pthread_mutex_lock(&s->lock);
-	s->n_clients++;
-	pthread_mutex_unlock(&s->lock);
-	r = pthread_create(&thread, NULL, client_thread, c);
-	if (r != 0) {
-		sfd_close(c->socket);
-		free(c);
-		client_gone(s);
-		return -r;
-	}
-	pthread_detach(thread);
+	if (may_call(s, peer.uid))
+		return start_thread(s, sfd_take_fd(&owned), peer.uid);
+	fprintf(stderr, "splitfd serve: user %u may not call; --allow-uid lets others in\n",
+		peer.uid);
+	if (s->protocol->refuse != NULL)
+		s->protocol->refuse(owned);
 	return 0;
 }
 
@@ -131,34 +116,30 @@ static void accept_client(struct server *s, int listener)
 	}
 }
 
-static void drain(int event_fd)
-{
-	uint64_t count;
-	ssize_t r = read(event_fd, &count, sizeof(count));
-
-	(void)r; /* non-blocking: nothing to read is nothing to do */
-}
-
-/* One round: a new client, a client less, or the end. */
-static int look(struct server *s, bool full, struct splitfd_error *err)
+/* One round: a new client, a client less, or the end. Who finds no place waits in the socket's
+ * queue until a client has made room: then the listening sockets are not looked at for wait_ms. */
+static int look(struct server *s, bool full, int wait_ms, struct splitfd_error *err)
 {
 	struct pollfd p[2 + SFD_SERVE_SOCKETS_MAX];
 	const struct sfd_serve_sockets *sockets = s->sockets;
 
 	p[0] = (struct pollfd){ .fd = s->settings->cancel_fd, .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = s->changed_fd, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = sfd_clients_changed_fd(s->clients), .events = POLLIN };
 	for (size_t i = 0; i < sockets->n; i++)
 		p[2 + i] = (struct pollfd){
 			.fd = full || !sockets->items[i].listening ? -1 : sockets->items[i].fd,
 			.events = POLLIN
 		};
-	if (poll(p, 2 + sockets->n, -1) < 0)
+	if (poll(p, 2 + sockets->n, wait_ms) < 0)
 		return errno == EINTR ? 0 : splitfd_error_sys(err, errno, "cannot wait");
 	if (p[1].revents != 0)
-		drain(s->changed_fd);
+		sfd_clients_drain(s->clients);
 	for (size_t i = 0; i < sockets->n && !sfd_flag_is_set(s->settings->cancel); i++) {
-		if (p[2 + i].revents != 0 && n_clients(s) < s->access->max_clients)
-			accept_client(s, sockets->items[i].fd);
+		if (p[2 + i].revents == 0)
+			continue;
+		if (!sfd_clients_place(s->clients, &wait_ms))
+			return look(s, true, wait_ms, err);
+		accept_client(s, sockets->items[i].fd);
 	}
 	return 0;
 }
@@ -176,11 +157,9 @@ static int run(struct server *s, struct splitfd_error *err)
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot serve a connected socket");
 	while (r == 0 && !sfd_flag_is_set(s->settings->cancel)) {
-		size_t n = n_clients(s);
-
-		if (!listening && n == 0)
+		if (!listening && sfd_clients_count(s->clients) == 0)
 			return 0;
-		r = look(s, n >= s->access->max_clients, err);
+		r = look(s, false, -1, err);
 	}
 	return r;
 }
@@ -188,11 +167,11 @@ static int run(struct server *s, struct splitfd_error *err)
 /* True when all have gone. */
 static bool wait_for_clients(struct server *s)
 {
-	for (int waited = 0; n_clients(s) > 0; waited += PAUSE_MS) {
+	for (int waited = 0; sfd_clients_count(s->clients) > 0; waited += PAUSE_MS) {
 		if (waited >= LAST_MS)
 			return false;
-		if (sfd_wait_fd(s->changed_fd, POLLIN, PAUSE_MS) > 0)
-			drain(s->changed_fd);
+		if (sfd_wait_fd(sfd_clients_changed_fd(s->clients), POLLIN, PAUSE_MS) > 0)
+			sfd_clients_drain(s->clients);
 	}
 	return true;
 }
@@ -201,8 +180,7 @@ static void server_free(struct server *s)
 {
 	if (s->service != NULL)
 		s->protocol->close(s->service);
-	sfd_close(s->changed_fd);
-	pthread_mutex_destroy(&s->lock);
+	(void)sfd_clients_free(s->clients);
 	free(s);
 }
 
@@ -215,16 +193,15 @@ int sfd_serve(const struct sfd_serve_protocol *protocol, const struct sfd_serve_
 
 	if (s == NULL)
 		return splitfd_error_oom(err);
-	*s = (struct server){ .protocol = protocol,
-		.settings = settings,
-		.access = access,
-		.sockets = sockets,
-		.changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	(void)pthread_mutex_init(&s->lock, NULL);
-	if (s->changed_fd < 0)
-		r = splitfd_error_sys(err, errno, "cannot make an eventfd");
-	else
-		r = protocol->open(settings, &s->service, err);
+	*s = (struct server){
+		.protocol = protocol, .settings = settings, .access = access, .sockets = sockets
+	};
+	r = sfd_clients_new(access->max_clients, &s->clients, err);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	r = protocol->open(settings, &s->service, err);
 	if (r >= 0)
 		r = run(s, err);
 	/* Whoever still works has the server in use. */

@@ -29,15 +29,18 @@ struct sfd_serve_settings {
 	const volatile int *cancel;
 };
 
+struct sfd_client; /* serve-clients.h */
+
 struct sfd_serve_protocol {
 	const char *name;
 	/* What all clients share. `settings` outlives it. */
 	int (*open)(
 		const struct sfd_serve_settings *settings, void **ret, struct splitfd_error *err);
 	/* Serves one client until it closes (0), or breaks the protocol, is silent for too long, or
-	 * cancel_fd says so (-errno). Takes the connected stream socket, always. Called by several
-	 * threads at once. */
-	int (*handle)(void *service, int socket, struct splitfd_error *err);
+	 * cancel_fd says so (-errno). Takes the connected stream socket, always. Tells by `client`
+	 * when it waits for what comes. Called by several threads at once. */
+	int (*handle)(
+		void *service, int socket, struct sfd_client *client, struct splitfd_error *err);
 	/* Tells a client that is turned away why, in one message that must not wait; may be NULL.
 	 * `socket` is borrowed. */
 	void (*refuse)(int socket);
@@ -55,7 +58,7 @@ struct sfd_serve_access {
 	const uid_t *uids; /* users that may call besides root and the service's own */
 	size_t n_uids;
 	bool any;	    /* everybody who reaches the socket */
-	size_t max_clients; /* at a time; the others wait in the socket's queue */
+	size_t max_clients; /* at a time; a silent one makes room for who waits */
 };
 
 /* Serves until *settings->cancel is set, which the caller's signal handling does together with

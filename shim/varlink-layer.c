@@ -48,8 +48,10 @@ int sfd_varlink_send_layer(struct sfd_varlink_session *s, struct sfd_layer_to_se
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	struct sfd_sent_layer sent;
-	int r = sfd_senders_start(s->senders, layer, &sent, err);
+	int r;
 
+	layer->client = s->client;
+	r = sfd_senders_start(s->senders, layer, &sent, err);
 	if (r < 0)
 		return r;
 	/* Few enough for one frame: stream, directories, keepalive. */

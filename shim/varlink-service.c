@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls to methods: org.varlink.service, and the interfaces of what is served. */
+#include "shim/serve-clients.h"
 #include "shim/varlink-descriptions.h"
 #include "shim/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
@@ -204,8 +205,11 @@ static int serve_calls(struct sfd_varlink_session *s, struct splitfd_error *err)
 	for (;;) {
 		struct sfd_varlink_call call;
 		struct splitfd_error why = { 0 };
-		int r = sfd_varlink_next_call(s->v, &call, &why);
+		int r;
 
+		sfd_client_waits(s->client, true);
+		r = sfd_varlink_next_call(s->v, &call, &why);
+		sfd_client_waits(s->client, false);
 		if (r > 0) {
 			r = handle_call(s, &call, err);
 		} else if (r == -EBADMSG || r == -EMSGSIZE) {
@@ -227,7 +231,8 @@ static int serve_calls(struct sfd_varlink_session *s, struct splitfd_error *err)
 }
 
 int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_senders *senders,
-	bool layers_only, struct splitfd_image *image, int socket, struct splitfd_error *err)
+	bool layers_only, struct splitfd_image *image, int socket, struct sfd_client *client,
+	struct splitfd_error *err)
 {
 	const struct sfd_varlink_options options = { .message_max = MESSAGE_MAX,
 		.values_max = VALUES_MAX,
@@ -235,9 +240,11 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_send
 		.timeout_ms = settings->timeout_ms,
 		.cancel_fd = settings->cancel_fd };
 	sfd_cleanup(cleanup_varlink) struct sfd_varlink *v = NULL;
-	struct sfd_varlink_session session = {
-		.settings = settings, .senders = senders, .layers_only = layers_only, .image = image
-	};
+	struct sfd_varlink_session session = { .settings = settings,
+		.senders = senders,
+		.client = client,
+		.layers_only = layers_only,
+		.image = image };
 	int r = sfd_varlink_new(socket, &options, &v, err);
 
 	if (r < 0)
@@ -276,11 +283,13 @@ static int service_open(
 	return 0;
 }
 
-static int service_handle(void *ctx, int socket, struct splitfd_error *err)
+static int service_handle(
+	void *ctx, int socket, struct sfd_client *client, struct splitfd_error *err)
 {
 	struct service *service = ctx;
 
-	return sfd_varlink_serve(service->settings, service->senders, false, NULL, socket, err);
+	return sfd_varlink_serve(
+		service->settings, service->senders, false, NULL, socket, client, err);
 }
 
 static void service_refuse(int socket)

@@ -23,6 +23,7 @@
 struct sfd_varlink_session {
 	const struct sfd_serve_settings *settings;
 	struct sfd_senders *senders;
+	struct sfd_client *client; /* of serve-clients.h; NULL where there is no such service */
 	struct sfd_varlink *v;
 	/* Only GetInfo, HasLayer and GetLayer of a store; and of this image, where it is not NULL
 	 * (borrowed). */
@@ -67,9 +68,10 @@ extern const struct sfd_varlink_interface sfd_varlink_repository;
 
 /* Serves a client until it closes; see struct sfd_serve_protocol. Takes the socket, always. With
  * `layers_only` neither images nor the repository are served, and where `image` is not NULL
- * (borrowed) only its layers are. */
+ * (borrowed) only its layers are. `client` is NULL, or told when the service waits for it. */
 int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_senders *senders,
-	bool layers_only, struct splitfd_image *image, int socket, struct splitfd_error *err);
+	bool layers_only, struct splitfd_image *image, int socket, struct sfd_client *client,
+	struct splitfd_error *err);
 
 /*
  * Parameters and results.

@@ -60,7 +60,8 @@ static void *serve_thread(void *ctx)
 	struct splitfd_error err = { 0 };
 	int socket = sfd_take_fd(&s->socket);
 
-	if (sfd_varlink_serve(&s->settings, s->all->senders, true, s->image, socket, &err) < 0 &&
+	if (sfd_varlink_serve(&s->settings, s->all->senders, true, s->image, socket, NULL, &err) <
+			0 &&
 		err.errnum != ECANCELED)
 		fprintf(stderr, "splitfd: a client on a varlink socket: %s\n", err.text);
 	pthread_mutex_lock(&s->all->lock);

@@ -178,3 +178,7 @@ X
     python3 "$LIB/jsonrpc-hostile.py" "$SCRATCH/hostile" localhost/small "$BUILD/splitfd" serve --protocol=jsonrpc \
         --root "$STORE/root" --runroot "$STORE/run" --storage-driver overlay
 }
+@test "a thousand silent clients make room for one that wants something" {
+    serve "$SCRATCH/crowd" --max-clients 20 --root "$STORE/root" --runroot "$STORE/run" --storage-driver overlay
+    python3 "$LIB/serve-crowd.py" "$SCRATCH/crowd" "$(cat "$SCRATCH/crowd.pid")" jsonrpc localhost/small
+}

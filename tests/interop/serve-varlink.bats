@@ -106,8 +106,25 @@ serve_cfsctl() { # PATH
 }
 
 @test "clients that do not keep the rules: bounded, an error where there is one, and the service lives on" {
-    serve_store "$SCRATCH/h" --timeout 2 --max-clients 40 --max-layers 8
+    serve_store "$SCRATCH/h" --timeout 2 --hold 2 --max-clients 40 --max-layers 8
     "$LIB/varlink-hostile.py" "$SCRATCH/h" "${pids[0]}" "$(head -n 1 "$SCRATCH/ids")" 3>&- 4>&-
+}
+@test "the same at a repository's service; what it was sent makes nothing visible" {
+    local names
+    names=$(repo_visible "$REPO")
+    serve "$SCRATCH/h" --repo "$REPO" --timeout 2 --hold 2 --max-clients 40 --max-layers 8
+    "$LIB/varlink-hostile.py" "$SCRATCH/h" "${pids[0]}" "$(head -n 1 "$SCRATCH/ids")" "$REPO" 3>&- 4>&-
+    assert_same "$names" "$(repo_visible "$REPO")"
+}
+
+@test "a thousand silent clients make room for one that wants something; layers stay under way" {
+    local id
+    id=$(head -n 1 "$SCRATCH/ids")
+    serve_store "$SCRATCH/crowd" --max-clients 20
+    "$LIB/serve-crowd.py" "$SCRATCH/crowd" "${pids[0]}" varlink "$id" 3>&- 4>&-
+    stop_services
+    serve "$SCRATCH/crowd" --repo "$REPO" --max-clients 20
+    "$LIB/serve-crowd.py" "$SCRATCH/crowd" "${pids[0]}" varlink "$id" "$REPO" 3>&- 4>&-
 }
 
 @test "sockets of systemd's, inherited ones and a path; signals; who may call" {

@@ -8,6 +8,7 @@ import array
 import json
 import os
 import random
+import select
 import socket
 import subprocess
 import sys
@@ -213,6 +214,48 @@ def descriptors():
 
 
 @case
+def kinds():
+    "descriptors of every kind, where none is wanted"
+    c = Client()
+    epoll = select.epoll()
+    ours, theirs = socket.socketpair()
+    made = [os.memfd_create("x"), os.open("/", os.O_RDONLY), os.open("/etc", os.O_PATH), *os.pipe(), ours.detach(),
+            theirs.detach(), os.eventfd(0), os.pidfd_open(os.getpid())]
+    for fd in made + [epoll.fileno(), c.socket.fileno()]:
+        for method, code in (("GetImage", -32602), ("GetSplitFDStream", -32602), ("Nope", -32601)):
+            call = {"jsonrpc": "2.0", "method": method, "params": {"imageId": IMAGE}, "id": 1, "fds": 2}
+            c.send(json.dumps(call).encode(), [fd, fd])
+            assert c.receive()["error"]["code"] == code, (fd, method)
+    for fd in made:
+        os.close(fd)
+    epoll.close()
+    c.close()
+
+
+@case
+def keeps():
+    "clients that keep all that they got, for ever"
+    kept = []
+    for _ in range(10):
+        c = Client()
+        c.send(json.dumps({"method": "GetSplitFDStream", "params": {"layerId": layer(c)[0]}, "id": 1}).encode())
+        data, want = b"", None
+        while want is None or len(kept) < want:
+            some, anc, _, _ = c.socket.recvmsg(65536, socket.CMSG_SPACE(253 * 4))
+            assert some
+            data += some
+            for _, _, raw in anc:
+                kept += array.array("i", raw)
+            if want is None and data.rstrip().endswith(b"}"):
+                want = len(kept) + json.loads(data)["fds"] - sum(len(raw) // 4 for _, _, raw in anc)
+        c.close()
+    works()
+    assert settle(idle) == idle, held()
+    for fd in kept:
+        os.close(fd)
+
+
+@case
 def silent():
     "clients that stop in the middle of a message, or read nothing of a layer"
     clients = [Client() for _ in range(20)]
@@ -265,6 +308,7 @@ def thousand():
             pass
         clients.append(s)
     assert held()[1] <= 34, held()
+    works()  # while they stay
     for s in clients:
         s.close()
 
