@@ -2,9 +2,7 @@
 #include "shim/cancel.h"
 #include "shim/command.h"
 #include "shim/options.h"
-#include "shim/pull-jsonrpc.h"
 #include "shim/pull-proxy.h"
-#include "shim/pull-varlink.h"
 #include "shim/pull.h"
 #include "shim/repo-options.h"
 #include "splitfdstream/base/cleanup.h"
@@ -38,19 +36,6 @@ static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct spl
 		"--reflink takes auto, always or never, not '%s'", text);
 }
 
-/* Every transport but containers-storage is named by its prefix; a bare reference has none of
- * these in front of its first colon. */
-static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
-{
-	if (sfd_pull_is_varlink(sfd_pull_get_options(pull)))
-		return sfd_pull_from_varlink(pull, err);
-	if (sfd_pull_is_jsonrpc(sfd_pull_get_options(pull)))
-		return sfd_pull_from_jsonrpc(pull, err);
-	if (sfd_pull_is_proxied(sfd_pull_get_options(pull)))
-		return sfd_pull_from_proxy(pull, err);
-	return sfd_pull_from_store(pull, err);
-}
-
 static int pull(const struct sfd_pull_options *options, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_pull) struct sfd_pull *p = NULL;
@@ -58,9 +43,7 @@ static int pull(const struct sfd_pull_options *options, struct splitfd_error *er
 
 	r = sfd_pull_new(options, &p, err);
 	if (r == 0)
-		r = pull_layers(p, err);
-	if (r == 0)
-		r = sfd_pull_end(p, err);
+		r = sfd_pull_run(p, err);
 	if (r == 0)
 		r = sfd_pull_print(p, err);
 	return r;
@@ -123,8 +106,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;
 		o.repo = &repo;
-		/* What another process gives is never taken at its word. */
-		o.verify_diff_id = o.verify_diff_id || sfd_pull_is_proxied(&o);
 		sfd_cancel_install();
 		r = sfd_proxy_flags_apply(&proxy, &o, err);
 		if (r == 0)

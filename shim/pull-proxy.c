@@ -105,6 +105,8 @@ static int begin(
 		return splitfd_error_oom(err);
 	for (size_t i = 0; i < image->n_layers; i++)
 		diff_ids[i] = image->layers[i].diff_id;
+	/* What another process gives is never taken at its word. */
+	sfd_pull_verify_diff_ids(pull);
 	return sfd_pull_begin(pull, image->manifest, image->manifest_size, image->config,
 		image->config_size, diff_ids, image->n_layers, err);
 }
@@ -238,18 +240,33 @@ static int pull_layers(
 	return r;
 }
 
+static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	const char *reference = sfd_pull_get_options(pull)->reference;
+	sfd_cleanup(cleanup_remote) struct sfd_remote_image *image = NULL;
+	int r = sfd_remote_open(proxy, reference, &image, err);
+
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "'%s'", reference);
+	r = begin(pull, image, err);
+	return r == 0 ? pull_layers(pull, image, err) : r;
+}
+
+static void hang_up(void *proxy)
+{
+	sfd_proxy_hang_up(proxy);
+}
+
 int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = NULL;
-	sfd_cleanup(cleanup_remote) struct sfd_remote_image *image = NULL;
-	int r;
+	int r = start(o, &proxy, err);
 
-	r = start(o, &proxy, err);
-	if (r >= 0)
-		r = sfd_remote_open(proxy, o->reference, &image, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);
-	r = begin(pull, image, err);
-	return r == 0 ? pull_layers(pull, image, err) : r;
+	sfd_pull_stop_hook(o->stop, hang_up, proxy);
+	r = pull_image(pull, proxy, err);
+	sfd_pull_stop_hook(o->stop, NULL, NULL);
+	return r;
 }

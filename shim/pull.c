@@ -4,9 +4,9 @@
 #include "shim/pull-image.h"
 #include "shim/report.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import.h"
-#include "transport/composefs/oci.h"
 #include "transport/composefs/splitstream.h"
 #include "transport/composefs/tree-layer.h"
 
@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A listener is told of so many bytes at a time. */
+#define TELL_BYTES ((uint64_t)1024 * 1024)
+
 struct pull_layer {
 	char diff_id[72];
 	struct splitfd_sink *sink;    /* NULL: present, or the same as an earlier one */
@@ -22,7 +25,8 @@ struct pull_layer {
 	struct splitfd_digest digest; /* of the stream, where it is present */
 	bool present;
 	size_t first; /* the first layer of the image with this diff_id */
-	uint64_t bytes;
+	uint64_t bytes, total;
+	uint64_t told; /* of `bytes` */
 };
 
 struct sfd_pull {
@@ -30,6 +34,7 @@ struct sfd_pull {
 	struct splitfd_repository *repository;
 	struct splitfd_import *import;
 	struct sfd_progress *progress;
+	const volatile int *cancel;
 	char *manifest, *config;
 	size_t manifest_size, config_size;
 	struct pull_layer *layers;
@@ -51,6 +56,7 @@ int sfd_pull_new(
 	p->options = *options;
 	if (p->options.name == NULL)
 		p->options.name = options->reference;
+	p->cancel = options->stop != NULL ? &options->stop->flag : sfd_cancel_flag();
 	r = sfd_repo_open(options->repo, true, &p->repository, err);
 	if (r < 0) {
 		sfd_pull_free(p);
@@ -92,6 +98,29 @@ void sfd_pull_verify_diff_ids(struct sfd_pull *pull)
 struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull)
 {
 	return pull->repository;
+}
+
+const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull)
+{
+	return pull->cancel;
+}
+
+static void tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const char *id,
+	uint64_t bytes, uint64_t total)
+{
+	const struct sfd_pull_listener *listener = p->options.listener;
+	const struct sfd_pull_event event = { kind, id, bytes, total };
+
+	if (listener != NULL)
+		listener->event(listener->ctx, &event);
+}
+
+static int interrupted(const struct sfd_pull *p, struct splitfd_error *err)
+{
+	if (!sfd_flag_is_set(p->cancel))
+		return 0;
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted; nothing was made visible");
 }
 
 static char *copy_bytes(const char *data, size_t size)
@@ -137,8 +166,10 @@ static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 		if (r < 0)
 			return r;
 		l->present = r > 0;
-		if (l->present)
+		if (l->present) {
 			sfd_import_count_present(p->import);
+			tell(p, SFD_PULL_SKIPPED, l->diff_id, 0, 0);
+		}
 	}
 	return 0;
 }
@@ -150,7 +181,7 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 	struct splitfd_import_options options = { .reflink = p->options.reflink,
 		.jobs = (unsigned int)p->options.jobs,
 		.verify_diff_id = p->options.verify_diff_id,
-		.cancel = sfd_cancel_flag() };
+		.cancel = p->cancel };
 	int r;
 
 	p->manifest = copy_bytes(manifest, manifest_size);
@@ -189,9 +220,22 @@ int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct spl
 			return r;
 		sfd_import_layer_listen(l->sink, sfd_tree_layer_listener(l->tree));
 	}
+	l->total = total;
 	sfd_progress_layer(p->progress, i, l->diff_id, total);
+	tell(p, SFD_PULL_STARTED, l->diff_id, 0, total);
 	*ret = l->sink;
 	return 0;
+}
+
+static void tell_progress(struct sfd_pull *p, size_t i)
+{
+	struct pull_layer *l = &p->layers[i];
+
+	sfd_progress_update(p->progress, i, l->bytes);
+	if (l->bytes - l->told < TELL_BYTES)
+		return;
+	l->told = l->bytes;
+	tell(p, SFD_PULL_PROGRESS, l->diff_id, l->bytes, l->total);
 }
 
 int sfd_pull_feed(
@@ -201,11 +245,10 @@ int sfd_pull_feed(
 
 	for (;;) {
 		struct splitfd_chunk chunk = { .fd = -EBADF };
-		int r;
+		int r = interrupted(p, err);
 
-		if (*sfd_cancel_flag() != 0)
-			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
-				"interrupted; nothing was made visible");
+		if (r < 0)
+			return r;
 		r = splitfd_source_next(source, &chunk, err);
 		if (r == 0)
 			break;
@@ -215,9 +258,10 @@ int sfd_pull_feed(
 		r = splitfd_sink_put(l->sink, &chunk, err);
 		if (r < 0)
 			return r;
-		sfd_progress_update(p->progress, i, l->bytes);
+		tell_progress(p, i);
 	}
 	sfd_progress_done(p->progress, i);
+	tell(p, SFD_PULL_DONE, l->diff_id, l->bytes, l->total);
 	sfd_import_layer_end(l->sink);
 	return 0;
 }
@@ -235,6 +279,7 @@ static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
 			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
 		sfd_import_layer_digest(l->sink, &l->digest);
 	}
+	tell(p, SFD_PULL_MESSAGE, "Layers imported", 0, 0);
 	return 0;
 }
 
@@ -254,10 +299,15 @@ static int tell_stored_layer(struct sfd_pull *p, struct pull_layer *l, struct sp
 	return r;
 }
 
+/* A note for people: to the listener, or who looks at stderr. */
 static void told(void *ctx, const char *text)
 {
-	(void)ctx;
-	fprintf(stderr, "note: %s\n", text);
+	struct sfd_pull *p = ctx;
+
+	if (p->options.listener != NULL)
+		tell(p, SFD_PULL_MESSAGE, text, 0, 0);
+	else
+		fprintf(stderr, "note: %s\n", text);
 }
 
 static int make_images(struct sfd_pull *p, struct splitfd_error *err)
@@ -288,8 +338,11 @@ static int make_images(struct sfd_pull *p, struct splitfd_error *err)
  * right by themselves. */
 static int leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
 {
+	char text[sizeof(p->why_no_image) + 64];
+
 	snprintf(p->why_no_image, sizeof(p->why_no_image), "%s", err->text);
-	fprintf(stderr, "note: no mountable image was made: %s\n", err->text);
+	snprintf(text, sizeof(text), "no mountable image was made: %s", err->text);
+	told(p, text);
 	splitfd_error_clear(err);
 	p->images.n = 0;
 	p->images.has_main = false;
@@ -304,7 +357,7 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 		.config = p->config,
 		.config_size = p->config_size,
 		.images = refs,
-		.tag = p->options.name };
+		.tag = p->options.no_tag ? NULL : p->options.name };
 	int r;
 
 	r = finish_layers(p, err);
@@ -323,12 +376,18 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 		refs[i].digest = p->images.rows[i].digest;
 	}
 	image.n_images = p->images.n;
-	if (*sfd_cancel_flag() != 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
-			"interrupted; nothing was made visible");
+	r = interrupted(p, err);
+	if (r < 0)
+		return r;
 	r = sfd_oci_commit(p->repository, sfd_import_names(p->import), &image, &p->result, err);
 	p->progress = sfd_progress_free(p->progress);
 	return r;
+}
+
+void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret)
+{
+	ret->oci = pull->result;
+	splitfd_import_stats(pull->import, &ret->stats);
 }
 
 static int print_json(

@@ -10,17 +10,23 @@
  *	sfd_pull_new … sfd_pull_begin (manifest, config, diff_ids)
  *	for each layer i: sfd_pull_layer_sink; where it is not NULL, feed it from any thread
  *	sfd_pull_end, sfd_pull_print, sfd_pull_free
+ *
+ * sfd_pull_run does all of it between sfd_pull_new and sfd_pull_print.
  */
 
 #include "shim/options.h"
 #include "shim/progress.h"
+#include "shim/pull-events.h"
+#include "shim/pull-stop.h"
 #include "shim/repo-options.h"
+#include "transport/composefs/oci.h"
 #include "transport/composefs/repository.h"
 
 struct sfd_pull_options {
 	const char *reference; /* as given: transport and all */
 	const char *name;      /* the tag; NULL: the reference */
 	const struct sfd_repo_options *repo;
+	bool no_tag; /* whatever `name` is */
 	bool no_image, bootable, verify_diff_id, json, quiet;
 	enum splitfd_reflink reflink;
 	long jobs; /* 0: number of CPUs */
@@ -34,6 +40,9 @@ struct sfd_pull_options {
 	 * 0: none */
 	const char *from_repo;
 	long timeout; /* seconds */
+	/* Who is told how it goes on, besides a terminal; NULL: only notes are told, on stderr. */
+	const struct sfd_pull_listener *listener;
+	struct sfd_pull_stop *stop; /* what ends it; NULL: signals, see cancel.h */
 };
 
 struct sfd_pull;
@@ -43,6 +52,8 @@ int sfd_pull_new(
 struct sfd_pull *sfd_pull_free(struct sfd_pull *pull);
 const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull);
 struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull);
+/* Not 0: the pull shall end. */
+const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull);
 
 /* Before sfd_pull_begin(): every layer's sha256 is checked, whatever the options say. */
 void sfd_pull_verify_diff_ids(struct sfd_pull *pull);
@@ -70,6 +81,19 @@ int sfd_pull_end(struct sfd_pull *pull, struct splitfd_error *err);
 
 /* What cfsctl prints, or JSON. */
 int sfd_pull_print(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* After sfd_pull_end: what came of it. */
+struct sfd_pull_result {
+	struct sfd_oci_result oci;
+	struct splitfd_import_stats stats;
+};
+void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret);
+
+/* All layers by the reference's transport, then sfd_pull_end. */
+int sfd_pull_run(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* True where the image is one of a containers-storage store that is read here. */
+bool sfd_pull_is_store(const struct sfd_pull_options *options);
 
 /* The transports: feed all layers (begin to the last sink; not end). */
 int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err);

@@ -41,6 +41,21 @@ void sfd_print_stats(FILE *out, const struct splitfd_import_stats *stats)
 		(unsigned long long)stats->objects_already_present, reflinked, copied, inlined);
 }
 
+char *sfd_stats_text(const struct splitfd_import_stats *stats)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	sfd_print_stats(out, stats);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 cJSON *sfd_stats_json(const struct splitfd_import_stats *stats)
 {
 	const struct {

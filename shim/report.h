@@ -18,6 +18,9 @@ void sfd_format_bytes(uint64_t bytes, char text[32]);
 /* The line behind "objects": counts and bytes of an import, without a newline. */
 void sfd_print_stats(FILE *out, const struct splitfd_import_stats *stats);
 
+/* The same as a string; NULL when memory is short. The caller's. */
+char *sfd_stats_text(const struct splitfd_import_stats *stats);
+
 /* The same as a JSON object; NULL when memory is short. The caller's. */
 cJSON *sfd_stats_json(const struct splitfd_import_stats *stats);
 

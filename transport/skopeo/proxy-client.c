@@ -9,8 +9,10 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -19,12 +21,15 @@
 #define REQUEST_MAX ((size_t)32 * 1024)
 /* How often a silent program is looked at. */
 #define LOOK_MS 500
+/* For a program that we hung up on, and that may wait for something that never comes. */
+#define HUNG_UP_MS 200
 
 struct sfd_proxy {
 	pid_t pid;
 	int socket;
 	int stall_ms;
 	unsigned int version;
+	atomic_bool hung_up;  /* by us */
 	pthread_mutex_t lock; /* one request and its reply */
 	bool broken;
 	char *buffer; /* REPLY_MAX */
@@ -38,11 +43,17 @@ struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy)
 		return NULL;
 	sfd_close(proxy->socket);
 	if (proxy->pid > 0)
-		sfd_proxy_reap(proxy->pid, 1000);
+		sfd_proxy_reap(proxy->pid, atomic_load(&proxy->hung_up) ? HUNG_UP_MS : 1000);
 	pthread_mutex_destroy(&proxy->lock);
 	free(proxy->buffer);
 	free(proxy);
 	return NULL;
+}
+
+void sfd_proxy_hang_up(struct sfd_proxy *proxy)
+{
+	atomic_store(&proxy->hung_up, true);
+	(void)shutdown(proxy->socket, SHUT_RDWR);
 }
 
 unsigned int sfd_proxy_version(const struct sfd_proxy *proxy)
@@ -80,9 +91,12 @@ static int64_t now_ms(void)
 /* The program ended: its exit status says more than a closed socket. */
 static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
-	int status = sfd_proxy_reap(proxy->pid, 2000);
+	bool hung_up = atomic_load(&proxy->hung_up);
+	int status = sfd_proxy_reap(proxy->pid, hung_up ? HUNG_UP_MS : 2000);
 
 	proxy->pid = 0;
+	if (hung_up)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "skopeo was ended");
 	if (WIFSIGNALED(status))
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
 			"skopeo was killed by signal %d", WTERMSIG(status));

@@ -34,6 +34,10 @@ int sfd_proxy_start(
  * allowed. Returns NULL. */
 struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy);
 
+/* As if the program had closed the socket: every call ends now, and so does the program, with the
+ * pipes that it fills. Any thread. */
+void sfd_proxy_hang_up(struct sfd_proxy *proxy);
+
 /* The protocol version that it announced, as major.minor.patch in one number: 0.2.8 is 208. */
 unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);
 
