@@ -14,12 +14,14 @@ SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_reposi
 static void skipped(void *ctx, const char *name, const struct splitfd_error *why)
 {
 	(void)ctx;
-	fprintf(stderr, "splitfd images: skipping '%s': %s\n", name, why->text);
+	fputs("splitfd images: skipping '", stderr);
+	sfd_print_text(stderr, name);
+	fprintf(stderr, "': %s\n", why->text);
 }
 
 static int width(int so_far, const char *text)
 {
-	int n = (int)strlen(text);
+	int n = (int)sfd_text_columns(text);
 
 	return n > so_far ? n : so_far;
 }
@@ -27,6 +29,12 @@ static int width(int so_far, const char *text)
 static const char *architecture(const struct sfd_image_row *row)
 {
 	return row->architecture[0] != '\0' ? row->architecture : "artifact";
+}
+
+static void print_padded(int columns, const char *text)
+{
+	sfd_print_text(stdout, text);
+	printf("%*s", columns - (int)sfd_text_columns(text) + 2, "");
 }
 
 static void print_table(const struct sfd_image_list *list)
@@ -46,9 +54,10 @@ static void print_table(const struct sfd_image_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		const struct sfd_image_row *row = &list->rows[i];
 
-		printf("%-*s  %.12s  %-*s  %6zu  %4zu\n", name, row->name,
-			row->manifest_digest + strlen("sha256:"), arch, architecture(row),
-			row->n_layers, row->n_referrers);
+		print_padded(name, row->name);
+		printf("%.12s  ", row->manifest_digest + strlen("sha256:"));
+		print_padded(arch, architecture(row));
+		printf("%6zu  %4zu\n", row->n_layers, row->n_referrers);
 	}
 }
 

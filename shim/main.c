@@ -5,10 +5,12 @@
 #include "splitfdstream/version.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shim/commands.h"
 
@@ -52,15 +54,46 @@ static int close_stdout(void)
 	return fflush(stdout) != 0 || ferror(stdout) != 0 ? -1 : 0;
 }
 
+/* Where the parent has closed one of them, the next file that is opened, an object of a repository
+ * perhaps, would take its number and get what is meant to be printed. Reading from the first and
+ * writing to the second still fail. */
+static int hold_standard_fds(void)
+{
+	static const int modes[] = { O_WRONLY, O_RDONLY, O_RDWR };
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			return -1;
+	}
+	return 0;
+}
+
+static int fail(const char *who, const struct splitfd_error *err)
+{
+	fprintf(stderr, "%s: %s\n", who, err->text);
+	return splitfd_error_exit_code(err->kind);
+}
+
+/* The exit code, once all output is out. */
+static int end(const char *command)
+{
+	if (close_stdout() == 0)
+		return 0;
+	fprintf(stderr, "splitfd%s%s: cannot write to standard output: %s\n",
+		*command != '\0' ? " " : "", command, strerror(errno));
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct sfd_command *command;
 	struct splitfd_error err = { 0 };
-	int r;
 
-	if (argc > 0 && sfd_is_skopeo(argv[0]) && sfd_as_skopeo(argc, argv, &err) < 0) {
-		fprintf(stderr, "splitfd, called as skopeo: %s\n", err.text);
-		return splitfd_error_exit_code(err.kind);
+	if (argc > 0 && sfd_is_skopeo(argv[0]) && sfd_as_skopeo(argc, argv, &err) < 0)
+		return fail("splitfd, called as skopeo", &err);
+	if (hold_standard_fds() < 0) {
+		fprintf(stderr, "splitfd: cannot open /dev/null: %s\n", strerror(errno));
+		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
@@ -69,27 +102,22 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		print_help();
-		return close_stdout() < 0;
+		return end("");
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		print_version();
-		return close_stdout() < 0;
+		return end("");
 	}
 	command = find_command(argv[1]);
 	if (command == NULL) {
-		fprintf(stderr, "splitfd: unknown command '%s'; see 'splitfd --help'\n", argv[1]);
-		return 2;
+		(void)splitfd_error_set(&err, SPLITFD_ERROR_USAGE, EINVAL,
+			"unknown command '%s'; see 'splitfd --help'", argv[1]);
+		return fail("splitfd", &err);
 	}
-	r = command->run(argc - 1, argv + 1, &err);
-	if (r < 0) {
+	if (command->run(argc - 1, argv + 1, &err) < 0) {
 		(void)close_stdout();
 		fprintf(stderr, "splitfd %s: %s\n", command->name, err.text);
 		return splitfd_error_exit_code(err.kind);
 	}
-	if (close_stdout() < 0) {
-		fprintf(stderr, "splitfd %s: cannot write to standard output: %s\n", command->name,
-			strerror(errno));
-		return 1;
-	}
-	return 0;
+	return end(command->name);
 }

@@ -4,7 +4,8 @@
 
 /*
  * Progress on a terminal: a bar for each layer that is being read and one for the whole, on stderr.
- * Nothing is drawn where stderr is no terminal or where the work is done within half a second.
+ * Nothing is drawn where stderr is no terminal, or one that cannot move its cursor (TERM=dumb), or
+ * where the work is done within half a second. Lines are as long as the terminal allows.
  */
 
 #include <stddef.h>
@@ -12,14 +13,19 @@
 
 struct sfd_progress;
 
-/* NULL where stderr is no terminal or memory is short; all calls accept NULL. */
+/* NULL where nothing can be drawn; all calls accept NULL. */
 struct sfd_progress *sfd_progress_new(size_t n_layers);
 struct sfd_progress *sfd_progress_free(struct sfd_progress *p); /* wipes the bars */
 
 /* Layer i has `total` bytes; UINT64_MAX where not known. */
 void sfd_progress_layer(struct sfd_progress *p, size_t i, const char *diff_id, uint64_t total);
-/* Layer i has been read up to `bytes`; any thread. */
+/* The bytes of layer i that are done are asked for, from a thread of its own, until
+ * sfd_progress_done() or the end, or told. */
+void sfd_progress_watch(
+	struct sfd_progress *p, size_t i, uint64_t (*look)(const void *ctx), const void *ctx);
 void sfd_progress_update(struct sfd_progress *p, size_t i, uint64_t bytes);
+/* Prints the line "WHAT: TEXT" to stderr, above the bars where there are any. */
+void sfd_progress_say(struct sfd_progress *p, const char *what, const char *text);
 /* Layer i is complete. */
 void sfd_progress_done(struct sfd_progress *p, size_t i);
 

@@ -70,12 +70,12 @@ struct sfd_pull *sfd_pull_free(struct sfd_pull *p)
 {
 	if (p == NULL)
 		return NULL;
+	sfd_progress_free(p->progress);
 	for (size_t i = 0; i < p->n_layers; i++) {
 		splitfd_sink_free(p->layers[i].sink);
 		sfd_tree_layer_free(p->layers[i].tree);
 	}
 	splitfd_import_free(p->import);
-	sfd_progress_free(p->progress);
 	splitfd_repository_close(p->repository);
 	free(p->layers);
 	free(p->diff_ids);
@@ -201,6 +201,18 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 	return look_for_layers(p, err);
 }
 
+void sfd_pull_layer_size(struct sfd_pull *p, size_t i, uint64_t total)
+{
+	struct pull_layer *l = &p->layers[i];
+
+	sfd_progress_layer(p->progress, i, l->diff_id, l->present || l->first != i ? 0 : total);
+}
+
+static uint64_t worked(const void *sink)
+{
+	return sfd_import_layer_worked(sink);
+}
+
 int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct splitfd_sink **ret,
 	struct splitfd_error *err)
 {
@@ -221,7 +233,8 @@ int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct spl
 		sfd_import_layer_listen(l->sink, sfd_tree_layer_listener(l->tree));
 	}
 	l->total = total;
-	sfd_progress_layer(p->progress, i, l->diff_id, total);
+	sfd_pull_layer_size(p, i, total);
+	sfd_progress_watch(p->progress, i, worked, l->sink);
 	tell(p, SFD_PULL_STARTED, l->diff_id, 0, total);
 	*ret = l->sink;
 	return 0;
@@ -231,7 +244,6 @@ static void tell_progress(struct sfd_pull *p, size_t i)
 {
 	struct pull_layer *l = &p->layers[i];
 
-	sfd_progress_update(p->progress, i, l->bytes);
 	if (l->bytes - l->told < TELL_BYTES)
 		return;
 	l->told = l->bytes;
@@ -260,7 +272,6 @@ int sfd_pull_feed(
 			return r;
 		tell_progress(p, i);
 	}
-	sfd_progress_done(p->progress, i);
 	tell(p, SFD_PULL_DONE, l->diff_id, l->bytes, l->total);
 	sfd_import_layer_end(l->sink);
 	return 0;
@@ -277,6 +288,7 @@ static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
 		r = splitfd_sink_finish(l->sink, err);
 		if (r < 0)
 			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
+		sfd_progress_done(p->progress, i);
 		sfd_import_layer_digest(l->sink, &l->digest);
 	}
 	tell(p, SFD_PULL_MESSAGE, "Layers imported", 0, 0);
@@ -307,7 +319,7 @@ static void told(void *ctx, const char *text)
 	if (p->options.listener != NULL)
 		tell(p, SFD_PULL_MESSAGE, text, 0, 0);
 	else
-		fprintf(stderr, "note: %s\n", text);
+		sfd_progress_say(p->progress, "note", text);
 }
 
 static int make_images(struct sfd_pull *p, struct splitfd_error *err)
@@ -430,7 +442,9 @@ int sfd_pull_print(struct sfd_pull *p, struct splitfd_error *err)
 		splitfd_digest_hex(&p->images.main, hex);
 		printf("image    %s\n", hex);
 	}
-	printf("tagged   %s\nobjects  ", p->options.name);
+	fputs("tagged   ", stdout);
+	sfd_print_text(stdout, p->options.name);
+	fputs("\nobjects  ", stdout);
 	sfd_print_stats(stdout, &stats);
 	putchar('\n');
 	return 0;

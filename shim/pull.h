@@ -65,6 +65,9 @@ int sfd_pull_begin(struct sfd_pull *pull, const char *manifest, size_t manifest_
 	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
 	struct splitfd_error *err);
 
+/* The size of layer i, where it is known before its sink is asked for: for the bar of the whole. */
+void sfd_pull_layer_size(struct sfd_pull *pull, size_t i, uint64_t total);
+
 /* *ret is the sink of layer i (0 is the base), borrowed: neither finish nor free it. NULL where the
  * layer is in the repository already, or is the same as an earlier one of this image. `total` is
  * its size in bytes for the progress bar, UINT64_MAX if not known. */

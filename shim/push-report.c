@@ -63,8 +63,10 @@ int sfd_push_report_print(const struct sfd_push_report *r, bool json, struct spl
 		return sfd_print_json(report_json(r), err);
 	sfd_format_bytes(r->sent.tar, tar);
 	sfd_format_bytes(r->sent.stream, stream);
-	printf("manifest %s\nconfig   %s\nverity   %s\ntagged   %s\n", r->final.manifest_digest,
-		r->final.config_digest, r->final.manifest_verity, r->tag);
+	printf("manifest %s\nconfig   %s\nverity   %s\ntagged   ", r->final.manifest_digest,
+		r->final.config_digest, r->final.manifest_verity);
+	sfd_print_text(stdout, r->tag);
+	putchar('\n');
 	printf("layers   %llu sent + %llu already present; %s, of which %s streamed\n",
 		(unsigned long long)r->layers_sent, (unsigned long long)r->layers_present, tar,
 		stream);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/report.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 void sfd_format_bytes(uint64_t bytes, char text[32])
 {
@@ -82,14 +84,36 @@ cJSON *sfd_stats_json(const struct splitfd_import_stats *stats)
 	return object;
 }
 
+void sfd_print_text(FILE *out, const char *text)
+{
+	char shown[SFD_TEXT_SHOWN_MAX];
+
+	while (*text != '\0') {
+		text += sfd_text_shown(text, shown);
+		fputs(shown, out);
+	}
+}
+
+size_t sfd_text_columns(const char *text)
+{
+	char shown[SFD_TEXT_SHOWN_MAX];
+	size_t n = 0;
+
+	while (*text != '\0') {
+		text += sfd_text_shown(text, shown);
+		n += shown[0] == '\\' ? strlen(shown) : 1;
+	}
+	return n;
+}
+
 int sfd_print_json(cJSON *value, struct splitfd_error *err)
 {
-	char *text = value != NULL ? cJSON_Print(value) : NULL;
+	sfd_cleanup_free char *text = value != NULL ? cJSON_Print(value) : NULL;
+	sfd_cleanup_free char *clean = text != NULL ? sfd_utf8_replaced(text) : NULL;
 
 	cJSON_Delete(value);
-	if (text == NULL)
+	if (clean == NULL)
 		return splitfd_error_oom(err);
-	puts(text);
-	free(text);
+	puts(clean);
 	return 0;
 }

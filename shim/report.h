@@ -24,7 +24,15 @@ char *sfd_stats_text(const struct splitfd_import_stats *stats);
 /* The same as a JSON object; NULL when memory is short. The caller's. */
 cJSON *sfd_stats_json(const struct splitfd_import_stats *stats);
 
-/* Prints a JSON value and a newline to stdout and frees it. -ENOMEM where value is NULL. */
+/* Prints a name or another text that came from a store, a repository or the command line: what a
+ * terminal could be misled by is shown as \xHH. */
+void sfd_print_text(FILE *out, const char *text);
+
+/* The columns that this takes, where no character is wide. */
+size_t sfd_text_columns(const char *text);
+
+/* Prints a JSON value and a newline to stdout and frees it; bytes that are not UTF-8 become U+FFFD.
+ * -ENOMEM where value is NULL. */
 int sfd_print_json(cJSON *value, struct splitfd_error *err);
 
 #endif

@@ -131,10 +131,13 @@ static int dump_refs(const struct sfd_splitstream *s, cJSON *refs, struct splitf
 		char hex[2 * SPLITFD_DIGEST_MAX + 1];
 
 		splitfd_digest_hex(&items[i].digest, hex);
-		if (refs == NULL)
-			printf("ref           %s  %s\n", items[i].name, hex);
-		else if (cJSON_AddStringToObject(refs, items[i].name, hex) == NULL)
+		if (refs == NULL) {
+			fputs("ref           ", stdout);
+			sfd_print_text(stdout, items[i].name);
+			printf("  %s\n", hex);
+		} else if (cJSON_AddStringToObject(refs, items[i].name, hex) == NULL) {
 			return splitfd_error_oom(err);
+		}
 	}
 	return 0;
 }
@@ -147,9 +150,9 @@ static int dump_head(const struct subject *s, const struct sfd_splitstream *stre
 
 	splitfd_digest_hex(&s->digest, hex);
 	if (root == NULL) {
-		printf("object        %s\ncontent type  %s\nsize          %llu\nobjects       "
-		       "%zu\n",
-			hex, sfd_splitstream_content_type(stream),
+		printf("object        %s\ncontent type  ", hex);
+		sfd_print_text(stdout, sfd_splitstream_content_type(stream));
+		printf("\nsize          %llu\nobjects       %zu\n",
 			(unsigned long long)sfd_splitstream_size(stream),
 			sfd_splitstream_n_objects(stream));
 		return dump_refs(stream, NULL, err);

@@ -2,6 +2,7 @@
 #include "shim/image-argument.h"
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs-writer.h"
 #include "transport/composefs/listing.h"
 #include "transport/composefs/names.h"
@@ -22,8 +23,12 @@ static int no_image(const char *name, struct sfd_varlink_result *ret, struct spl
 
 static bool add_text(cJSON *o, const char *key, const char *text)
 {
-	return (text != NULL ? cJSON_AddStringToObject(o, key, text)
-			     : cJSON_AddNullToObject(o, key)) != NULL;
+	sfd_cleanup_free char *clean = NULL;
+
+	if (text == NULL)
+		return cJSON_AddNullToObject(o, key) != NULL;
+	clean = sfd_utf8_replaced(text);
+	return clean != NULL && cJSON_AddStringToObject(o, key, clean) != NULL;
 }
 
 static bool add_row(cJSON *array, const struct sfd_image_row *row)

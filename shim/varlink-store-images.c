@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink-store-images.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/oci-json.h"
 
 #include <string.h>
@@ -11,8 +12,12 @@ SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
 /* A string, or null. */
 static bool add_text(cJSON *object, const char *key, const char *text)
 {
-	return (text != NULL ? cJSON_AddStringToObject(object, key, text)
-			     : cJSON_AddNullToObject(object, key)) != NULL;
+	sfd_cleanup_free char *clean = NULL;
+
+	if (text == NULL)
+		return cJSON_AddNullToObject(object, key) != NULL;
+	clean = sfd_utf8_replaced(text);
+	return clean != NULL && cJSON_AddStringToObject(object, key, clean) != NULL;
 }
 
 static bool fill_row(cJSON *row, const char *name, const struct splitfd_image *image,

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/error.h"
+#include "splitfdstream/base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Copies text so that a terminal or a log line cannot be misled by bytes of a hostile name. */
-static void copy_escaped(char *to, size_t to_size, const char *from)
+/* Cut between characters where it does not fit. */
+static void copy_shown(char *to, size_t to_size, const char *from)
 {
+	char shown[SFD_TEXT_SHOWN_MAX];
 	size_t n = 0;
 
-	for (; *from != '\0' && n + 5 < to_size; from++) {
-		unsigned char c = (unsigned char)*from;
+	while (*from != '\0') {
+		size_t taken = sfd_text_shown(from, shown), len = strlen(shown);
 
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(to + n, to_size - n, "\\x%02x", c);
-		else
-			to[n++] = (char)c;
+		if (n + len >= to_size)
+			break;
+		memcpy(to + n, shown, len);
+		n += len;
+		from += taken;
 	}
 	to[n] = '\0';
 }
@@ -27,7 +30,7 @@ static void format_text(struct splitfd_error *err, const char *format, va_list a
 
 	if (vsnprintf(text, sizeof(text), format, ap) < 0)
 		text[0] = '\0';
-	copy_escaped(err->text, sizeof(err->text), text);
+	copy_shown(err->text, sizeof(err->text), text);
 }
 
 int splitfd_error_set(struct splitfd_error *err, enum splitfd_error_kind kind, int errnum,
@@ -76,7 +79,9 @@ int splitfd_error_wrap(struct splitfd_error *err, int r, const char *format, ...
 	format_text(&outer, format, ap);
 	va_end(ap);
 	n = strlen(outer.text);
-	snprintf(outer.text + n, sizeof(outer.text) - n, ": %s", err->text);
+	copy_shown(outer.text + n, sizeof(outer.text) - n, ": ");
+	n = strlen(outer.text);
+	copy_shown(outer.text + n, sizeof(outer.text) - n, err->text);
 	memcpy(err->text, outer.text, sizeof(err->text));
 	return r;
 }

@@ -36,7 +36,7 @@ enum splitfd_error_kind {
 struct splitfd_error {
 	int errnum; /* positive errno, 0 while nothing failed */
 	enum splitfd_error_kind kind;
-	char text[1536]; /* NUL-terminated; not UTF-8 bytes and controls are escaped as \xHH */
+	char text[1536]; /* NUL-terminated UTF-8; other bytes and controls are \xHH */
 };
 
 /* Sets `err` (if not NULL) from a printf format. Returns -errnum, so that a failing function can

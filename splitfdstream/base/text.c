@@ -2,6 +2,8 @@
 #include "splitfdstream/base/text.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -164,6 +166,39 @@ bool sfd_utf8_valid(const char *text, size_t n)
 		i += len;
 	}
 	return true;
+}
+
+char *sfd_utf8_replaced(const char *text)
+{
+	size_t left = strlen(text), n = 0;
+	char *copy = calloc(left + 1, 3); /* U+FFFD has three bytes */
+
+	while (copy != NULL && left > 0) {
+		size_t len = utf8_sequence((const uint8_t *)text, left);
+
+		memcpy(copy + n, len > 0 ? text : "\xef\xbf\xbd", len > 0 ? len : 3);
+		n += len > 0 ? len : 3;
+		text += len > 0 ? len : 1;
+		left -= len > 0 ? len : 1;
+	}
+	return copy;
+}
+
+size_t sfd_text_shown(const char *text, char shown[SFD_TEXT_SHOWN_MAX])
+{
+	const uint8_t *t = (const uint8_t *)text;
+	size_t len = utf8_sequence(t, strnlen(text, 4));
+	bool control = (len == 1 && (t[0] < 0x20 || t[0] == 0x7f)) ||
+		       (len == 2 && t[0] == 0xc2 && t[1] < 0xa0);
+
+	if (len > 0 && !control) {
+		memcpy(shown, text, len);
+		shown[len] = '\0';
+		return len;
+	}
+	snprintf(shown, SFD_TEXT_SHOWN_MAX, len == 2 ? "\\x%02x\\x%02x" : "\\x%02x", t[0],
+		len == 2 ? t[1] : 0);
+	return len == 2 ? 2 : 1;
 }
 
 bool sfd_parse_u64(const char *text, uint64_t max, uint64_t *ret)

@@ -28,6 +28,16 @@ size_t sfd_base64_encode(const uint8_t *bytes, size_t n, char *text);
 /* True where the n bytes are valid UTF-8 (no surrogates, no overlong forms). */
 bool sfd_utf8_valid(const char *text, size_t n);
 
+/* A copy with U+FFFD for each byte that is not UTF-8, as JSON wants it; NULL when memory is short.
+ * The caller's. */
+char *sfd_utf8_replaced(const char *text);
+
+/* The next character of a text that is not empty, as it may be shown: controls (C0, DEL, C1) and
+ * what is not UTF-8 as \xHH for each byte, so that a hostile name cannot mislead a terminal or a
+ * log. Returns its bytes in `text`. */
+#define SFD_TEXT_SHOWN_MAX 9 /* with the NUL */
+size_t sfd_text_shown(const char *text, char shown[SFD_TEXT_SHOWN_MAX]);
+
 /* A decimal number without sign, space or other characters around it, at most `max`. */
 bool sfd_parse_u64(const char *text, uint64_t max, uint64_t *ret);
 

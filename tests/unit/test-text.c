@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "splitfdstream/base/error.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "tests/unit/check.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 TEST(hex_both_ways)
 {
@@ -63,6 +65,36 @@ TEST(utf8)
 	CHECK(!sfd_utf8_valid("\xc0\xaf", 2));
 	CHECK(!sfd_utf8_valid("\xed\xa0\x80", 3));
 	CHECK(!sfd_utf8_valid("\xe2\x82", 2));
+}
+
+TEST(what_is_not_utf8_is_replaced)
+{
+	char *text = sfd_utf8_replaced("a\xff\xe2\x82 caf\xc3\xa9\xed\xa0\x80\xf0");
+
+	CHECK(text != NULL);
+	CHECK_STR(text, "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd caf\xc3\xa9"
+			"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	free(text);
+}
+
+TEST(errors_show_no_controls_and_are_utf8)
+{
+	struct splitfd_error err = { 0 };
+	char long_name[sizeof(err.text)];
+
+	splitfd_error_set(
+		&err, SPLITFD_ERROR_FAILED, EIO, "a\nb\033[m\x7f\xc2\x9b\xff caf\xc3\xa9");
+	CHECK_STR(err.text, "a\\x0ab\\x1b[m\\x7f\\xc2\\x9b\\xff caf\xc3\xa9");
+	/* Cut in the middle of a character, when it is made and when it is wrapped. */
+	for (size_t i = 0; i < 8; i++) {
+		for (size_t at = 0; at + 1 < sizeof(long_name); at++)
+			long_name[at] = at < i ? 'x' : "\xf0\x9f\x98\x80"[(at - i) % 4];
+		long_name[sizeof(long_name) - 1] = '\0';
+		splitfd_error_set(&err, SPLITFD_ERROR_FAILED, EIO, "%s", long_name);
+		CHECK(sfd_utf8_valid(err.text, strlen(err.text)));
+		splitfd_error_wrap(&err, -EIO, "%s", "four");
+		CHECK(sfd_utf8_valid(err.text, strlen(err.text)));
+	}
 }
 
 TEST(numbers_and_digests)

@@ -83,6 +83,7 @@ bool sfd_import_large_piece(
 		p->n_hashes = r;
 		p->crc64 = crc64;
 		memcpy(p->hashes, hashes, sizeof(hashes));
+		large->layer->n_worked += piece_size(large, piece);
 		r = merge(large, worker->hasher);
 		if (r < 0)
 			splitfd_error_sys(&error, -r, "cannot hash the file");
@@ -163,11 +164,13 @@ static int complete_large(struct splitfd_import *import, struct sfd_worker *work
 }
 
 /* Locked; unlocks in between. */
-static int do_large(struct splitfd_import *import, struct sfd_worker *worker,
-	struct sfd_import_entry *e, bool keep_open, struct splitfd_error *err)
+static int do_large(struct sfd_import_layer *layer, struct sfd_worker *worker,
+	struct sfd_import_entry *e, struct splitfd_error *err)
 {
 	struct sfd_content content = { .fd = -EBADF };
-	struct sfd_large large = { .entry = e,
+	struct splitfd_import *import = layer->import;
+	struct sfd_large large = { .layer = layer,
+		.entry = e,
 		.tree = &worker->tree,
 		.n_pieces = (e->size + SFD_VERITY_PIECE - 1) / SFD_VERITY_PIECE };
 	int r;
@@ -182,7 +185,7 @@ static int do_large(struct splitfd_import *import, struct sfd_worker *worker,
 	pthread_mutex_unlock(&import->lock);
 	if (r == 0)
 		r = complete_large(import, worker, &large, &content, err);
-	if (r == 0 && keep_open) {
+	if (r == 0 && layer->sha256 != NULL) {
 		e->fd = sfd_take_fd(&content.fd);
 		e->st = content.st;
 	}
@@ -201,7 +204,7 @@ void sfd_import_large(
 	e->state = SFD_ENTRY_TAKEN;
 	layer->n_taken++;
 	import->n_queued--;
-	r = do_large(import, worker, e, layer->sha256 != NULL, &error);
+	r = do_large(layer, worker, e, &error);
 	if (r < 0) {
 		sfd_import_wrap_file(e, r, &error);
 		sfd_import_fail(layer, r, &error);

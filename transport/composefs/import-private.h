@@ -83,6 +83,7 @@ struct sfd_import_layer {
 	uint8_t *reread;	       /* a buffer for content that is read again */
 	struct splitfd_digest digest;  /* of the splitstream, once complete */
 	uint64_t n_bytes, n_told;      /* put so far; told to progress */
+	uint64_t n_worked;	       /* done, or inline */
 	struct sfd_import_entry *ring; /* SFD_RING_SIZE; NULL once complete */
 };
 
@@ -106,6 +107,7 @@ struct sfd_large_piece {
 /* A large file whose pieces are open to all workers. On its owner's stack. */
 struct sfd_large {
 	struct sfd_large *next_large;
+	struct sfd_import_layer *layer;
 	struct sfd_import_entry *entry;
 	int fd;
 	uint64_t n_pieces, next, merged; /* claimed up to next, in the tree up to merged */

@@ -232,6 +232,8 @@ static int layer_put(
 		sfd_import_fail(layer, r, &error);
 		r = layer_error(layer, err);
 	}
+	if (chunk->kind != SPLITFD_CHUNK_FILE)
+		layer->n_worked += chunk->data_len;
 	pthread_mutex_unlock(&layer->import->lock);
 	splitfd_chunk_clear(chunk);
 	if (r < 0)
@@ -240,6 +242,17 @@ static int layer_put(
 							    : (uint64_t)chunk->data_len;
 	tell_progress(layer, false);
 	return 0;
+}
+
+uint64_t sfd_import_layer_worked(const struct splitfd_sink *sink)
+{
+	const struct sfd_import_layer *layer = (const struct sfd_import_layer *)sink;
+	uint64_t n;
+
+	pthread_mutex_lock(&layer->import->lock);
+	n = layer->n_worked;
+	pthread_mutex_unlock(&layer->import->lock);
+	return n;
 }
 
 void sfd_import_layer_end(struct splitfd_sink *sink)

@@ -184,6 +184,8 @@ void sfd_import_small(
 	for (size_t i = 0; i < b.n; i++) {
 		/* Both under the lock: the sink looks at the last entry's. */
 		b.entries[i]->state = SFD_ENTRY_DONE;
+		if (b.entries[i]->kind == SFD_ENTRY_SMALL)
+			layer->n_worked += b.entries[i]->size;
 		if (b.entries[i]->size <= SFD_INLINE_FILE_MAX)
 			b.entries[i]->kind = SFD_ENTRY_INLINE;
 		if (b.entries[i]->counts_fd)
