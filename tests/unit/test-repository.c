@@ -306,6 +306,10 @@ TEST(a_changed_source_is_no_object)
 	CHECK_OK(sfd_cloner_put(cloner, &digest, &content, &how, &err), &err);
 	CHECK(how == SFD_OBJECT_COPIED || how == SFD_OBJECT_REFLINKED);
 	CHECK_INT(sfd_object_exists(repository, &digest, &err), 1);
+	/* In a directory of our own making it is not looked for first. */
+	CHECK(sfd_object_dir_is_new(repository, &digest));
+	CHECK_OK(sfd_cloner_put(cloner, &digest, &content, &how, &err), &err);
+	CHECK(how == SFD_OBJECT_PRESENT);
 	sfd_cloner_free(cloner);
 	splitfd_repository_close(repository);
 	close(content.fd);

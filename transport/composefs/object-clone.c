@@ -184,9 +184,10 @@ int sfd_cloner_put(struct sfd_cloner *c, const struct splitfd_digest *digest,
 {
 	sfd_cleanup_temp struct sfd_temp temp = SFD_TEMP_INIT;
 	enum sfd_object_how how = SFD_OBJECT_PRESENT;
-	int r;
+	int r = 0;
 
-	r = sfd_object_exists(c->repository, digest, err);
+	if (!sfd_object_dir_is_new(c->repository, digest))
+		r = sfd_object_exists(c->repository, digest, err);
 	if (r < 0)
 		return r;
 	if (r == 0) {

@@ -106,18 +106,35 @@ int sfd_object_exists(struct splitfd_repository *repository, const struct splitf
 	return r < 0 ? r : 1;
 }
 
+static bool has_bit(const uint8_t *bits, uint8_t i)
+{
+	return (__atomic_load_n(&bits[i / 8], __ATOMIC_RELAXED) & (1U << (i & 7))) != 0;
+}
+
+static void set_bit(uint8_t *bits, uint8_t i)
+{
+	__atomic_or_fetch(&bits[i / 8], (uint8_t)(1U << (i & 7)), __ATOMIC_RELAXED);
+}
+
+bool sfd_object_dir_is_new(
+	struct splitfd_repository *repository, const struct splitfd_digest *digest)
+{
+	return !repository->secure && has_bit(repository->made_dir, digest->bytes[0]);
+}
+
 /* objects/xx, once for each. */
 static int make_dir(struct splitfd_repository *repository, int objects, uint8_t first)
 {
-	uint8_t bit = (uint8_t)(1U << (first & 7));
 	char name[3];
 
-	if ((__atomic_load_n(&repository->have_dir[first / 8], __ATOMIC_RELAXED) & bit) != 0)
+	if (has_bit(repository->have_dir, first))
 		return 0;
 	sfd_hex_encode(&first, 1, name);
-	if (mkdirat(objects, name, 0755) < 0 && errno != EEXIST)
+	if (mkdirat(objects, name, 0755) == 0)
+		set_bit(repository->made_dir, first);
+	else if (errno != EEXIST)
 		return -errno;
-	__atomic_or_fetch(&repository->have_dir[first / 8], bit, __ATOMIC_RELAXED);
+	set_bit(repository->have_dir, first);
 	return 0;
 }
 

@@ -40,6 +40,12 @@ void sfd_object_path(const struct splitfd_digest *digest, char *path);
 int sfd_object_exists(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct splitfd_error *err);
 
+/* True where this process has made the object's directory, so that nothing is in it but what this
+ * process put there or what another one puts there now: who knows the own objects need not look,
+ * and learns of the others when committing. Never in a secure repository. */
+bool sfd_object_dir_is_new(
+	struct splitfd_repository *repository, const struct splitfd_digest *digest);
+
 /* Starts an object in an unnamed file, open for writing, 0644, in its directory, which is made
  * first where it is not there; with `digest` NULL, where it is not known yet, in objects/ itself.
  */

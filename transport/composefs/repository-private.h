@@ -19,6 +19,7 @@ struct splitfd_repository {
 	int erofs_extra[3]; /* further formats */
 	size_t n_erofs_extra;
 	uint8_t have_dir[32]; /* bit i: objects/<i as hex> is known to exist; atomic */
+	uint8_t made_dir[32]; /* bit i: it was made by this process; atomic */
 	int mode_state;	      /* 0 unknown, 1 new objects get 0644 by themselves, 2 not; atomic */
 	int hasher; /* enum sfd_hasher_kind of the fastest, BEST while not known; atomic */
 	pthread_mutex_t lock; /* making objects/ */
