@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The varlink service against real peers: cfsctl's service as the other end and as the model, varlinkctl,
-# a client on zlink, podman's store.
+# podman's store. A client on zlink: serve-varlink-rust.bats.
 load ../lib/common
 load ../lib/store
 load ../lib/repo
