@@ -89,7 +89,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "from-repo", 0, SFD_OPTION_STRING, &o.from_repo, 0, 0, "DIR",
 			"The repository that a varlink service shall open" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &o.timeout, 0, 1000000, "SECONDS",
-			"Silence of a service that is an error (300; 0: none)" },
+			"Silence of a service or skopeo that is an error (300; 0: none)" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &o.skopeo, 0, 0, "PATH",
 			"Read the image through this skopeo" },
 		SFD_PROXY_FLAGS(&proxy),

@@ -142,7 +142,7 @@ static int check_alive(
 {
 	if (s->skopeo != NULL && !sfd_proxy_broken(s->skopeo) && image->generation == s->generation)
 		return 0;
-	return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
+	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
 		"the skopeo that had opened image %" PRIu64 " is gone; open it again", image->id);
 }
 
@@ -194,7 +194,7 @@ int sfd_forward_finish(struct sfd_proxy_session *s, uint32_t foreign_id,
 	char args[32];
 
 	if (s->skopeo == NULL)
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE, "skopeo is gone");
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET, "skopeo is gone");
 	snprintf(args, sizeof(args), "[%u]", foreign_id);
 	return call(s, "FinishPipe", args, answer, err);
 }

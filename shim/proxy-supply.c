@@ -3,13 +3,12 @@
 #include "shim/proxy-oci.h"
 #include "shim/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/io.h"
 #include "splitfdstream/digest.h"
+#include "transport/skopeo/blob-pipe.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 
 #define MANIFEST_MAX ((size_t)4 * 1024 * 1024)
@@ -128,10 +127,8 @@ static bool find_size(const struct sfd_proxy_image *image, const char *digest, u
 }
 
 struct relay {
-	struct sfd_proxy *skopeo; /* borrowed: the session joins its workers first */
-	uint32_t pipeid;
-	int fd;
-	uint64_t size;
+	/* Of a proxy that is borrowed: the session joins its workers first. */
+	struct sfd_blob_pipe *from;
 };
 
 static int copy(struct relay *relay, struct sfd_pipe_writer *w, struct splitfd_error *err)
@@ -140,26 +137,13 @@ static int copy(struct relay *relay, struct sfd_pipe_writer *w, struct splitfd_e
 
 	if (buffer == NULL)
 		return splitfd_error_oom(err);
-	while (w->bytes < relay->size) {
-		uint64_t left = relay->size - w->bytes;
-		ssize_t n;
-		int r = sfd_wait_fd(relay->fd, POLLIN, w->stall_ms);
+	for (;;) {
+		ssize_t n = sfd_blob_pipe_read(relay->from, buffer, PIECE, err);
+		int r = n > 0 ? sfd_pipe_write(w, buffer, (size_t)n, err) : (int)n;
 
-		if (r == 0)
-			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-				"skopeo has sent nothing for %d seconds", w->stall_ms / 1000);
-		n = r < 0 ? r
-			  : sfd_read_some(relay->fd, buffer, left < PIECE ? (size_t)left : PIECE);
-		if (n < 0)
-			return splitfd_error_sys(err, (int)-n, "cannot read from skopeo");
-		if (n == 0)
-			return splitfd_error_set(
-				err, SPLITFD_ERROR_PEER, EPIPE, "skopeo went away");
-		r = sfd_pipe_write(w, buffer, (size_t)n, err);
-		if (r < 0)
+		if (n <= 0 || r < 0)
 			return r;
 	}
-	return 0;
 }
 
 static int run_relay(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
@@ -167,8 +151,7 @@ static int run_relay(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error 
 	struct relay *relay = ctx;
 	int r = copy(relay, w, err), finished;
 
-	relay->fd = sfd_close(relay->fd); /* so that FinishPipe does not wait */
-	finished = sfd_proxy_finish(relay->skopeo, relay->pipeid, r == 0 ? err : NULL);
+	finished = sfd_blob_pipe_finish(relay->from, r == 0 ? err : NULL);
 	return r == 0 ? finished : r;
 }
 
@@ -176,22 +159,23 @@ static void free_relay(void *ctx)
 {
 	struct relay *relay = ctx;
 
-	sfd_close(relay->fd);
+	sfd_blob_pipe_free(relay->from);
 	free(relay);
 }
 
 static int start_relay(struct sfd_proxy_session *s, struct sfd_proxy_reply *reply, uint64_t size,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	struct relay *relay = malloc(sizeof(*relay));
+	struct relay *relay = calloc(1, sizeof(*relay));
 	int r;
 
 	if (relay == NULL)
 		return splitfd_error_oom(err);
-	*relay = (struct relay){ .skopeo = s->skopeo,
-		.pipeid = reply->pipeid,
-		.fd = sfd_take_fd(&reply->fds[0]),
-		.size = size };
+	r = sfd_blob_pipe_open(s->skopeo, reply, size, s->settings->stall_ms, &relay->from, err);
+	if (r < 0) {
+		free(relay);
+		return r;
+	}
 	r = sfd_pipes_start_raw(s->pipes,
 		&(struct sfd_pipe_work){ .run = run_relay, .free = free_relay, .ctx = relay },
 		answer->fds, err);
@@ -221,9 +205,6 @@ int sfd_supply_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *ima
 	if (r < 0)
 		return r;
 	r = sfd_proxy_check(&reply, "GetBlob", err);
-	if (r == 0 && (reply.n_fds != 1 || reply.pipeid == 0))
-		r = splitfd_error_set(
-			err, SPLITFD_ERROR_PEER, EPROTO, "skopeo's reply to GetBlob has no pipe");
 	if (r == 0)
 		r = start_relay(s, &reply, size, answer, err);
 	sfd_proxy_reply_done(&reply);

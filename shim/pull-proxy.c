@@ -7,6 +7,7 @@
 #include "transport/skopeo/real-skopeo.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -81,6 +82,11 @@ void sfd_proxy_flags_release(struct sfd_pull_options *options)
 	sfd_strings_done(&options->proxy_arguments);
 }
 
+static int stall_ms(const struct sfd_pull_options *o)
+{
+	return o->timeout > 0 ? (int)o->timeout * 1000 : INT_MAX;
+}
+
 /* --skopeo may name splitfd, too: nothing goes round in circles here. */
 static int start(
 	const struct sfd_pull_options *o, struct sfd_proxy **ret, struct splitfd_error *err)
@@ -92,7 +98,8 @@ static int start(
 		return splitfd_error_wrap(err, r, "'%s' is read by skopeo", o->reference);
 	return sfd_proxy_start(
 		&(struct sfd_proxy_options){ .program = found != NULL ? found : o->skopeo,
-			.arguments = o->proxy_arguments.items },
+			.arguments = o->proxy_arguments.items,
+			.stall_ms = stall_ms(o) },
 		ret, err);
 }
 
@@ -133,6 +140,7 @@ static void note_failure(struct work *w, int r, const struct splitfd_error *err)
 	}
 	pthread_mutex_unlock(&w->lock);
 	atomic_store(&w->failed, true);
+	sfd_proxy_hang_up(w->image->proxy); /* the other layers are not wanted any more */
 }
 
 static int pull_layer(struct work *w, size_t i, struct splitfd_error *err)
@@ -140,8 +148,8 @@ static int pull_layer(struct work *w, size_t i, struct splitfd_error *err)
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	int r;
 
-	r = sfd_remote_layer(
-		w->image, i, sfd_pull_repository(w->pull)->fd, SFD_PROXY_STALL_MS, &source, err);
+	r = sfd_remote_layer(w->image, i, sfd_pull_repository(w->pull)->fd,
+		stall_ms(sfd_pull_get_options(w->pull)), &source, err);
 	if (r == 0)
 		r = sfd_pull_feed(w->pull, i, source, err);
 	if (r < 0)

@@ -35,11 +35,9 @@ struct sfd_pull_options {
 	struct sfd_strings storage_options;
 	/* skopeo: arguments handed on to the proxy ("--authfile=…") */
 	struct sfd_strings proxy_arguments;
-	const char *skopeo; /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */
-	/* services: the repository that a varlink service shall open, or NULL; the longest silence,
-	 * 0: none */
-	const char *from_repo;
-	long timeout; /* seconds */
+	const char *skopeo;    /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */
+	const char *from_repo; /* that a varlink service shall open, or NULL */
+	long timeout; /* seconds: the longest silence of a service or of skopeo; 0: for ever */
 	/* Who is told how it goes on, besides a terminal; NULL: only notes are told, on stderr. */
 	const struct sfd_pull_listener *listener;
 	struct sfd_pull_stop *stop; /* what ends it; NULL: signals, see cancel.h */

@@ -13,17 +13,25 @@ proxy_programs() {
     export OURS="$BUILD/splitfd experimental-image-proxy" NEWER="$SCRATCH/bin-newer/skopeo experimental-image-proxy"
 }
 
-# A registry on loopback at $PORT; with a password file, for its users only. $SCRATCH/home is a HOME
-# of clients that are to find it.
-proxy_registry() { # [PASSWORDS]
-    export PORT=$((20000 + RANDOM % 10000))
-    mkdir -p "$SCRATCH/registry" "$SCRATCH/home/.config/containers"
-    printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\nlog: {level: error}\n' \
-        "$SCRATCH/registry" "$PORT" > "$SCRATCH/registry.yml"
-    [ -z "${1:-}" ] || printf 'auth: {htpasswd: {realm: test, path: "%s"}}\n' "$1" >> "$SCRATCH/registry.yml"
-    docker-registry serve "$SCRATCH/registry.yml" > "$SCRATCH/registry.log" 2>&1 3>&- &
-    echo $! > "$SCRATCH/registry.pid"
-    printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n' "$PORT" \
+free_port() { python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'; }
+
+# A registry on loopback at $PORT; with a password file, for its users only; with a certificate and
+# its key, by TLS. $SCRATCH/home is a HOME of clients that are to find it.
+proxy_registry() { # [PASSWORDS [CERTIFICATE KEY]]
+    local port name
+    port=$(free_port)
+    name=$SCRATCH/registry-$port
+    export PORT=$port
+    mkdir -p "$name" "$SCRATCH/home/.config/containers"
+    {
+        printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: "%s"}}\n' "$name"
+        printf 'http: {addr: "127.0.0.1:%s"%s}\n' "$port" \
+            "${2:+, tls: {certificate: \"$2\", key: \"$3\"\}}"
+        [ -z "${1:-}" ] || printf 'auth: {htpasswd: {realm: test, path: "%s"}}\n' "$1"
+    } > "$name.yml"
+    docker-registry serve "$name.yml" > "$name.log" 2>&1 3>&- &
+    echo $! > "$name.pid"
+    printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n' "$port" \
         > "$SCRATCH/home/.config/containers/registries.conf"
     cp -r /etc/containers/policy.json "$SCRATCH/home/.config/containers/"
 }
@@ -39,7 +47,26 @@ registry_push() { # FROM NAME OPTION…
     cat "$SCRATCH/push.log" >&2
     return 1
 }
-registry_drop() { [ ! -e "$SCRATCH/registry.pid" ] || kill "$(cat "$SCRATCH/registry.pid")" || true; }
+registry_drop() { # all of them
+    local pid
+    for pid in "$SCRATCH"/registry-*.pid; do
+        [ ! -e "$pid" ] || kill "$(cat "$pid")" || true
+    done
+}
+
+# Two layers as tars: $SCRATCH/base.tar of 6 MB, of which nothing can be compressed, and a small one,
+# $SCRATCH/top.tar.
+two_tars() {
+    local i dir=$SCRATCH/two-tars
+    mkdir -p "$dir/base/usr/bin" "$dir/base/etc" "$dir/top/usr"
+    head -c 5000000 /dev/urandom > "$dir/base/usr/bin/large"
+    ln -s large "$dir/base/usr/bin/link"
+    for i in $(seq 200); do head -c $((i * 37)) /dev/urandom > "$dir/base/etc/$i"; done
+    head -c 100000 /dev/zero > "$dir/top/usr/zeros"
+    head -c 3000 /dev/urandom > "$dir/top/usr/random"
+    for i in base top; do tar -C "$dir/$i" --sort=name --numeric-owner -cf "$SCRATCH/$i.tar" .; done
+    rm -r "$dir"
+}
 
 # Names of streams and images, and what each layer's name means. cfsctl's order of a manifest's
 # references is random, so the manifest's own stream is not compared.

@@ -4,12 +4,11 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
-#include "transport/skopeo/proxy-fetch.h"
+#include "transport/skopeo/blob-pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,17 +17,15 @@
 
 #define PIECE	  ((size_t)256 * 1024)
 #define PIPE_SIZE (1024 * 1024)
-#define ERROR_MAX 65536
+/* A proxy that dies closes its pipes a moment before its socket. */
+#define DEATH_MS 1000
 
 struct sfd_blob_relay {
 	struct sfd_proxy *proxy;
 	const struct sfd_remote_layer *layer;
 	int stall_ms;
-	int in;		 /* the proxy's pipe */
-	int errors;	 /* GetRawBlob's error pipe, or -EBADF */
-	uint32_t pipeid; /* GetBlob's, or 0 */
+	struct sfd_blob_pipe *in;
 	int out;
-	uint64_t bytes;
 	pthread_t thread;
 	bool running;
 	atomic_bool abandoned;
@@ -36,40 +33,15 @@ struct sfd_blob_relay {
 	struct splitfd_error err;
 };
 
-static int wait_bytes(int fd, int stall_ms, struct splitfd_error *err)
-{
-	int r = sfd_wait_fd(fd, POLLIN, stall_ms);
-
-	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot wait for skopeo");
-	if (r == 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"skopeo has sent nothing for %d seconds", stall_ms / 1000);
-	return 0;
-}
-
-/* GetBlob's pipe has no end, so its size says where to stop; GetRawBlob's ends. */
-static bool want_more(const struct sfd_blob_relay *relay)
-{
-	return relay->pipeid == 0 || relay->bytes < relay->layer->size;
-}
-
 static int copy(struct sfd_blob_relay *relay, struct splitfd_sha256 *sha256, uint8_t *buffer)
 {
-	while (want_more(relay) && !(relay->out < 0 && atomic_load(&relay->abandoned))) {
-		uint64_t left = relay->pipeid != 0 ? relay->layer->size - relay->bytes : PIECE;
-		ssize_t n;
-		int r = wait_bytes(relay->in, relay->stall_ms, &relay->err);
+	while (!(relay->out < 0 && atomic_load(&relay->abandoned))) {
+		ssize_t n = sfd_blob_pipe_read(relay->in, buffer, PIECE, &relay->err);
+		int r = 0;
 
-		if (r < 0)
-			return r;
-		n = sfd_read_some(relay->in, buffer, left < PIECE ? (size_t)left : PIECE);
-		if (n < 0)
-			return splitfd_error_sys(&relay->err, (int)-n, "cannot read from skopeo");
-		if (n == 0)
-			return 0;
+		if (n <= 0)
+			return (int)n;
 		splitfd_sha256_update(sha256, buffer, (size_t)n);
-		relay->bytes += (uint64_t)n;
 		r = relay->out >= 0 ? sfd_write_all(relay->out, buffer, (size_t)n) : 0;
 		if (r == -EPIPE && !atomic_load(&relay->abandoned))
 			relay->out = sfd_close(relay->out); /* bytes behind the tar's end */
@@ -79,65 +51,44 @@ static int copy(struct sfd_blob_relay *relay, struct splitfd_sha256 *sha256, uin
 	return 0;
 }
 
-/* Empty and closed means that all is well. */
-static int read_errors(struct sfd_blob_relay *relay)
-{
-	char text[ERROR_MAX];
-	ssize_t n = 0;
-	int r = wait_bytes(relay->errors, relay->stall_ms, &relay->err);
-
-	if (r == 0) {
-		n = sfd_read_upto(relay->errors, text, sizeof(text) - 1);
-		if (n < 0)
-			r = splitfd_error_sys(&relay->err, (int)-n, "cannot read from skopeo");
-	}
-	if (r == 0 && n > 0) {
-		cJSON *json = cJSON_ParseWithLength(text, (size_t)n);
-		const cJSON *message = cJSON_GetObjectItemCaseSensitive(json, "message");
-
-		r = splitfd_error_set(&relay->err, SPLITFD_ERROR_FAILED, EREMOTEIO, "skopeo: %s",
-			cJSON_IsString(message) ? message->valuestring : "no reason is given");
-		cJSON_Delete(json);
-	}
-	return r;
-}
-
 static int check(struct sfd_blob_relay *relay, struct splitfd_sha256 *sha256)
 {
+	uint64_t bytes = sfd_blob_pipe_bytes(relay->in), size = relay->layer->size;
+	bool same_size = size == UINT64_MAX || bytes == size;
 	uint8_t digest[32], wanted[32];
+	int r;
 
 	splitfd_sha256_final(sha256, digest);
-	if (relay->layer->size != UINT64_MAX && relay->bytes != relay->layer->size)
+	if (same_size && sfd_parse_sha256(relay->layer->digest, wanted) &&
+		memcmp(digest, wanted, 32) == 0)
+		return 0;
+	r = sfd_proxy_look_alive(relay->proxy, DEATH_MS, &relay->err);
+	if (r < 0)
+		return r;
+	if (!same_size)
 		return splitfd_error_set(&relay->err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"blob %s has %" PRIu64 " bytes, not %" PRIu64, relay->layer->digest,
-			relay->bytes, relay->layer->size);
-	if (!sfd_parse_sha256(relay->layer->digest, wanted) || memcmp(digest, wanted, 32) != 0)
-		return splitfd_error_set(&relay->err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"blob %s has another digest", relay->layer->digest);
-	return 0;
+			"blob %s has %" PRIu64 " bytes, not %" PRIu64, relay->layer->digest, bytes,
+			size);
+	return splitfd_error_set(&relay->err, SPLITFD_ERROR_REFUSED, EBADMSG,
+		"blob %s has another digest", relay->layer->digest);
 }
 
 static int run(struct sfd_blob_relay *relay)
 {
 	struct splitfd_sha256 *sha256 = splitfd_sha256_new();
 	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
-	int r = 0, finished = 0;
+	int r = 0;
 
 	if (sha256 == NULL || buffer == NULL)
 		r = splitfd_error_oom(&relay->err);
 	if (r == 0)
 		r = copy(relay, sha256, buffer);
 	relay->out = sfd_close(relay->out);
-	relay->in = sfd_close(relay->in); /* or FinishPipe would wait */
-	if (relay->pipeid != 0)
-		finished =
-			sfd_proxy_finish(relay->proxy, relay->pipeid, r == 0 ? &relay->err : NULL);
 	if (r == 0)
-		r = finished;
-	if (r == 0 && relay->errors >= 0)
-		r = read_errors(relay);
+		r = sfd_blob_pipe_finish(relay->in, &relay->err);
 	if (r == 0)
 		r = check(relay, sha256);
+	relay->in = sfd_blob_pipe_free(relay->in);
 	splitfd_sha256_free(sha256);
 	return r;
 }
@@ -170,14 +121,9 @@ static int call(struct sfd_blob_relay *relay, const struct sfd_remote_image *ima
 	if (r < 0)
 		return r;
 	r = sfd_proxy_check(&reply, method, err);
-	if (r == 0 && (reply.n_fds != (raw ? 2 : 1) || (reply.pipeid != 0) == raw))
-		r = splitfd_error_set(err, SPLITFD_ERROR_PEER, EPROTO,
-			"skopeo's reply to %s has the wrong descriptors", method);
-	if (r == 0) {
-		relay->in = sfd_take_fd(&reply.fds[0]);
-		relay->errors = raw ? sfd_take_fd(&reply.fds[1]) : -EBADF;
-		relay->pipeid = reply.pipeid;
-	}
+	if (r == 0)
+		r = sfd_blob_pipe_open(
+			relay->proxy, &reply, relay->layer->size, relay->stall_ms, &relay->in, err);
 	sfd_proxy_reply_done(&reply);
 	return r;
 }
@@ -194,8 +140,6 @@ int sfd_blob_relay_start(struct sfd_remote_image *image, size_t i, int stall_ms,
 	*relay = (struct sfd_blob_relay){ .proxy = image->proxy,
 		.layer = &image->layers[i],
 		.stall_ms = stall_ms,
-		.in = -EBADF,
-		.errors = -EBADF,
 		.out = -EBADF };
 	*ret = relay; /* from here on the caller frees it, also when we fail */
 	r = call(relay, image, err);
@@ -235,8 +179,7 @@ struct sfd_blob_relay *sfd_blob_relay_free(struct sfd_blob_relay *relay)
 		return NULL;
 	sfd_blob_relay_abandon(relay);
 	(void)sfd_blob_relay_finish(relay, NULL);
-	sfd_close(relay->in);
-	sfd_close(relay->errors);
+	sfd_blob_pipe_free(relay->in);
 	sfd_close(relay->out);
 	free(relay);
 	return NULL;

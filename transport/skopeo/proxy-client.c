@@ -2,6 +2,7 @@
 #include "transport/skopeo/proxy-client.h"
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-process.h"
 
@@ -32,7 +33,8 @@ struct sfd_proxy {
 	atomic_bool hung_up;  /* by us */
 	pthread_mutex_t lock; /* one request and its reply */
 	bool broken;
-	char *buffer; /* REPLY_MAX */
+	struct splitfd_error why; /* it is broken */
+	char *buffer;		  /* REPLY_MAX */
 };
 
 SFD_DEFINE_CLEANUP(cleanup_proxy, struct sfd_proxy, sfd_proxy_stop);
@@ -98,10 +100,33 @@ static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
 	if (hung_up)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "skopeo was ended");
 	if (WIFSIGNALED(status))
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
 			"skopeo was killed by signal %d", WTERMSIG(status));
-	return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
+	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
 		"skopeo ended with exit status %d; see its message above", WEXITSTATUS(status));
+}
+
+/* All who come later get the same reason. */
+static int tell_why(const struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	if (err != NULL)
+		*err = proxy->why;
+	return -proxy->why.errnum;
+}
+
+int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&proxy->lock);
+	if (!proxy->broken && sfd_wait_fd(proxy->socket, POLLRDHUP, wait_ms) > 0) {
+		(void)went_away(proxy, &proxy->why);
+		proxy->broken = true;
+	}
+	if (proxy->broken)
+		r = tell_why(proxy, err);
+	pthread_mutex_unlock(&proxy->lock);
+	return r;
 }
 
 static int gave_up(struct sfd_proxy *proxy, struct splitfd_error *err)
@@ -217,12 +242,12 @@ int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const ch
 	if (r < 0)
 		return splitfd_error_oom(err);
 	pthread_mutex_lock(&proxy->lock);
-	if (proxy->broken)
-		r = splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE, "skopeo is gone");
-	else
-		r = exchange(proxy, method, &request, pass_fd, watch_fd, ret, err);
-	if (r < 0)
+	if (!proxy->broken)
+		r = exchange(proxy, method, &request, pass_fd, watch_fd, ret, &proxy->why);
+	if (proxy->broken || r < 0) {
 		proxy->broken = true;
+		r = tell_why(proxy, err);
+	}
 	pthread_mutex_unlock(&proxy->lock);
 	if (r < 0)
 		sfd_proxy_reply_done(ret);
@@ -238,10 +263,15 @@ int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args
 int sfd_proxy_check(
 	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err)
 {
+	bool ours = strcmp(reply->code, "EPIPE") == 0 ||
+		    (reply->code[0] == '\0' && strstr(reply->error, "broken pipe") != NULL);
+
 	if (reply->success)
 		return 0;
-	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EREMOTEIO, "%s: %s", method,
-		reply->error[0] != '\0' ? reply->error : "skopeo gives no reason");
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ours ? EPIPE : EREMOTEIO,
+		"skopeo: %s%s",
+		reply->error[0] != '\0' ? reply->error : "no reason is given for the failure of ",
+		reply->error[0] != '\0' ? "" : method);
 }
 
 static int initialize(struct sfd_proxy *proxy, struct splitfd_error *err)

@@ -44,6 +44,9 @@ unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);
 /* True after a call that had no reply: the proxy is useless. */
 bool sfd_proxy_broken(struct sfd_proxy *proxy);
 
+/* -errno and how it ended where the program is gone or ends within wait_ms; 0 where it runs on. */
+int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_error *err);
+
 struct sfd_proxy_reply {
 	bool success;
 	cJSON *value; /* in the tree of `json`, or NULL */
@@ -67,7 +70,8 @@ int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args
 int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const char *args,
 	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err);
 
-/* Turns a reply without success into an error; 0 otherwise. */
+/* Turns a reply without success into an error, -EPIPE where it says that we have closed a pipe; 0
+ * otherwise. */
 int sfd_proxy_check(
 	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err);
 
