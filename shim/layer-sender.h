@@ -44,7 +44,7 @@ struct sfd_layer_to_send {
 
 /* What travels: the stream's reading end, the directories (borrowed from the source's set of files:
  * duplicates), the keepalive's writing end. */
-#define SFD_SENT_DIRS_MAX 16
+#define SFD_SENT_DIRS_MAX 16 /* a store's layer has 8 at most, a repository's one */
 struct sfd_sent_layer {
 	int stream;
 	int dirs[SFD_SENT_DIRS_MAX];

@@ -54,7 +54,8 @@ int sfd_varlink_send_layer(struct sfd_varlink_session *s, struct sfd_layer_to_se
 	r = sfd_senders_start(s->senders, layer, &sent, err);
 	if (r < 0)
 		return r;
-	/* Few enough for one frame: stream, directories, keepalive. */
+	/* Few enough for one frame, whatever the layer: stream, directories, keepalive. */
+	_Static_assert(SFD_SENT_DIRS_MAX + 2 <= SFD_VARLINK_FDS_MAX, "a layer fits into a frame");
 	ret->fds[ret->n_fds++] = sent.stream;
 	for (size_t i = 0; i < sent.n_dirs; i++)
 		ret->fds[ret->n_fds++] = sent.dirs[i];

@@ -99,6 +99,6 @@ int sfd_varlink_repo_fsck(struct sfd_varlink_session *s, const struct sfd_varlin
 	if (!sfd_varlink_params(call->parameters, params, ret))
 		return 0;
 	options.metadata_only = cJSON_IsTrue(metadata_only);
-	r = sfd_varlink_repo(s, handle, false, ret, err);
+	r = sfd_varlink_repo_itself(s, handle, ret, err);
 	return r <= 0 ? r : run(s, &options, false, ret, err);
 }

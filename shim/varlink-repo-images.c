@@ -2,7 +2,6 @@
 #include "shim/image-argument.h"
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs-writer.h"
 #include "transport/composefs/listing.h"
 #include "transport/composefs/names.h"
@@ -21,16 +20,6 @@ static int no_image(const char *name, struct sfd_varlink_result *ret, struct spl
 	return sfd_varlink_fail(ret, SFD_IFACE_OCI ".NoSuchImage", "image", name, err);
 }
 
-static bool add_text(cJSON *o, const char *key, const char *text)
-{
-	sfd_cleanup_free char *clean = NULL;
-
-	if (text == NULL)
-		return cJSON_AddNullToObject(o, key) != NULL;
-	clean = sfd_utf8_replaced(text);
-	return clean != NULL && cJSON_AddStringToObject(o, key, clean) != NULL;
-}
-
 static bool add_row(cJSON *array, const struct sfd_image_row *row)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -39,11 +28,12 @@ static bool add_row(cJSON *array, const struct sfd_image_row *row)
 		cJSON_Delete(o);
 		return false;
 	}
-	return add_text(o, "name", row->name) &&
-	       add_text(o, "manifest_digest", row->manifest_digest) &&
+	return sfd_varlink_add_text(o, "name", row->name) &&
+	       sfd_varlink_add_text(o, "manifest_digest", row->manifest_digest) &&
 	       cJSON_AddBoolToObject(o, "is_container", row->container) != NULL &&
-	       add_text(o, "architecture", row->architecture) && add_text(o, "os", row->os) &&
-	       add_text(o, "created", row->created) &&
+	       sfd_varlink_add_text(o, "architecture", row->architecture) &&
+	       sfd_varlink_add_text(o, "os", row->os) &&
+	       sfd_varlink_add_text(o, "created", row->created) &&
 	       cJSON_AddNumberToObject(o, "layer_count", (double)row->n_layers) != NULL &&
 	       cJSON_AddNumberToObject(o, "referrer_count", (double)row->n_referrers) != NULL;
 }
@@ -118,8 +108,8 @@ static int describe(struct sfd_varlink_session *s, const struct sfd_oci_stored *
 
 	if (r < 0)
 		return r;
-	good = add_text(o, "manifest", stored->manifest.json) &&
-	       add_text(o, "config", stored->config.json);
+	good = sfd_varlink_add_text(o, "manifest", stored->manifest.json) &&
+	       sfd_varlink_add_text(o, "config", stored->config.json);
 	array = cJSON_AddArrayToObject(o, "referrers");
 	for (size_t i = 0; i < n && good; i++)
 		good = cJSON_AddItemToArray(array, cJSON_CreateString(tags[i].manifest));
@@ -178,24 +168,17 @@ static int set_tag(struct sfd_varlink_session *s, const char *tag, const char *d
 	return r < 0 ? r : sfd_names_commit(names, err);
 }
 
-/* The name of a tag in the repository; 0 where the result says why it cannot be one. */
-static int tag_name(
-	const cJSON *name, char **ret, struct sfd_varlink_result *result, struct splitfd_error *err)
+/* What Tag and Untag have in common: the repository, open for writing, and the tag's name in it. 1;
+ * 0 where the result says why not. `digest` is NULL where the method has no such parameter. */
+static int tag_params(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	const cJSON **name, const cJSON **digest, char **ret_tag, struct sfd_varlink_result *ret,
+	struct splitfd_error *err)
 {
-	if (sfd_tag_name(name->valuestring, ret, err) >= 0)
-		return 1;
-	return sfd_varlink_fail(result, SFD_IFACE_OCI ".InvalidRequest", "message", err->text, err);
-}
-
-int sfd_varlink_repo_tag(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
-	struct sfd_varlink_result *ret, struct splitfd_error *err)
-{
-	sfd_cleanup_free char *tag = NULL;
-	const cJSON *handle, *digest, *name;
+	const cJSON *handle;
 	const struct sfd_varlink_param params[] = {
 		{ "handle", SFD_VARLINK_INT, false, &handle },
-		{ "manifest_digest", SFD_VARLINK_STRING, false, &digest },
-		{ "name", SFD_VARLINK_STRING, false, &name },
+		{ "name", SFD_VARLINK_STRING, false, name },
+		{ digest != NULL ? "manifest_digest" : NULL, SFD_VARLINK_STRING, false, digest },
 		{ NULL },
 	};
 	int r;
@@ -203,8 +186,20 @@ int sfd_varlink_repo_tag(struct sfd_varlink_session *s, const struct sfd_varlink
 	if (!sfd_varlink_params(call->parameters, params, ret))
 		return 0;
 	r = sfd_varlink_repo(s, handle, true, ret, err);
-	if (r > 0)
-		r = tag_name(name, &tag, ret, err);
+	if (r <= 0)
+		return r;
+	if (sfd_tag_name((*name)->valuestring, ret_tag, err) >= 0)
+		return 1;
+	return sfd_varlink_fail(ret, SFD_IFACE_OCI ".InvalidRequest", "message", err->text, err);
+}
+
+int sfd_varlink_repo_tag(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *tag = NULL;
+	const cJSON *digest, *name;
+	int r = tag_params(s, call, &name, &digest, &tag, ret, err);
+
 	if (r <= 0 || !sfd_varlink_digest(digest->valuestring, ret))
 		return r < 0 ? r : 0;
 	return set_tag(s, tag, digest->valuestring, ret, err);
@@ -215,19 +210,9 @@ int sfd_varlink_repo_untag(struct sfd_varlink_session *s, const struct sfd_varli
 {
 	sfd_cleanup_free char *tag = NULL;
 	sfd_cleanup_fd int dir = -EBADF;
-	const cJSON *handle, *name;
-	const struct sfd_varlink_param params[] = {
-		{ "handle", SFD_VARLINK_INT, false, &handle },
-		{ "name", SFD_VARLINK_STRING, false, &name },
-		{ NULL },
-	};
-	int r;
+	const cJSON *name;
+	int r = tag_params(s, call, &name, NULL, &tag, ret, err);
 
-	if (!sfd_varlink_params(call->parameters, params, ret))
-		return 0;
-	r = sfd_varlink_repo(s, handle, true, ret, err);
-	if (r > 0)
-		r = tag_name(name, &tag, ret, err);
 	if (r <= 0)
 		return r;
 	if (unlinkat(s->repository->fd, tag, 0) < 0) {

@@ -3,6 +3,7 @@
 #include "shim/varlink-repo.h"
 #include "shim/repo-options.h"
 #include "shim/varlink-descriptions.h"
+#include "shim/varlink-served.h"
 #include "splitfdstream/base/cleanup.h"
 
 #include <string.h>
@@ -12,16 +13,11 @@
 static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
-	static const char *const features[] = { "splitdirfdstream-v0" };
-	cJSON *array = cJSON_CreateStringArray(features, 1);
+	static const char *const features[] = { "splitdirfdstream-v0", NULL };
 
 	(void)s;
 	(void)call;
-	if (!cJSON_AddItemToObject(sfd_varlink_object(ret), "features", array)) {
-		cJSON_Delete(array);
-		return splitfd_error_oom(err);
-	}
-	return 0;
+	return sfd_varlink_features(features, ret, err);
 }
 
 bool sfd_varlink_add_digest(cJSON *object, const char *key, const struct splitfd_digest *digest)
@@ -59,15 +55,16 @@ int sfd_varlink_repo(struct sfd_varlink_session *s, const cJSON *handle, bool wr
 	return open_repository(s, write, result, err);
 }
 
-/* A client must not have another repository opened for it than the one that is served. */
-static bool is_served(const struct sfd_varlink_session *s, const char *path)
+int sfd_varlink_repo_itself(struct sfd_varlink_session *s, const cJSON *handle,
+	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
-	struct stat ours, theirs;
+	int r = sfd_varlink_repo(s, handle, false, result, err);
 
-	if (strcmp(path, s->settings->repository) == 0)
-		return true;
-	return stat(s->settings->repository, &ours) == 0 && stat(path, &theirs) == 0 &&
-	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+	if (r == 0 && result->error != NULL)
+		result->error = strcmp(result->error, SFD_IFACE_OCI ".InvalidHandle") == 0
+					? SFD_IFACE_REPOSITORY ".InvalidHandle"
+					: SFD_IFACE_REPOSITORY ".RepoNotFound";
+	return r;
 }
 
 static int not_served(const struct sfd_varlink_session *s, const char *path,
@@ -129,7 +126,7 @@ static int open_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 	if (sfd_repo_path(&options, wanted, err) < 0)
 		return sfd_varlink_fail(
 			ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message", err->text, err);
-	if (!is_served(s, wanted))
+	if (!sfd_varlink_is_served(s->settings->repository, wanted))
 		return not_served(s, wanted, ret, err);
 	r = open_repository(s, false, ret, err);
 	if (r == 0 && ret->error != NULL)
@@ -185,7 +182,7 @@ static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 
 	if (!sfd_varlink_params(call->parameters, params, ret))
 		return 0;
-	if (!is_served(s, path->valuestring))
+	if (!sfd_varlink_is_served(s->settings->repository, path->valuestring))
 		return not_served(s, path->valuestring, ret, err);
 	if (!parse_algorithm(algorithm, &options.algorithm))
 		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
@@ -232,9 +229,9 @@ static const struct sfd_varlink_row repository_rows[] = {
 	{ "OpenRepository", open_method },
 	{ "CloseRepository", close_method },
 	{ "Fsck", sfd_varlink_repo_fsck },
+	{ "ImageObjects", sfd_varlink_repo_image_objects },
+	{ "ListImageRefs", sfd_varlink_repo_list_image_refs },
 	{ "EnsureRepository", NULL },
-	{ "ImageObjects", NULL },
-	{ "ListImageRefs", NULL },
 	{ "Gc", NULL },
 	{ "Mount", NULL },
 	{ NULL },

@@ -4,7 +4,8 @@
 
 /*
  * The methods of a composefs repository's service, by file: varlink-repo.c (handles),
- * varlink-repo-layers.c, varlink-repo-images.c, varlink-repo-finalize.c, varlink-repo-check.c.
+ * varlink-repo-layers.c, varlink-repo-images.c, varlink-repo-finalize.c, varlink-repo-check.c,
+ * varlink-repo-refs.c.
  */
 
 #include "shim/varlink-session.h"
@@ -15,6 +16,10 @@
 /* The repository behind `handle`, open: for writing where `write`. 1; 0 where the result says why
  * not (InvalidHandle, RepoNotFound). It stays the session's. */
 int sfd_varlink_repo(struct sfd_varlink_session *s, const cJSON *handle, bool write,
+	struct sfd_varlink_result *result, struct splitfd_error *err);
+
+/* The same, for reading, for a method of org.composefs.Repository: errors are of that interface. */
+int sfd_varlink_repo_itself(struct sfd_varlink_session *s, const cJSON *handle,
 	struct sfd_varlink_result *result, struct splitfd_error *err);
 
 /* Adds the digest as hex. */
@@ -31,5 +36,7 @@ sfd_varlink_method sfd_varlink_repo_compute_id;
 sfd_varlink_method sfd_varlink_repo_finalize;
 sfd_varlink_method sfd_varlink_repo_check;
 sfd_varlink_method sfd_varlink_repo_fsck;
+sfd_varlink_method sfd_varlink_repo_image_objects;
+sfd_varlink_method sfd_varlink_repo_list_image_refs;
 
 #endif

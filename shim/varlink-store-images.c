@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink-store-images.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
 #include "transport/composefs/oci-json.h"
 
 #include <string.h>
@@ -9,27 +8,16 @@
 SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
 SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
 
-/* A string, or null. */
-static bool add_text(cJSON *object, const char *key, const char *text)
-{
-	sfd_cleanup_free char *clean = NULL;
-
-	if (text == NULL)
-		return cJSON_AddNullToObject(object, key) != NULL;
-	clean = sfd_utf8_replaced(text);
-	return clean != NULL && cJSON_AddStringToObject(object, key, clean) != NULL;
-}
-
 static bool fill_row(cJSON *row, const char *name, const struct splitfd_image *image,
 	const struct sfd_oci_config *config)
 {
-	return add_text(row, "name", name) &&
-	       add_text(row, "manifest_digest", splitfd_image_manifest_digest(image)) &&
+	return sfd_varlink_add_text(row, "name", name) &&
+	       sfd_varlink_add_text(row, "manifest_digest", splitfd_image_manifest_digest(image)) &&
 	       cJSON_AddTrueToObject(row, "is_container") != NULL &&
-	       add_text(row, "architecture",
+	       sfd_varlink_add_text(row, "architecture",
 		       config->architecture != NULL ? config->architecture : "") &&
-	       add_text(row, "os", config->os != NULL ? config->os : "") &&
-	       add_text(row, "created", config->created) &&
+	       sfd_varlink_add_text(row, "os", config->os != NULL ? config->os : "") &&
+	       sfd_varlink_add_text(row, "created", config->created) &&
 	       cJSON_AddNumberToObject(row, "layer_count", (double)splitfd_image_n_layers(image)) !=
 		       NULL &&
 	       cJSON_AddNumberToObject(row, "referrer_count", 0) != NULL;
@@ -168,9 +156,11 @@ static int describe(const struct splitfd_image *image, struct sfd_varlink_result
 	if (strlen(manifest) != manifest_size || strlen(config) != config_size)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the image's manifest or config holds a NUL");
-	if (!add_text(o, "manifest", manifest) || !add_text(o, "config", config) ||
+	if (!sfd_varlink_add_text(o, "manifest", manifest) ||
+		!sfd_varlink_add_text(o, "config", config) ||
 		cJSON_AddArrayToObject(o, "referrers") == NULL ||
-		!add_text(o, "composefs_erofs", NULL) || !add_text(o, "composefs_boot_erofs", NULL))
+		!sfd_varlink_add_text(o, "composefs_erofs", NULL) ||
+		!sfd_varlink_add_text(o, "composefs_boot_erofs", NULL))
 		return splitfd_error_oom(err);
 	return 0;
 }

@@ -3,12 +3,11 @@
 #include "shim/rootless.h"
 #include "shim/varlink-descriptions.h"
 #include "shim/varlink-layer.h"
+#include "shim/varlink-served.h"
 #include "shim/varlink-session.h"
 #include "shim/varlink-store-images.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/layer-lookup.h"
-
-#include <sys/stat.h>
 
 SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
 
@@ -16,16 +15,11 @@ static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	static const char *const features[] = { "splitdirfdstream-v0", "source-containers-storage",
-		"read-only" };
-	cJSON *array = cJSON_CreateStringArray(features, 3);
+		"read-only", NULL };
 
 	(void)s;
 	(void)call;
-	if (!cJSON_AddItemToObject(sfd_varlink_object(ret), "features", array)) {
-		cJSON_Delete(array);
-		return splitfd_error_oom(err);
-	}
-	return 0;
+	return sfd_varlink_features(features, ret, err);
 }
 
 int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
@@ -85,22 +79,13 @@ static int has_layer(struct sfd_varlink_session *s, const struct sfd_varlink_cal
 	return 0;
 }
 
-/* A client must not have another store opened for it than the one that is served. */
-static bool is_served(const struct splitfd_store *store, const char *path)
-{
-	struct stat ours, theirs;
-
-	return stat(splitfd_store_graphroot(store), &ours) == 0 && stat(path, &theirs) == 0 &&
-	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
 /* 1 with the source; 0 where the result says why there is none. */
 static int by_locator(struct splitfd_store *store, const struct sfd_varlink_get_layer *q,
 	struct splitfd_source **ret, struct sfd_varlink_result *result, struct splitfd_error *err)
 {
 	int r;
 
-	if (!is_served(store, q->storage_path)) {
+	if (!sfd_varlink_is_served(splitfd_store_graphroot(store), q->storage_path)) {
 		(void)splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"storage root not found at %s; this service serves %s", q->storage_path,
 			splitfd_store_graphroot(store));
