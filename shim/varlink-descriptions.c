@@ -62,7 +62,8 @@ const char sfd_varlink_service_description[] =
 	"method ComputeId(handle: int, image: string, verity: ?string, bootable: bool, "           \
 	"xattrs: ?(AllowlistOnly, KeepUserXattrs)) -> (image_id: string)\n"                        \
 	"\n"                                                                                       \
-	"# Not implemented\n"                                                                      \
+	"# Each answer has one member; `completed` is the last one, and without `more` the only\n" \
+	"# one. For root and the service's own user. No boot image is made\n"                      \
 	"method Pull(handle: int, image: string, name: ?string, local_fetch: string, "             \
 	"storage_root: ?string, bootable: bool, xattrs: ?(AllowlistOnly, KeepUserXattrs), "        \
 	"expected_digest: ?string) -> (started: ?(id: string, total: ?int, "                       \

@@ -213,7 +213,7 @@ static const struct sfd_varlink_row oci_rows[] = {
 	{ "Untag", sfd_varlink_repo_untag },
 	{ "ComputeId", sfd_varlink_repo_compute_id },
 	{ "Check", sfd_varlink_repo_check },
-	{ "Pull", NULL },
+	{ "Pull", sfd_varlink_repo_pull },
 	{ "OciMount", NULL },
 	{ NULL },
 };

@@ -5,7 +5,7 @@
 /*
  * The methods of a composefs repository's service, by file: varlink-repo.c (handles),
  * varlink-repo-layers.c, varlink-repo-images.c, varlink-repo-finalize.c, varlink-repo-check.c,
- * varlink-repo-refs.c.
+ * varlink-repo-pull.c, varlink-repo-refs.c.
  */
 
 #include "shim/varlink-session.h"
@@ -36,6 +36,7 @@ sfd_varlink_method sfd_varlink_repo_compute_id;
 sfd_varlink_method sfd_varlink_repo_finalize;
 sfd_varlink_method sfd_varlink_repo_check;
 sfd_varlink_method sfd_varlink_repo_fsck;
+sfd_varlink_method sfd_varlink_repo_pull;
 sfd_varlink_method sfd_varlink_repo_image_objects;
 sfd_varlink_method sfd_varlink_repo_list_image_refs;
 
