@@ -27,7 +27,8 @@ user_make() {
 as_user() {
     (cd / && exec setpriv --reuid="$USER_NAME" --regid="$USER_NAME" --init-groups --reset-env \
         env HOME="$USER_HOME" XDG_RUNTIME_DIR="$USER_HOME/run" PATH="${USER_PATH:-$USER_BIN:/usr/bin:/bin:/usr/sbin}" \
-        ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} ${TSAN_OPTIONS:+TSAN_OPTIONS="$TSAN_OPTIONS"} "$@")
+        ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} ${TSAN_OPTIONS:+TSAN_OPTIONS="$TSAN_OPTIONS"} \
+        ${UBSAN_OPTIONS:+UBSAN_OPTIONS="$UBSAN_OPTIONS"} "$@")
 }
 
 # The user's processes but the one that podman keeps for the namespace.
