@@ -67,14 +67,13 @@ static int find_layers(struct sfd_varlink_session *s, const cJSON *array, struct
 	ret->trees = calloc(n + 1, sizeof(struct sfd_tree_layer *));
 	if (ret->diff_ids == NULL || ret->digests == NULL || ret->trees == NULL)
 		return splitfd_error_oom(err);
-	ret->n = n;
-	n = 0;
 	cJSON_ArrayForEach (item, array) {
-		int r = find_layer(s, item, &ret->diff_ids[n], &ret->digests[n], result, err);
+		int r = find_layer(
+			s, item, &ret->diff_ids[ret->n], &ret->digests[ret->n], result, err);
 
 		if (r <= 0)
 			return r;
-		n++;
+		ret->n++;
 	}
 	return 1;
 }

@@ -112,19 +112,23 @@ static sfd_varlink_method *find_method(const struct sfd_varlink_session *s, cons
 	const char **ret_interface, struct sfd_varlink_result *ret)
 {
 	const char *dot = strrchr(method, '.');
-	const struct sfd_varlink_interface *interface = NULL;
+	const struct sfd_varlink_interface *interface;
 	char name[NAME_MAX_LEN] = "";
 	const char *error = SFD_IFACE_SERVICE ".MethodNotFound";
 
-	if (dot != NULL && (size_t)(dot - method) < sizeof(name))
+	if (dot == NULL) {
+		(void)sfd_varlink_fail(ret, error, "method", method, NULL);
+		return NULL;
+	}
+	if ((size_t)(dot - method) < sizeof(name))
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(dot - method), method);
 	interface = find_interface(s, name);
-	if (dot != NULL && interface == NULL) {
+	if (interface == NULL) {
 		(void)sfd_varlink_fail(ret, SFD_IFACE_SERVICE ".InterfaceNotFound", "interface",
 			name[0] != '\0' ? name : method, NULL);
 		return NULL;
 	}
-	for (size_t i = 0; interface != NULL && interface->rows[i].name != NULL; i++) {
+	for (size_t i = 0; interface->rows[i].name != NULL; i++) {
 		if (strcmp(interface->rows[i].name, dot + 1) != 0)
 			continue;
 		*ret_interface = interface->name;

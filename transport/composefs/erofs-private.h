@@ -21,6 +21,12 @@ struct sfd_xref {
 	uint32_t id;
 };
 
+/* How often each xattr is used, by its id; once shared xattrs have their place, the place plus 2.
+ */
+struct sfd_xref_uses {
+	uint32_t *plain, *metacopy, *redirect;
+};
+
 /* Flags of an inode in this image. */
 #define SFD_ESCAPED_WHITEOUT 1u /* a character device 0,0 that is written as a regular file */
 #define SFD_HAS_WHITEOUTS    2u /* a directory with such a file */
@@ -45,8 +51,7 @@ struct sfd_erofs {
 	struct sfd_tree_name **root_names;
 	uint32_t n_root_names;
 
-	/* How often each xattr is used; once shared xattrs have their place, the place plus 2. */
-	uint32_t *plain, *metacopy, *redirect;
+	struct sfd_xref_uses uses;
 	struct sfd_xref *shared; /* those used twice or more, in the order of the image */
 	uint32_t n_shared;
 	bool has_acl;

@@ -342,9 +342,9 @@ static void erofs_done(struct sfd_erofs *e)
 	free(e->stubs);
 	free(e->stub_names);
 	free(e->root_names);
-	free(e->plain);
-	free(e->metacopy);
-	free(e->redirect);
+	free(e->uses.plain);
+	free(e->uses.metacopy);
+	free(e->uses.redirect);
 	free(e->shared);
 	free(e->scratch);
 }

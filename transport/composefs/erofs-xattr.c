@@ -276,15 +276,15 @@ int sfd_erofs_xattrs_of(struct sfd_erofs *e, uint32_t number)
 	return (int)n;
 }
 
-static uint32_t *use_of(const struct sfd_erofs *e, struct sfd_xref ref)
+static uint32_t *use_of(const struct sfd_xref_uses *uses, struct sfd_xref ref)
 {
 	switch (ref.kind) {
 	case SFD_XREF_METACOPY:
-		return &e->metacopy[ref.id];
+		return &uses->metacopy[ref.id];
 	case SFD_XREF_REDIRECT:
-		return &e->redirect[ref.id];
+		return &uses->redirect[ref.id];
 	case SFD_XREF_PLAIN:
-		return &e->plain[ref.id];
+		return &uses->plain[ref.id];
 	default:
 		return NULL;
 	}
@@ -304,7 +304,7 @@ static void note_acl(struct sfd_erofs *e, struct sfd_xref ref)
 }
 
 /* The xattrs that two or more inodes have, sorted. */
-static int collect_shared(struct sfd_erofs *e)
+static int collect_shared(struct sfd_erofs *e, const struct sfd_xref_uses *uses)
 {
 	const struct sfd_tree *tree = e->tree;
 	uint32_t n = 0;
@@ -312,14 +312,14 @@ static int collect_shared(struct sfd_erofs *e)
 	for (int pass = 0; pass < 2; pass++) {
 		n = 0;
 		for (uint32_t i = 0; i < tree->n_xattrs; i++) {
-			if (e->plain[i] < 2)
+			if (uses->plain[i] < 2)
 				continue;
 			if (pass == 1)
 				e->shared[n] = (struct sfd_xref){ SFD_XREF_PLAIN, i };
 			n++;
 		}
 		for (uint32_t i = 0; i < tree->n_objects; i++) {
-			if (e->metacopy[i] < 2)
+			if (uses->metacopy[i] < 2)
 				continue;
 			if (pass == 1) {
 				e->shared[n] = (struct sfd_xref){ SFD_XREF_METACOPY, i };
@@ -347,10 +347,14 @@ static int collect_shared(struct sfd_erofs *e)
 
 int sfd_erofs_share_xattrs(struct sfd_erofs *e, struct splitfd_error *err)
 {
-	e->plain = calloc(e->tree->n_xattrs + 1u, sizeof(uint32_t));
-	e->metacopy = calloc(e->tree->n_objects + 1u, sizeof(uint32_t));
-	e->redirect = calloc(e->tree->n_objects + 1u, sizeof(uint32_t));
-	if (e->plain == NULL || e->metacopy == NULL || e->redirect == NULL)
+	const struct sfd_xref_uses uses = {
+		.plain = calloc(e->tree->n_xattrs + 1u, sizeof(uint32_t)),
+		.metacopy = calloc(e->tree->n_objects + 1u, sizeof(uint32_t)),
+		.redirect = calloc(e->tree->n_objects + 1u, sizeof(uint32_t)),
+	};
+
+	e->uses = uses;
+	if (uses.plain == NULL || uses.metacopy == NULL || uses.redirect == NULL)
 		return splitfd_error_oom(err);
 	for (uint32_t i = 0; i < e->n_inodes; i++) {
 		int n = sfd_erofs_xattrs_of(e, i);
@@ -358,19 +362,19 @@ int sfd_erofs_share_xattrs(struct sfd_erofs *e, struct splitfd_error *err)
 		if (n < 0)
 			return splitfd_error_oom(err);
 		for (int k = 0; k < n; k++) {
-			uint32_t *use = use_of(e, e->scratch[k]);
+			uint32_t *use = use_of(&uses, e->scratch[k]);
 
 			if (use != NULL)
 				(*use)++;
 			note_acl(e, e->scratch[k]);
 		}
 	}
-	return collect_shared(e) < 0 ? splitfd_error_oom(err) : 0;
+	return collect_shared(e, &uses) < 0 ? splitfd_error_oom(err) : 0;
 }
 
 static bool is_shared(const struct sfd_erofs *e, struct sfd_xref ref)
 {
-	const uint32_t *use = use_of(e, ref);
+	const uint32_t *use = use_of(&e->uses, ref);
 
 	return use != NULL && *use > 1;
 }
@@ -419,7 +423,7 @@ uint64_t sfd_erofs_place_shared(struct sfd_erofs *e)
 	uint64_t at = e->first ? e->inodes_end % SFD_EROFS_BLOCK : e->inodes_end, start = at;
 
 	for (uint32_t i = 0; i < e->n_shared; i++) {
-		*use_of(e, e->shared[i]) = (uint32_t)(at / 4) + 2;
+		*use_of(&e->uses, e->shared[i]) = (uint32_t)(at / 4) + 2;
 		at += sfd_erofs_entry_size(e, e->shared[i]);
 	}
 	return at - start;
@@ -427,5 +431,5 @@ uint64_t sfd_erofs_place_shared(struct sfd_erofs *e)
 
 int64_t sfd_erofs_shared_at(const struct sfd_erofs *e, struct sfd_xref ref)
 {
-	return is_shared(e, ref) ? (int64_t)*use_of(e, ref) - 2 : -1;
+	return is_shared(e, ref) ? (int64_t)*use_of(&e->uses, ref) - 2 : -1;
 }

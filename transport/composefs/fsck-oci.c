@@ -21,17 +21,22 @@ struct image {
 	struct sfd_oci_config config_facts;
 };
 
+/* 0 or -errno, never 1: nothing of the image is looked at behind a wrong part. */
 static int wrong(struct image *i, const char *kind, const char *what, const char *detail)
 {
-	return sfd_fsck_add(i->f, &i->f->report->oci_errors, "%s: %s%s%s%s%s", kind, i->tag,
+	int r = sfd_fsck_add(i->f, &i->f->report->oci_errors, "%s: %s%s%s%s%s", kind, i->tag,
 		what != NULL ? ": " : "", what != NULL ? what : "", detail != NULL ? ": " : "",
 		detail != NULL ? detail : "");
+
+	return r < 0 ? r : 0;
 }
 
 static int wrong_digest(struct image *i, const char *kind, const char *expected, const char *actual)
 {
-	return sfd_fsck_add(i->f, &i->f->report->oci_errors, "%s: %s: expected %s, got %s", kind,
+	int r = sfd_fsck_add(i->f, &i->f->report->oci_errors, "%s: %s: expected %s, got %s", kind,
 		i->tag, expected, actual);
+
+	return r < 0 ? r : 0;
 }
 
 /* 1: go on. 0: an error was added. */

@@ -72,30 +72,29 @@ int sfd_names_find(const struct sfd_names *names, const char *name)
 	return -ENOENT;
 }
 
-static int add_entry(struct sfd_names *names, const char *name, const char *target,
-	struct entry **ret, struct splitfd_error *err)
+/* NULL when memory is short. */
+static struct entry *add_entry(struct sfd_names *names, const char *name, const char *target)
 {
 	struct entry *entries = reallocarray(names->entries, names->n + 1, sizeof(*entries)), *e;
 
 	if (entries == NULL)
-		return splitfd_error_oom(err);
+		return NULL;
 	names->entries = entries;
 	e = &entries[names->n];
 	*e = (struct entry){ .name = strdup(name),
 		.target = target != NULL ? strdup(target) : NULL };
 	if (e->name == NULL || (target != NULL && e->target == NULL)) {
 		entry_done(e);
-		return splitfd_error_oom(err);
+		return NULL;
 	}
 	names->n++;
-	*ret = e;
-	return 0;
+	return e;
 }
 
 int sfd_names_add_object(struct sfd_names *names, const char *name,
 	const struct splitfd_digest *digest, enum sfd_name_policy policy, struct splitfd_error *err)
 {
-	struct entry *e = NULL;
+	struct entry *e;
 	int r = sfd_link_check_name(name, err);
 
 	if (r < 0)
@@ -107,9 +106,9 @@ int sfd_names_add_object(struct sfd_names *names, const char *name,
 			return (int)i;
 		}
 	}
-	r = add_entry(names, name, NULL, &e, err);
-	if (r < 0)
-		return r;
+	e = add_entry(names, name, NULL);
+	if (e == NULL)
+		return splitfd_error_oom(err);
 	e->digest = *digest;
 	e->policy = policy;
 	return (int)names->n - 1;
@@ -118,15 +117,16 @@ int sfd_names_add_object(struct sfd_names *names, const char *name,
 int sfd_names_add_ref(
 	struct sfd_names *names, const char *name, const char *target, struct splitfd_error *err)
 {
-	struct entry *e = NULL;
+	struct entry *e;
 	int r = sfd_link_check_name(name, err);
 
 	if (r == 0)
 		r = sfd_link_check_name(target, err);
-	if (r == 0)
-		r = add_entry(names, name, target, &e, err);
 	if (r < 0)
 		return r;
+	e = add_entry(names, name, target);
+	if (e == NULL)
+		return splitfd_error_oom(err);
 	e->policy = SFD_NAME_REPLACE;
 	return (int)names->n - 1;
 }

@@ -140,8 +140,10 @@ int sfd_varlink_reply_check(
 		return 0;
 	message = cJSON_GetStringValue(
 		cJSON_GetObjectItemCaseSensitive(reply->parameters, "message"));
-	if (message == NULL && reply->parameters != NULL)
-		message = text = cJSON_PrintUnformatted(reply->parameters);
+	if (message == NULL && reply->parameters != NULL) {
+		text = cJSON_PrintUnformatted(reply->parameters);
+		message = text;
+	}
 	return splitfd_error_set(err, kind_of(reply->error), EREMOTEIO, "%s: %s: %s", method,
 		reply->error, message != NULL ? message : "no reason given");
 }

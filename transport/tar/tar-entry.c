@@ -383,7 +383,7 @@ int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitf
 {
 	int r;
 
-	if (p->state == AT_END || p->state != AT_OBJECT)
+	if (p->state != AT_OBJECT)
 		return wrap(p, refuse(err, "an object stands where the tar has no content for it"),
 			err);
 	if (size != UINT64_MAX && size != p->e.size)
