@@ -2,54 +2,29 @@
 #include "splitfdstream/reconstruct.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
-#include "splitfdstream/base/io.h"
-#include "splitfdstream/digest.h"
+#include "splitfdstream/chunk-content.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define PIECE ((size_t)64 * 1024)
 
-static int check_end(const struct splitfd_chunk *chunk, int fd, uint64_t crc, const char *name,
-	struct splitfd_error *err)
-{
-	char more;
-
-	if (sfd_pread_full(fd, &more, 1, chunk->size) != -ENODATA)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s: the file became longer while it was read", name);
-	if (chunk->has_crc64 && crc != chunk->crc64)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s: the content is not the layer's (CRC-64 differs)", name);
-	return 0;
-}
-
 int splitfd_chunk_read_fd(const struct splitfd_chunk *chunk, int fd, splitfd_bytes_fn *bytes,
 	void *ctx, struct splitfd_error *err)
 {
-	const char *name = chunk->name != NULL ? chunk->name : "a file";
+	struct sfd_chunk_content content = { .chunk = chunk, .fd = fd };
 	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
-	uint64_t done = 0, crc = 0;
+	ssize_t n;
 
 	if (buffer == NULL)
 		return splitfd_error_oom(err);
-	while (done < chunk->size) {
-		size_t n = chunk->size - done < PIECE ? (size_t)(chunk->size - done) : PIECE;
-		int r = sfd_pread_full(fd, buffer, n, done);
+	while ((n = sfd_chunk_content_read(&content, buffer, PIECE, err)) > 0) {
+		int r = bytes(ctx, buffer, (size_t)n, err);
 
-		if (r == -ENODATA)
-			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-				"%s: the file became shorter while it was read", name);
-		if (r < 0)
-			return splitfd_error_sys(err, -r, "%s: cannot read", name);
-		if (chunk->has_crc64)
-			crc = splitfd_crc64(crc, buffer, n);
-		r = bytes(ctx, buffer, n, err);
 		if (r < 0)
 			return r;
-		done += n;
 	}
-	return check_end(chunk, fd, crc, name, err);
+	return (int)n;
 }
 
 int splitfd_chunk_read(

@@ -87,10 +87,10 @@ static int find_dir(struct writer *w, struct splitfd_files *files, int dir, uint
 		;
 	if (i < w->n_sets) {
 		*ret = (uint32_t)(w->sets[i].first + (size_t)dir);
-		return 0;
+		return *ret < SPLITFD_DIRS_MAX ? 0 : -EXFULL;
 	}
 	if (w->n_sets == MAX_SETS || w->sink.wire.output->fd_batch == 0 ||
-		files->n_dirs > SPLITFD_DIRS_MAX - w->n_dirs)
+		w->n_dirs + files->n_dirs > SPLITFD_DIRS_MAX)
 		return -EXFULL;
 	r = add_set(w, files, true, &first, err);
 	if (r < 0)
@@ -140,7 +140,7 @@ static int put_content(
 			"a splitdirfdstream; use the splitfdstream format",
 			name, (unsigned long long)chunk->size);
 	r = put_header(&w->sink, true, (uint32_t)chunk->size, err);
-	return r < 0 ? r : sfd_wire_content(&w->sink.wire, fd, chunk, name, err);
+	return r < 0 ? r : sfd_wire_content(&w->sink.wire, fd, chunk, err);
 }
 
 /* A file that came open: the directory below which its name opens the same, or -1. */

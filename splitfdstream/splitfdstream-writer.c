@@ -65,8 +65,7 @@ static int put_file(
 		r = put_prefix(w, -(int64_t)chunk->size, err);
 	if (r < 0)
 		return r;
-	return sfd_wire_content(
-		&w->sink.wire, fd, chunk, chunk->name ? chunk->name : "a file", err);
+	return sfd_wire_content(&w->sink.wire, fd, chunk, err);
 }
 
 static void writer_free(struct splitfd_sink *sink)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/wire-buffer.h"
 #include "splitfdstream/base/fd.h"
-#include "splitfdstream/base/io.h"
-#include "splitfdstream/digest.h"
+#include "splitfdstream/chunk-content.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,41 +56,23 @@ int sfd_wire_fd(struct sfd_wire *w, int fd, struct splitfd_error *err)
 }
 
 /* Straight into the buffer: the bytes are copied once. */
-int sfd_wire_content(struct sfd_wire *w, int fd, const struct splitfd_chunk *chunk,
-	const char *name, struct splitfd_error *err)
+int sfd_wire_content(
+	struct sfd_wire *w, int fd, const struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
-	uint64_t done = 0, crc = 0;
-	char more;
-	int r;
+	struct sfd_chunk_content content = { .chunk = chunk, .fd = fd };
 
-	while (done < chunk->size) {
-		size_t n = sizeof(w->buffer) - w->len;
+	for (;;) {
+		ssize_t n;
+		int r = w->len == sizeof(w->buffer) ? sfd_wire_flush(w, err) : 0;
 
-		if (n == 0) {
-			r = sfd_wire_flush(w, err);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (n > chunk->size - done)
-			n = (size_t)(chunk->size - done);
-		r = sfd_pread_full(fd, w->buffer + w->len, n, done);
-		if (r == -ENODATA)
-			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-				"%s: the file became shorter while it was read", name);
 		if (r < 0)
-			return splitfd_error_sys(err, -r, "%s: cannot read", name);
-		crc = splitfd_crc64(crc, w->buffer + w->len, n);
-		w->len += n;
-		done += n;
+			return r;
+		n = sfd_chunk_content_read(
+			&content, w->buffer + w->len, sizeof(w->buffer) - w->len, err);
+		if (n <= 0)
+			return (int)n;
+		w->len += (size_t)n;
 	}
-	if (sfd_pread_full(fd, &more, 1, done) != -ENODATA)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s: the file became longer while it was read", name);
-	if (chunk->has_crc64 && crc != chunk->crc64)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s: the content is not the layer's (CRC-64 differs)", name);
-	return 0;
 }
 
 void sfd_wire_done(struct sfd_wire *w)

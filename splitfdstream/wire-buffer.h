@@ -35,9 +35,9 @@ int sfd_wire_fd(struct sfd_wire *w, int fd, struct splitfd_error *err);
 int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err);
 
 /* Reads exactly the chunk's content of an open file and appends it; checks its size (again) and,
- * where the chunk tells, its CRC-64. `name` is for error texts. fd stays the caller's. */
-int sfd_wire_content(struct sfd_wire *w, int fd, const struct splitfd_chunk *chunk,
-	const char *name, struct splitfd_error *err);
+ * where the chunk tells, its CRC-64. fd stays the caller's. */
+int sfd_wire_content(
+	struct sfd_wire *w, int fd, const struct splitfd_chunk *chunk, struct splitfd_error *err);
 
 /* Closes what was not sent and frees the output. */
 void sfd_wire_done(struct sfd_wire *w);
