@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Look-ups of one name that may be disturbed by renames. */
+#define RACES_MAX 128
+
 int sfd_close(int fd)
 {
 	if (fd >= 0) {
@@ -32,14 +35,16 @@ int sfd_take_fd(int *fd)
 int sfd_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve };
+	int races = 0;
 
 	for (;;) {
 		long r = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
 		if (r >= 0)
 			return (int)r;
-		/* EAGAIN: a rename raced with a confined look-up; the kernel asks to try again. */
-		if (errno != EINTR && errno != EAGAIN)
+		/* EAGAIN: a rename raced with a confined look-up; the kernel asks to try again.
+		 * Who renames for ever, or holds a lease on the file, shall not keep us here. */
+		if (errno != EINTR && (errno != EAGAIN || ++races > RACES_MAX))
 			return -errno;
 	}
 }
