@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/progress.h"
 #include "shim/report.h"
+#include "splitfdstream/base/clock.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/push-output.h"
 #include "shim/cancel.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/fd.h"
 
 #include <errno.h>
@@ -17,21 +18,13 @@ struct output {
 	struct sfd_push_pipe pipe;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* One of the n descriptors becomes ready: 1. */
 static int wait_any(struct pollfd *fds, nfds_t n, int timeout_ms, struct splitfd_error *err)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = sfd_now_ms() + timeout_ms;
 
 	for (;;) {
-		int64_t left = timeout_ms < 0 ? SLICE_MS : end - now_ms();
+		int64_t left = timeout_ms < 0 ? SLICE_MS : end - sfd_now_ms();
 		int r;
 
 		if (*sfd_cancel_flag() != 0)

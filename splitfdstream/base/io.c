@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,21 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int sfd_wait_fd(int fd, short events, int timeout_ms)
 {
-	int64_t end = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
+	int64_t end = timeout_ms < 0 ? 0 : sfd_now_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = events };
-		int64_t left = timeout_ms < 0 ? -1 : end - now_ms();
+		int64_t left = timeout_ms < 0 ? -1 : end - sfd_now_ms();
 		int r;
 
 		if (timeout_ms >= 0 && left < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/rpc/fdpass.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
 
@@ -15,14 +16,6 @@ union control {
 	char bytes[CMSG_SPACE(SPLITFD_FDS_MAX * sizeof(int))];
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static int silent(int timeout_ms, struct splitfd_error *err)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
@@ -35,7 +28,7 @@ static int wait_for_refs(int64_t since, int timeout_ms, struct splitfd_error *er
 {
 	const struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
 
-	if (timeout_ms >= 0 && now_ms() - since > timeout_ms)
+	if (timeout_ms >= 0 && sfd_now_ms() - since > timeout_ms)
 		return silent(timeout_ms, err);
 	(void)nanosleep(&pause, NULL);
 	return 0;
@@ -82,7 +75,7 @@ int splitfd_fds_send(int socket, const void *data, size_t n, const int *fds, siz
 {
 	union control control = { 0 };
 	const char *at = data;
-	int64_t since = now_ms();
+	int64_t since = sfd_now_ms();
 
 	if (n == 0 || n_fds > SPLITFD_FDS_MAX)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EINVAL,
@@ -105,7 +98,7 @@ int splitfd_fds_send(int socket, const void *data, size_t n, const int *fds, siz
 		at += sent;
 		n -= (size_t)sent;
 		n_fds = 0;
-		since = now_ms();
+		since = sfd_now_ms();
 	}
 	return 0;
 }

@@ -2,12 +2,10 @@
 /* The client's half of jsonrpc.h. */
 #include "splitfdstream/base/cleanup.h"
 #include "transport/rpc/jsonrpc-private.h"
+#include "transport/rpc/unix-connect.h"
 
 #include <cjson/cJSON.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 /* Notifications before an answer, which this client has no use for. */
 #define NOTIFICATIONS_MAX 64
@@ -17,30 +15,9 @@ SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 int sfd_jsonrpc_connect(const char *path, const struct sfd_jsonrpc_options *options,
 	struct sfd_jsonrpc **ret, struct splitfd_error *err)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	sfd_cleanup_fd int fd = -EBADF;
-	size_t len = strlen(path);
+	int socket = sfd_unix_connect(path, strlen(path), err);
 
-	if (len == 0 || len >= sizeof(name.sun_path))
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s' is no path of a socket, which has 1 to %zu bytes", path,
-			sizeof(name.sun_path) - 1);
-	memcpy(name.sun_path, path, len);
-	len += offsetof(struct sockaddr_un, sun_path);
-	if (path[0] == '@')
-		name.sun_path[0] = '\0';
-	else
-		len++;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return splitfd_error_sys(err, errno, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&name, (socklen_t)len) < 0) {
-		if (errno == ECONNREFUSED)
-			return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ECONNREFUSED,
-				"no service listens on %s", path);
-		return splitfd_error_sys(err, errno, "cannot connect to %s", path);
-	}
-	return sfd_jsonrpc_new(sfd_take_fd(&fd), options, ret, err);
+	return socket < 0 ? socket : sfd_jsonrpc_new(socket, options, ret, err);
 }
 
 static int send_request(struct sfd_jsonrpc *c, const char *method, cJSON *params, int64_t id,

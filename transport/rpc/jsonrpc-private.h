@@ -3,6 +3,7 @@
 #define SPLITFD_RPC_JSONRPC_PRIVATE_H
 
 #include "splitfdstream/base/buffer.h"
+#include "splitfdstream/base/clock.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/rpc/jsonrpc-scan.h"
 #include "transport/rpc/jsonrpc.h"
@@ -33,10 +34,7 @@ struct sfd_jsonrpc {
 	struct splitfd_error error;
 };
 
-/* Milliseconds of the monotonic clock. */
-int64_t sfd_jsonrpc_now(void);
-
-/* Until the socket is ready for `events`, somebody cancels, or the deadline (sfd_jsonrpc_now; < 0:
+/* Until the socket is ready for `events`, somebody cancels, or the deadline (of sfd_now_ms(); < 0:
  * never) has passed. 0, -ETIMEDOUT, -ECANCELED. */
 int sfd_jsonrpc_wait(
 	struct sfd_jsonrpc *c, short events, int64_t deadline, struct splitfd_error *err);

@@ -23,7 +23,7 @@ static int send_all(struct sfd_jsonrpc *c, const char *text, const int *fds, siz
 		int timeout = c->options.timeout_ms > 0 ? c->options.timeout_ms : -1;
 		size_t piece = n < PIECE ? n : PIECE;
 		int r = sfd_jsonrpc_wait(
-			c, POLLOUT, timeout < 0 ? -1 : sfd_jsonrpc_now() + timeout, err);
+			c, POLLOUT, timeout < 0 ? -1 : sfd_now_ms() + timeout, err);
 
 		if (r == 0)
 			r = splitfd_fds_send(c->socket, text, piece, fds, n_fds, timeout, err);

@@ -21,22 +21,14 @@
 /* How often the cancel flag is looked at. */
 #define FLAG_MS 500
 
-int64_t sfd_jsonrpc_now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static int64_t after(int timeout_ms)
 {
-	return timeout_ms > 0 ? sfd_jsonrpc_now() + timeout_ms : -1;
+	return timeout_ms > 0 ? sfd_now_ms() + timeout_ms : -1;
 }
 
 static int slice(const struct sfd_jsonrpc *c, int64_t deadline)
 {
-	int64_t left = deadline < 0 ? -1 : deadline - sfd_jsonrpc_now();
+	int64_t left = deadline < 0 ? -1 : deadline - sfd_now_ms();
 
 	if (deadline >= 0 && left < 0)
 		left = 0;
@@ -60,7 +52,7 @@ int sfd_jsonrpc_wait(
 			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "interrupted");
 		if (r > 0)
 			return 0;
-		if (r == 0 && deadline >= 0 && sfd_jsonrpc_now() >= deadline)
+		if (r == 0 && deadline >= 0 && sfd_now_ms() >= deadline)
 			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
 				"the peer on the socket was silent for too long");
 	}

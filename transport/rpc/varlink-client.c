@@ -1,57 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's half of varlink.h. */
 #include "splitfdstream/base/cleanup.h"
+#include "transport/rpc/unix-connect.h"
 #include "transport/rpc/varlink.h"
 
 #include <cjson/cJSON.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
-
-/* The address of a service as the kernel has it. */
-static int parse_address(
-	const char *address, struct sockaddr_un *ret, socklen_t *ret_len, struct splitfd_error *err)
-{
-	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
-	size_t len = strcspn(path, ";");
-
-	if (len == 0 || len >= sizeof(ret->sun_path))
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s' is no address of a Unix socket: a path of at most %zu bytes", address,
-			sizeof(ret->sun_path) - 1);
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(ret->sun_path, path, len);
-	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	if (path[0] == '@')
-		ret->sun_path[0] = '\0';
-	else
-		(*ret_len)++;
-	return 0;
-}
 
 int sfd_varlink_connect(const char *address, const struct sfd_varlink_options *options,
 	struct sfd_varlink **ret, struct splitfd_error *err)
 {
-	sfd_cleanup_fd int fd = -EBADF;
-	struct sockaddr_un name;
-	socklen_t len = 0;
-	int r = parse_address(address, &name, &len, err);
+	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
+	int socket = sfd_unix_connect(path, strcspn(path, ";"), err);
 
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return splitfd_error_sys(err, errno, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&name, len) < 0) {
-		if (errno == ECONNREFUSED)
-			return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ECONNREFUSED,
-				"%s: no service listens there", address);
-		return splitfd_error_sys(err, errno, "%s: cannot connect", address);
-	}
-	return sfd_varlink_new(sfd_take_fd(&fd), options, ret, err);
+	return socket < 0 ? socket : sfd_varlink_new(socket, options, ret, err);
 }
 
 int sfd_varlink_call(struct sfd_varlink *v, const char *method, struct cJSON *parameters,

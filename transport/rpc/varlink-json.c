@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/rpc/varlink-json.h"
 #include "splitfdstream/base/text.h"
+#include "transport/rpc/jsonrpc-scan.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
 
 static int refuse(struct splitfd_error *err, const char *why)
 {
@@ -13,68 +12,37 @@ static int refuse(struct splitfd_error *err, const char *why)
 		err, SPLITFD_ERROR_REFUSED, EBADMSG, "a message of the peer %s", why);
 }
 
-/* Behind the closing quote; NULL where there is none, or the string holds a NUL, which cJSON would
- * end it at. */
-static const char *skip_string(const char *at, const char *end)
+static size_t skip_blanks(const char *text, size_t len, size_t at)
 {
-	while (at < end && *at != '"') {
-		if (*at == '\\') {
-			if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0)
-				return NULL;
-			at++;
-		}
+	while (at < len && sfd_json_blank((uint8_t)text[at]))
 		at++;
-	}
-	return at < end ? at + 1 : NULL;
+	return at;
 }
 
-/* Counts what cJSON would make of it: each value follows '[', '{', ',' or ':', or is the whole. */
-static int measure(const char *text, size_t len, size_t depth_max, size_t values_max,
-	struct splitfd_error *err)
+/* One object, with nothing but blanks around it. */
+static int scan(const char *text, size_t len, size_t values_max, struct splitfd_error *err)
 {
-	const char *at = text, *end = text + len;
-	size_t depth = 0, values = 0;
+	struct sfd_json_scan scan = { .values_max = values_max };
+	size_t at = skip_blanks(text, len, 0), used = 0;
+	int r = sfd_json_scan(&scan, (const uint8_t *)text + at, len - at, &used);
 
-	while (at < end) {
-		char c = *at++;
-
-		if (c == '"') {
-			at = skip_string(at, end);
-			if (at == NULL)
-				return refuse(err, "has a string without end or with a NUL");
-		} else if (c == '{' || c == '[') {
-			values++;
-			if (++depth > depth_max)
-				return refuse(err, "is nested too deeply");
-		} else if (c == '}' || c == ']') {
-			depth -= depth > 0;
-		} else if (c == ',') {
-			values++;
-		}
-		if (values > values_max)
-			return refuse(err, "has too many values");
-	}
+	if (r == -E2BIG)
+		return refuse(err, "is nested too deeply, or has too many values");
+	if (r <= 0 || skip_blanks(text, len, at + used) < len)
+		return refuse(err, "is not one JSON object");
 	return 0;
 }
 
-int sfd_varlink_parse(const char *text, size_t len, size_t depth_max, size_t values_max,
-	struct cJSON **ret, struct splitfd_error *err)
+int sfd_varlink_parse(const char *text, size_t len, size_t values_max, struct cJSON **ret,
+	struct splitfd_error *err)
 {
-	cJSON *json;
 	int r;
 
 	if (!sfd_utf8_valid(text, len))
 		return refuse(err, "is not UTF-8");
-	r = measure(text, len, depth_max, values_max, err);
+	r = scan(text, len, values_max, err);
 	if (r < 0)
 		return r;
-	json = cJSON_ParseWithLengthOpts(text, len + 1, NULL, true);
-	if (json == NULL)
-		return refuse(err, "is not JSON");
-	if (!cJSON_IsObject(json)) {
-		cJSON_Delete(json);
-		return refuse(err, "is not a JSON object");
-	}
-	*ret = json;
-	return 0;
+	*ret = cJSON_ParseWithLength(text, len);
+	return *ret != NULL ? 0 : refuse(err, "is not JSON");
 }

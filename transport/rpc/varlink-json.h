@@ -13,10 +13,11 @@
 
 struct cJSON;
 
-/* One JSON object of `len` bytes; text[len] is NUL. Refused (-EBADMSG, kind REFUSED): other than
- * UTF-8, a NUL in a string, more than depth_max levels, more than values_max values, syntax errors,
- * anything behind the object, and everything that is no object. *ret is for cJSON_Delete. */
-int sfd_varlink_parse(const char *text, size_t len, size_t depth_max, size_t values_max,
-	struct cJSON **ret, struct splitfd_error *err);
+/* One JSON object of `len` bytes. Refused (-EBADMSG, kind REFUSED): other than UTF-8, and what
+ * sfd_json_scan() refuses: a NUL in a string, too many levels, more than values_max values and
+ * names, syntax errors, anything behind the object, and everything that is no object. *ret is for
+ * cJSON_Delete. */
+int sfd_varlink_parse(const char *text, size_t len, size_t values_max, struct cJSON **ret,
+	struct splitfd_error *err);
 
 #endif

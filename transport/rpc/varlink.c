@@ -2,6 +2,7 @@
 #include "transport/rpc/varlink.h"
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/text.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/rpc/varlink-json.h"
@@ -40,23 +41,15 @@ struct sfd_varlink {
 	bool plain; /* something without descriptors was sent last */
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* A point in time, or -1 for never. */
 static int64_t after(int timeout_ms)
 {
-	return timeout_ms > 0 ? now_ms() + timeout_ms : -1;
+	return timeout_ms > 0 ? sfd_now_ms() + timeout_ms : -1;
 }
 
 static int left_until(int64_t deadline)
 {
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - sfd_now_ms();
 
 	if (deadline < 0)
 		return -1;
@@ -218,8 +211,8 @@ int sfd_varlink_receive(
 	if (r <= 0)
 		return r;
 	give_fds(v, ret);
-	r = sfd_varlink_parse((const char *)v->in.data + v->start, len, SFD_VARLINK_DEPTH_MAX,
-		v->options.values_max, &ret->json, err);
+	r = sfd_varlink_parse(
+		(const char *)v->in.data + v->start, len, v->options.values_max, &ret->json, err);
 	drop_message(v, len);
 	return r < 0 ? r : 1;
 }
@@ -242,7 +235,7 @@ static void settle(struct sfd_varlink *v)
 	int unread = 0;
 
 	while (v->plain && ioctl(v->socket, SIOCOUTQ, &unread) == 0 && unread > 0 &&
-		now_ms() < deadline)
+		sfd_now_ms() < deadline)
 		(void)nanosleep(&pause, NULL);
 }
 

@@ -16,7 +16,7 @@
  *
  * The peer is hostile: a message has a bound in bytes, in JSON values and in depth, and has to be
  * complete, or taken, within a time. Sources: varlink.org; zlink 0.7.1 and cfsctl 0.9.4 as
- *observed.
+ * observed.
  */
 
 #include "splitfdstream/base/error.h"
@@ -27,14 +27,12 @@
 struct cJSON;
 struct sfd_varlink;
 
-/* Nesting of arrays and objects in a message. */
-#define SFD_VARLINK_DEPTH_MAX 64
 /* Most descriptors of a message, either way. */
 #define SFD_VARLINK_FDS_MAX 253
 
 struct sfd_varlink_options {
 	size_t message_max; /* bytes, without the NUL; 0: 64 MiB */
-	size_t values_max;  /* JSON values of a message; 0: 4 million */
+	size_t values_max;  /* JSON values and names of a message; 0: 4 million */
 	int idle_ms;	    /* until the first byte of the next message; 0 or less: for ever */
 	int timeout_ms;	    /* from a message's first byte to its last, in and out; likewise */
 	int cancel_fd; /* what is readable as soon as waiting shall end (-ECANCELED); 0: none */

@@ -2,6 +2,7 @@
 #include "transport/skopeo/proxy-client.h"
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/io.h"
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-process.h"
@@ -82,14 +83,6 @@ void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
 	reply->json = NULL;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* The program ended: its exit status says more than a closed socket. */
 static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
@@ -144,7 +137,7 @@ static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_erro
 	struct pollfd fds[2] = { { .fd = proxy->socket, .events = POLLIN },
 		{ .fd = watch_fd, .events = POLLRDHUP } };
 	uint64_t before = 0;
-	int64_t since = now_ms();
+	int64_t since = sfd_now_ms();
 	int look_ms = proxy->stall_ms < LOOK_MS ? proxy->stall_ms : LOOK_MS;
 
 	for (;;) {
@@ -161,8 +154,8 @@ static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_erro
 		now = sfd_proxy_bytes_moved(proxy->pid);
 		if (now != before) {
 			before = now;
-			since = now_ms();
-		} else if (now_ms() - since >= proxy->stall_ms) {
+			since = sfd_now_ms();
+		} else if (sfd_now_ms() - since >= proxy->stall_ms) {
 			return gave_up(proxy, err);
 		}
 	}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_RPC_UNIX_CONNECT_H
+#define SPLITFD_RPC_UNIX_CONNECT_H
+
+#include "splitfdstream/base/error.h"
+
+/* Connects to the Unix stream socket at the path of `len` bytes (no NUL is looked for), "@NAME" for
+ * an abstract one. Returns the socket, the caller's. NOT_FOUND where nobody listens there. */
+int sfd_unix_connect(const char *path, size_t len, struct splitfd_error *err);
+
+#endif
