@@ -16,14 +16,15 @@ static int begin(struct sfd_push_service *s, const char *diff_id, const struct s
 	int *ret_pipe, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int in = -EBADF, out = -EBADF;
-	int fds[1 + SFD_PUSH_DIRS_MAX], r;
+	int ends[2], fds[1 + SFD_PUSH_DIRS_MAX], r;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return splitfd_error_sys(err, errno, "cannot make a pipe for the layer");
-	out = fds[0];
-	in = fds[1];
+	out = ends[0];
+	in = ends[1];
 	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
 		return splitfd_error_sys(err, errno, "cannot make the pipe non-blocking");
+	fds[0] = out;
 	for (size_t i = 0; i < dirs->n; i++)
 		fds[1 + i] = dirs->fds[i];
 	r = sfd_oci_call_put_layer(
