@@ -2,14 +2,13 @@
 #include "shim/cancel.h"
 #include "shim/command.h"
 #include "shim/layer-channel.h"
+#include "shim/layer-import.h"
 #include "shim/repo-options.h"
 #include "shim/report.h"
-#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/buffer.h"
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
-#include "splitfdstream/verify-sink.h"
-#include "transport/composefs/import.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/splitstream.h"
 
@@ -21,8 +20,6 @@
 #define SPLITSTREAM_MAX ((size_t)1024 * 1024 * 1024)
 
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
-SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 struct import_layer {
@@ -32,12 +29,6 @@ struct import_layer {
 	long jobs;
 	bool json;
 	char diff_id[72];
-};
-
-struct outcome {
-	struct splitfd_digest digest;
-	struct splitfd_import_stats stats;
-	bool present;
 };
 
 /* All of standard input, which is a splitstream: it becomes an object, as it would be one. */
@@ -95,76 +86,26 @@ static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct spl
 	return 0;
 }
 
-/* The layer is there already: the stream is still read and checked, so that its producer ends well
- * and a wrong stream does not pass for the right one. */
-static int check_present(
-	const struct import_layer *o, struct splitfd_source *source, struct splitfd_error *err)
+static int import_layer(
+	const struct import_layer *o, struct sfd_layer_import *ret, struct splitfd_error *err)
 {
-	const struct splitfd_verify_options options = {
-		.diff_id = o->diff_id,
-		.size = UINT64_MAX,
-	};
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
-	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
-
-	if (r >= 0)
-		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
-	return r < 0 ? r : splitfd_sink_finish(sink, err);
-}
-
-static int import_new(const struct import_layer *o, struct splitfd_repository *repository,
-	struct splitfd_source *source, struct outcome *ret, struct splitfd_error *err)
-{
-	struct splitfd_import_options options = {
-		.jobs = (unsigned int)o->jobs,
-		.verify_diff_id = true,
-	};
-	sfd_cleanup(cleanup_import) struct splitfd_import *import = NULL;
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	struct splitfd_import_options options = { .jobs = (unsigned int)o->jobs,
+		.cancel = sfd_cancel_flag() };
+	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	int r = parse_reflink(o->reflink, &options.reflink, err);
 
 	if (r >= 0)
-		r = splitfd_import_new(repository, &options, &import, err);
+		r = sfd_repo_open(&o->repo, true, &repository, err);
 	if (r >= 0)
-		r = splitfd_import_layer(import, o->diff_id, &sink, err);
+		r = open_source(o, repository, &source, err);
 	if (r >= 0)
-		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
-	if (r >= 0)
-		r = splitfd_sink_finish(sink, err);
-	if (r >= 0)
-		r = splitfd_import_commit(import, err);
-	if (r < 0)
-		return r;
-	splitfd_import_stats(import, &ret->stats);
-	/* What has the name now: ours, or that of somebody who was faster. */
-	r = splitfd_repository_has_layer(repository, o->diff_id, &ret->digest, err);
-	if (r == 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOENT,
-			"the layer was removed right after the import");
+		r = sfd_layer_import(repository, o->diff_id, source, &options, ret, err);
 	return r;
 }
 
-static int import_layer(
-	const struct import_layer *o, struct outcome *ret, struct splitfd_error *err)
-{
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
-	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
-	int present = 0, r = sfd_repo_open(&o->repo, true, &repository, err);
-
-	if (r >= 0)
-		r = present =
-			splitfd_repository_has_layer(repository, o->diff_id, &ret->digest, err);
-	if (r >= 0)
-		r = open_source(o, repository, &source, err);
-	if (r < 0)
-		return r;
-	ret->present = present > 0;
-	return present > 0 ? check_present(o, source, err)
-			   : import_new(o, repository, source, ret, err);
-}
-
 static int print_json(
-	const struct import_layer *o, const struct outcome *out, struct splitfd_error *err)
+	const struct import_layer *o, const struct sfd_layer_import *out, struct splitfd_error *err)
 {
 	char hex[2 * SPLITFD_DIGEST_MAX + 1];
 	cJSON *object = cJSON_CreateObject();
@@ -184,7 +125,7 @@ static int print_json(
 }
 
 static int print_outcome(
-	const struct import_layer *o, const struct outcome *out, struct splitfd_error *err)
+	const struct import_layer *o, const struct sfd_layer_import *out, struct splitfd_error *err)
 {
 	char hex[2 * SPLITFD_DIGEST_MAX + 1];
 
@@ -228,7 +169,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		SFD_REPO_OPTIONS(&o.repo), { NULL }
 	};
 	extern const struct sfd_command sfd_cmd_import_layer;
-	struct outcome out = { 0 };
+	struct sfd_layer_import out;
 	int r = sfd_parse_options(&sfd_cmd_import_layer, options, &argc, &argv, err);
 
 	if (r != 0)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/layer-import.h"
 #include "shim/varlink-layer.h"
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
 #include "splitfdstream/splitdirfdstream-reader.h"
-#include "splitfdstream/verify-sink.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/splitstream.h"
 #include "transport/tar/tar-source.h"
@@ -13,8 +12,6 @@
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
-SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
 
 int sfd_varlink_repo_has_layer(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
@@ -119,89 +116,20 @@ static int open_stream(struct sfd_varlink_session *s, struct sfd_varlink_message
 	return r < 0 ? r : sfd_tar_source_new(wire, &tar, ret, err);
 }
 
-struct outcome {
-	bool present;
-	struct splitfd_digest digest;
-	struct splitfd_import_stats stats;
-};
-
-static int import_new(struct sfd_varlink_session *s, const char *diff_id,
-	struct splitfd_source *source, struct outcome *ret, struct splitfd_error *err)
-{
-	const struct splitfd_import_options options = { .verify_diff_id = true,
-		.cancel = s->settings->cancel };
-	sfd_cleanup(cleanup_import) struct splitfd_import *import = NULL;
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
-	int r = splitfd_import_new(s->repository, &options, &import, err);
-
-	if (r >= 0)
-		r = splitfd_import_layer(import, diff_id, &sink, err);
-	if (r >= 0)
-		r = splitfd_pump(source, sink, s->settings->cancel, err);
-	if (r >= 0)
-		r = splitfd_sink_finish(sink, err);
-	if (r >= 0)
-		r = splitfd_import_commit(import, err);
-	if (r < 0)
-		return r;
-	splitfd_import_stats(import, &ret->stats);
-	r = splitfd_repository_has_layer(s->repository, diff_id, &ret->digest, err);
-	return r != 0 ? r
-		      : splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOENT,
-				"the layer was removed right after the import");
-}
-
-/* It is there already: the stream is still read, so that its producer ends well, and checked, so
- * that a wrong one does not pass for the right one. */
-static int check_present(struct sfd_varlink_session *s, const char *diff_id,
-	struct splitfd_source *source, struct splitfd_error *err)
-{
-	const struct splitfd_verify_options options = { .diff_id = diff_id, .size = UINT64_MAX };
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
-	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
-
-	if (r >= 0)
-		r = splitfd_pump(source, sink, s->settings->cancel, err);
-	return r < 0 ? r : splitfd_sink_finish(sink, err);
-}
-
 static int put(struct sfd_varlink_session *s, const char *diff_id, struct sfd_varlink_message *m,
-	struct outcome *ret, struct splitfd_error *err)
+	struct sfd_layer_import *ret, struct splitfd_error *err)
 {
+	const struct splitfd_import_options options = { .cancel = s->settings->cancel };
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
-	int r = splitfd_repository_has_layer(s->repository, diff_id, &ret->digest, err);
+	int r = open_stream(s, m, &source, err);
 
-	if (r < 0)
-		return r;
-	ret->present = r > 0;
-	r = open_stream(s, m, &source, err);
-	if (r < 0)
-		return r;
-	return ret->present ? check_present(s, diff_id, source, err)
-			    : import_new(s, diff_id, source, ret, err);
+	return r < 0 ? r : sfd_layer_import(s->repository, diff_id, source, &options, ret, err);
 }
 
-/* The digest that was found instead, which stands in the text of the check that found it. */
-static bool find_actual(const char *text, const char *diff_id, char ret[72])
+static int put_failed(int r, const char *diff_id, const char *actual,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
-	for (const char *at = strstr(text, "sha256"); at != NULL; at = strstr(at + 6, "sha256")) {
-		size_t skip = strncmp(at, "sha256 is ", 10) == 0 ? 10 : 7;
-
-		if (strlen(at) < skip)
-			return false;
-		(void)snprintf(ret, 72, "sha256:%.64s", at + skip);
-		if (sfd_parse_sha256(ret, NULL) && strcmp(ret, diff_id) != 0)
-			return true;
-	}
-	return false;
-}
-
-static int put_failed(
-	int r, const char *diff_id, struct sfd_varlink_result *ret, struct splitfd_error *err)
-{
-	char actual[72];
-
-	if (err->kind != SPLITFD_ERROR_REFUSED || !find_actual(err->text, diff_id, actual))
+	if (r != -EBADMSG || actual[0] == '\0' || strcmp(actual, diff_id) == 0)
 		return r;
 	r = sfd_varlink_fail(ret, SFD_IFACE_OCI ".DiffIdMismatch", "expected", diff_id, err);
 	if (r == 0 && cJSON_AddStringToObject(ret->parameters, "actual", actual) == NULL)
@@ -209,8 +137,8 @@ static int put_failed(
 	return r;
 }
 
-static int answer_put(
-	const struct outcome *out, struct sfd_varlink_result *ret, struct splitfd_error *err)
+static int answer_put(const struct sfd_layer_import *out, struct sfd_varlink_result *ret,
+	struct splitfd_error *err)
 {
 	const struct splitfd_import_stats *stats = &out->stats;
 	cJSON *o = sfd_varlink_object(ret);
@@ -240,7 +168,7 @@ int sfd_varlink_repo_put_layer(struct sfd_varlink_session *s, const struct sfd_v
 		{ "zerocopy", SFD_VARLINK_BOOL, false, &zerocopy },
 		{ NULL },
 	};
-	struct outcome out = { 0 };
+	struct sfd_layer_import out = { 0 };
 	char text[96];
 	int r;
 
@@ -257,5 +185,6 @@ int sfd_varlink_repo_put_layer(struct sfd_varlink_session *s, const struct sfd_v
 	if (r <= 0)
 		return r;
 	r = put(s, diff_id->valuestring, m, &out, err);
-	return r < 0 ? put_failed(r, diff_id->valuestring, ret, err) : answer_put(&out, ret, err);
+	return r < 0 ? put_failed(r, diff_id->valuestring, out.actual, ret, err)
+		     : answer_put(&out, ret, err);
 }

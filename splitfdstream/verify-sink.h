@@ -25,8 +25,8 @@ struct splitfd_verify_options {
 int splitfd_verify_sink_new(struct splitfd_sink *next, const struct splitfd_verify_options *options,
 	struct splitfd_sink **ret, struct splitfd_error *err);
 
-/* After a successful finish: the stream's digest ("sha256:HEX" and a NUL, 72 bytes at `text`) and
- * size. Either may be NULL. */
+/* After a finish: the stream's digest ("sha256:HEX" and a NUL, 72 bytes at `text`; "" where the
+ * stream failed before its end) and size. Either may be NULL. */
 void splitfd_verify_sink_result(const struct splitfd_sink *sink, char text[72], uint64_t *ret_size);
 
 #ifdef __cplusplus

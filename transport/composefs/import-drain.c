@@ -102,18 +102,18 @@ int sfd_import_emit(
 static int check_diff_id(struct sfd_import_layer *layer, struct splitfd_error *err)
 {
 	uint8_t sha256[32];
-	char text[65];
 
 	if (layer->sha256 == NULL)
 		return 0;
 	splitfd_sha256_final(layer->sha256, sha256);
-	sfd_hex_encode(sha256, sizeof(sha256), text);
-	if (strcmp(text, layer->diff_id + strlen("sha256:")) == 0)
+	memcpy(layer->actual, "sha256:", 7);
+	sfd_hex_encode(sha256, sizeof(sha256), layer->actual + 7);
+	if (strcmp(layer->actual, layer->diff_id) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 		"the stream ends at byte %llu of the tar, and the content's sha256 is %s: this is "
 		"not the layer",
-		(unsigned long long)layer->n_bytes, text);
+		(unsigned long long)layer->n_bytes, layer->actual + 7);
 }
 
 static int store_stream(struct sfd_import_layer *layer, struct splitfd_error *err)

@@ -399,3 +399,8 @@ void sfd_import_layer_digest(const struct splitfd_sink *sink, struct splitfd_dig
 {
 	*ret = layer_of(sink)->digest;
 }
+
+void sfd_import_layer_actual(const struct splitfd_sink *sink, char text[72])
+{
+	memcpy(text, layer_of(sink)->actual, 72);
+}

@@ -26,6 +26,10 @@ uint64_t sfd_import_layer_worked(const struct splitfd_sink *layer);
 /* The digest of a finished layer's splitstream. */
 void sfd_import_layer_digest(const struct splitfd_sink *layer, struct splitfd_digest *ret);
 
+/* After a finish, where diff_ids are verified: what the tar's sha256 is ("sha256:HEX" and a NUL, 72
+ * bytes at `text`), also where it is not the one that was wanted; "" where the tar had no end. */
+void sfd_import_layer_actual(const struct splitfd_sink *layer, char text[72]);
+
 /* Counts a layer that the repository had already. */
 void sfd_import_count_present(struct splitfd_import *import);
 
