@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A connection of JSON-RPC whose peer sends any bytes, once to a service and once to a client that
- * asked for a layer. Bytes 1 to 8 are not sent: they end a write and say how many descriptors, less
- * one, are attached to the next. Each descriptor is the same file, a stream of two bytes and the
- * files 0 and 1.
+ * asked for a layer. Each descriptor is the same file, a stream of two bytes and the files 0 and 1.
  */
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/splitfdstream-reader.h"
-#include "transport/rpc/fdpass.h"
+#include "tests/fuzz/socket-pieces.h"
 #include "transport/rpc/jsonrpc.h"
 
 #include <assert.h>
@@ -20,31 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What any socket holds without a reader. */
-#define SIZE_MAX_SENT	16384
-#define WRITES_MAX_SENT 64
-#define STREAM_SIZE	26
+#define STREAM_SIZE 26
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* All of it is on its way when this returns. */
-static void send_pieces(int socket, int file, const uint8_t *data, size_t size)
-{
-	const int fds[7] = { file, file, file, file, file, file, file };
-	size_t n_fds = 0, from = 0, writes = 0;
-
-	for (size_t i = 0; i <= size && writes < WRITES_MAX_SENT; i++) {
-		if (i < size && (data[i] == 0 || data[i] > 8))
-			continue;
-		if (i > from)
-			(void)splitfd_fds_send(
-				socket, data + from, i - from, fds, n_fds, 1000, NULL);
-		writes += i > from;
-		n_fds = i < size ? (size_t)data[i] - 1 : 0;
-		from = i + 1;
-	}
-	(void)shutdown(socket, SHUT_WR);
-}
 
 /* Does with a message what services and clients do. */
 static void handle(struct sfd_jsonrpc *c, const struct sfd_jsonrpc_message *m)
@@ -152,20 +128,16 @@ static int make_file(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int before = dup(0), after, file;
+	int before = lowest_free_fd(), file;
 
 	if (size > SIZE_MAX_SENT || before < 0)
 		return 0;
-	close(before);
 	file = make_file();
 	if (file < 0)
 		return 0;
 	run(file, data, size, serve);
 	run(file, data, size, ask);
 	close(file);
-	/* Nothing was left open: the lowest free number is what it was. */
-	after = dup(0);
-	assert(after == before);
-	close(after);
+	assert(lowest_free_fd() == before);
 	return 0;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection of varlink whose peer sends any bytes, once to a service and once to a client. Bytes
- * 1 to 8 are not sent: they end a write and say how many descriptors, less one, are attached to the
- * next.
+ * A connection of varlink whose peer sends any bytes, once to a service and once to a client.
  */
-#include "transport/rpc/fdpass.h"
+#include "tests/fuzz/socket-pieces.h"
 #include "transport/rpc/varlink.h"
 
 #include <assert.h>
@@ -15,30 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What any socket holds without a reader. */
-#define SIZE_MAX_SENT	16384
-#define WRITES_MAX_SENT 64
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* All of it is on its way when this returns. */
-static void send_pieces(int socket, const uint8_t *data, size_t size)
-{
-	const int fds[7] = { socket, socket, socket, socket, socket, socket, socket };
-	size_t n_fds = 0, from = 0, writes = 0;
-
-	for (size_t i = 0; i <= size && writes < WRITES_MAX_SENT; i++) {
-		if (i < size && (data[i] == 0 || data[i] > 8))
-			continue;
-		if (i > from)
-			(void)splitfd_fds_send(
-				socket, data + from, i - from, fds, n_fds, 1000, NULL);
-		writes += i > from;
-		n_fds = i < size ? (size_t)data[i] - 1 : 0;
-		from = i + 1;
-	}
-	(void)shutdown(socket, SHUT_WR);
-}
 
 static void check_fds(const struct sfd_varlink_message *m)
 {
@@ -96,7 +71,7 @@ static void run(const uint8_t *data, size_t size,
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return;
-	send_pieces(pair[1], data, size);
+	send_pieces(pair[1], pair[1], data, size);
 	if (sfd_varlink_new(pair[0], &options, &v, &err) == 0) {
 		r = half(v, &err);
 		assert(r == 0 || (err.errnum == -r && err.text[0] != '\0'));
@@ -107,16 +82,12 @@ static void run(const uint8_t *data, size_t size,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int before = dup(0), after;
+	int before = lowest_free_fd();
 
 	if (size > SIZE_MAX_SENT || before < 0)
 		return 0;
-	close(before);
 	run(data, size, serve);
 	run(data, size, ask);
-	/* Nothing was left open: the lowest free number is what it was. */
-	after = dup(0);
-	assert(after == before);
-	close(after);
+	assert(lowest_free_fd() == before);
 	return 0;
 }
