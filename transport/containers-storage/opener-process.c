@@ -2,107 +2,47 @@
 #include "transport/containers-storage/opener-process.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Podman ends at once when its child has; what takes longer is stuck. */
 #define END_MS 10000
 /* The part of the log that is looked at. */
 #define LOG_MAX 65536
 
-static int fill_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t defaults, none;
-	int r;
-
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	sigaddset(&defaults, SIGINT);
-	sigaddset(&defaults, SIGTERM);
-	r = posix_spawnattr_setsigdefault(attributes, &defaults);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(attributes, &none);
-	/* A group of its own: an interrupt from the keyboard is for us alone, and what we do then
-	 * may still need files. */
-	if (r == 0)
-		r = posix_spawnattr_setpgroup(attributes, 0);
-	if (r == 0)
-		r = posix_spawnattr_setflags(attributes,
-			POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	return r;
-}
-
-/* Podman leaves a process behind that keeps the namespace: it shall hold no descriptor of ours.
- * Nor shall podman trip over a working directory that the user may not enter. */
-static int fill_actions(posix_spawn_file_actions_t *actions, int socket, int log)
-{
-	int r = posix_spawn_file_actions_adddup2(actions, socket, 0);
-
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, log, 2);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, 3);
-	if (r == 0)
-		r = posix_spawn_file_actions_addchdir_np(actions, "/");
-	return r;
-}
-
-static int spawn(const char *unshare, const char *program, int socket, int log, pid_t *ret_pid)
-{
-	const char *const argv[] = { unshare, "unshare", program, "rootless-opener", NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int r;
-
-	r = posix_spawn_file_actions_init(&actions);
-	if (r != 0)
-		return r;
-	r = posix_spawnattr_init(&attributes);
-	if (r != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return r;
-	}
-	r = fill_attributes(&attributes);
-	if (r == 0)
-		r = fill_actions(&actions, socket, log);
-	if (r == 0)
-		r = posix_spawnp(ret_pid, unshare, &actions, &attributes,
-			(char *const *)(uintptr_t)argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
-
 static int spawn_any(const char *program, int socket, struct sfd_opener_process *process,
 	struct splitfd_error *err)
 {
 	static const char *const names[] = { "podman", "buildah" };
-	int r = ENOENT;
+	int r = -ENOENT;
 
-	for (size_t i = 0; i < 2 && (r == ENOENT || r == EACCES); i++) {
+	for (size_t i = 0; i < 2 && (r == -ENOENT || r == -EACCES); i++) {
+		const char *const argv[] = { names[i], "unshare", program, "rootless-opener",
+			NULL };
+		/* Podman leaves a process behind that keeps the namespace. And an interrupt is
+		 * for us alone: what we do then may still need files. */
+		const struct sfd_process podman = {
+			.program = names[i],
+			.argv = argv,
+			.input = socket,
+			.error = process->log,
+			.apart = true,
+		};
+
 		process->unshare = names[i];
-		r = spawn(names[i], program, socket, process->log, &process->pid);
+		r = sfd_process_start(&podman, &process->pid);
 	}
-	if (r == ENOENT || r == EACCES)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, r,
+	if (r == -ENOENT || r == -EACCES)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, -r,
 			"it belongs to an id of the user's containers and can only be opened under "
 			"'podman unshare', but neither podman nor buildah is on PATH; install "
 			"podman and uidmap (newuidmap), or read the store as root");
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot run %s unshare", process->unshare);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot run %s unshare", process->unshare);
 	return 0;
 }
 
@@ -137,17 +77,11 @@ int sfd_opener_process_start(
 
 void sfd_opener_process_end(struct sfd_opener_process *process)
 {
-	sfd_cleanup_fd int pidfd = -EBADF;
-
 	process->socket = sfd_close(process->socket);
 	process->log = sfd_close(process->log);
 	if (process->pid <= 0)
 		return;
-	pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-	if (pidfd < 0 || sfd_wait_fd(pidfd, POLLIN, END_MS) <= 0)
-		kill(process->pid, SIGKILL);
-	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	(void)sfd_process_end(process->pid, END_MS);
 	process->pid = -1;
 }
 

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/process.h"
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-process.h"
 
@@ -46,7 +47,7 @@ struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy)
 		return NULL;
 	sfd_close(proxy->socket);
 	if (proxy->pid > 0)
-		sfd_proxy_reap(proxy->pid, atomic_load(&proxy->hung_up) ? HUNG_UP_MS : 1000);
+		sfd_process_end(proxy->pid, atomic_load(&proxy->hung_up) ? HUNG_UP_MS : 1000);
 	pthread_mutex_destroy(&proxy->lock);
 	free(proxy->buffer);
 	free(proxy);
@@ -87,7 +88,7 @@ void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
 static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
 	bool hung_up = atomic_load(&proxy->hung_up);
-	int status = sfd_proxy_reap(proxy->pid, hung_up ? HUNG_UP_MS : 2000);
+	int status = sfd_process_end(proxy->pid, hung_up ? HUNG_UP_MS : 2000);
 
 	proxy->pid = 0;
 	if (hung_up)
@@ -124,7 +125,7 @@ int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_er
 
 static int gave_up(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
-	sfd_proxy_reap(proxy->pid, 0);
+	sfd_process_end(proxy->pid, 0);
 	proxy->pid = 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
 		"skopeo moved no byte for %d seconds and was ended", proxy->stall_ms / 1000);

@@ -3,7 +3,7 @@
 #define SPLITFD_SKOPEO_PROXY_PROCESS_H
 
 /*
- * The process of a proxy: start, sign of life, end.
+ * The process of a proxy: start, sign of life.
  */
 
 #include "splitfdstream/base/error.h"
@@ -12,15 +12,12 @@
 #include <sys/types.h>
 
 /* Starts `program experimental-image-proxy ARGUMENTS…` with `socket` (borrowed) as standard input.
- * *ret_pid is the caller's to reap. */
+ * *ret_pid is for sfd_process_end(). */
 int sfd_proxy_spawn(const char *program, const char *const *arguments, int socket, pid_t *ret_pid,
 	struct splitfd_error *err);
 
 /* Bytes that the process and its children have read and written so far, in any way; 0 where /proc
  * does not tell. A number that stays the same means that nothing moves. */
 uint64_t sfd_proxy_bytes_moved(pid_t pid);
-
-/* Waits up to grace_ms for the end, then kills. Returns the wait status. */
-int sfd_proxy_reap(pid_t pid, int grace_ms);
 
 #endif
