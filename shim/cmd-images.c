@@ -61,8 +61,10 @@ static void print_table(const struct sfd_image_list *list)
 	}
 }
 
-static bool fill_row(cJSON *object, const struct sfd_image_row *row)
+static bool fill_row(const void *list, size_t i, cJSON *object)
 {
+	const struct sfd_image_row *row = &((const struct sfd_image_list *)list)->rows[i];
+
 	return cJSON_AddStringToObject(object, "name", row->name) != NULL &&
 	       cJSON_AddStringToObject(object, "manifest_digest", row->manifest_digest) != NULL &&
 	       cJSON_AddBoolToObject(object, "is_container", row->container) != NULL &&
@@ -72,28 +74,6 @@ static bool fill_row(cJSON *object, const struct sfd_image_row *row)
 				     : cJSON_AddNullToObject(object, "created")) != NULL &&
 	       cJSON_AddNumberToObject(object, "layer_count", (double)row->n_layers) != NULL &&
 	       cJSON_AddNumberToObject(object, "referrer_count", (double)row->n_referrers) != NULL;
-}
-
-static cJSON *to_json(const struct sfd_image_list *list)
-{
-	cJSON *root = cJSON_CreateObject();
-	cJSON *array = cJSON_AddArrayToObject(root, "images");
-
-	for (size_t i = 0; array != NULL && i < list->n; i++) {
-		cJSON *object = cJSON_CreateObject();
-
-		if (!cJSON_AddItemToArray(array, object)) {
-			cJSON_Delete(object);
-			array = NULL;
-		} else if (!fill_row(object, &list->rows[i])) {
-			array = NULL;
-		}
-	}
-	if (array == NULL) {
-		cJSON_Delete(root);
-		return NULL;
-	}
-	return root;
 }
 
 static int list_images(const struct sfd_repo_options *repo, bool json, struct splitfd_error *err)
@@ -106,7 +86,7 @@ static int list_images(const struct sfd_repo_options *repo, bool json, struct sp
 		return r;
 	r = sfd_images_list(repository, skipped, NULL, &list, err);
 	if (r == 0 && json)
-		r = sfd_print_json(to_json(&list), err);
+		r = sfd_print_json(sfd_list_json("images", list.n, fill_row, &list), err);
 	else if (r == 0)
 		print_table(&list);
 	sfd_images_done(&list);

@@ -92,8 +92,9 @@ static void print_table(const struct rows *rows)
 	}
 }
 
-static bool fill_row(cJSON *object, const struct sfd_layer_row *row)
+static bool fill_row(const void *list, size_t i, cJSON *object)
 {
+	const struct sfd_layer_row *row = &((const struct rows *)list)->items[i];
 	char hex[2 * SPLITFD_DIGEST_MAX + 1];
 	cJSON *stream;
 
@@ -113,28 +114,6 @@ static bool fill_row(cJSON *object, const struct sfd_layer_row *row)
 	       cJSON_AddNumberToObject(stream, "inlineSize", (double)row->inline_size) != NULL;
 }
 
-static cJSON *to_json(const struct rows *rows)
-{
-	cJSON *root = cJSON_CreateObject();
-	cJSON *array = cJSON_AddArrayToObject(root, "layers");
-
-	for (size_t i = 0; array != NULL && i < rows->n; i++) {
-		cJSON *object = cJSON_CreateObject();
-
-		if (!cJSON_AddItemToArray(array, object)) {
-			cJSON_Delete(object);
-			array = NULL;
-		} else if (!fill_row(object, &rows->items[i])) {
-			array = NULL;
-		}
-	}
-	if (array == NULL) {
-		cJSON_Delete(root);
-		return NULL;
-	}
-	return root;
-}
-
 static int list_layers(const struct sfd_repo_options *repo, const char *image, bool json,
 	struct splitfd_error *err)
 {
@@ -147,7 +126,7 @@ static int list_layers(const struct sfd_repo_options *repo, const char *image, b
 	r = image != NULL ? image_rows(repository, image, &rows, err)
 			  : all_rows(repository, &rows, err);
 	if (r == 0 && json)
-		r = sfd_print_json(to_json(&rows), err);
+		r = sfd_print_json(sfd_list_json("layers", rows.n, fill_row, &rows), err);
 	else if (r == 0)
 		print_table(&rows);
 	rows_done(&rows);

@@ -106,6 +106,28 @@ size_t sfd_text_columns(const char *text)
 	return n;
 }
 
+cJSON *sfd_list_json(const char *name, size_t n,
+	bool (*fill)(const void *list, size_t i, cJSON *object), const void *list)
+{
+	cJSON *root = cJSON_CreateObject();
+	cJSON *array = cJSON_AddArrayToObject(root, name);
+	bool good = array != NULL;
+
+	for (size_t i = 0; good && i < n; i++) {
+		cJSON *object = cJSON_CreateObject();
+
+		good = cJSON_AddItemToArray(array, object);
+		if (!good)
+			cJSON_Delete(object);
+		good = good && fill(list, i, object);
+	}
+	if (!good) {
+		cJSON_Delete(root);
+		return NULL;
+	}
+	return root;
+}
+
 int sfd_print_json(cJSON *value, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *text = value != NULL ? cJSON_Print(value) : NULL;

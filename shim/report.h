@@ -31,6 +31,11 @@ void sfd_print_text(FILE *out, const char *text);
 /* The columns that this takes, where no character is wide. */
 size_t sfd_text_columns(const char *text);
 
+/* {"NAME": [ … ]} of n objects, each filled by `fill` (false when memory is short); NULL when
+ * memory is short. The caller's. */
+cJSON *sfd_list_json(const char *name, size_t n,
+	bool (*fill)(const void *list, size_t i, cJSON *object), const void *list);
+
 /* Prints a JSON value and a newline to stdout and frees it; bytes that are not UTF-8 become U+FFFD.
  * -ENOMEM where value is NULL. */
 int sfd_print_json(cJSON *value, struct splitfd_error *err);
