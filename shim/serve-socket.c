@@ -77,13 +77,20 @@ static int remove_stale(const struct sockaddr_un *name, struct splitfd_error *er
 static int bind_at(int fd, const struct sockaddr_un *name, mode_t mode, struct splitfd_error *err)
 {
 	int r = remove_stale(name, err);
+	mode_t mask;
 
 	if (r < 0)
 		return r;
-	/* Nobody can connect before listen(2), so the mode is right in time. */
-	if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)name, sizeof(*name)) < 0)
-		return splitfd_error_sys(err, errno, "%s: cannot bind", name->sun_path);
-	if (chmod(name->sun_path, mode) < 0 || listen(fd, SOMAXCONN) < 0)
+	/* The file gets the socket's mode, less the mask. A chmod(2) of its path afterwards could
+	 * meet another file. */
+	mask = umask(0);
+	r = fchmod(fd, mode) < 0 || bind(fd, (const struct sockaddr *)name, sizeof(*name)) < 0
+		    ? -errno
+		    : 0;
+	(void)umask(mask);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "%s: cannot bind", name->sun_path);
+	if (listen(fd, SOMAXCONN) < 0)
 		return splitfd_error_sys(err, errno, "%s: cannot listen", name->sun_path);
 	return 0;
 }
