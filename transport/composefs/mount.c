@@ -261,18 +261,22 @@ static int check_mount(int fd, const char *target, struct splitfd_error *err)
 	return 0;
 }
 
-int sfd_umount_image(const char *target, struct splitfd_error *err)
+/* The descriptor is closed again: it would keep the mount busy. */
+static int check_target(const char *target, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r;
 
 	if (fd < 0)
 		return splitfd_error_sys(err, errno, "opening %s", target);
-	r = check_mount(fd, target, err);
+	return check_mount(fd, target, err);
+}
+
+int sfd_umount_image(const char *target, struct splitfd_error *err)
+{
+	int r = check_target(target, err);
+
 	if (r < 0)
 		return r;
-	/* The descriptor would keep the mount busy. */
-	fd = sfd_close(fd);
 	if (umount2(target, UMOUNT_NOFOLLOW) < 0)
 		return splitfd_error_sys(err, errno, "unmounting %s", target);
 	return 0;
