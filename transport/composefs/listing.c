@@ -18,11 +18,12 @@ static char *copy(const char *text, const char *otherwise)
 	return strdup(text != NULL ? text : otherwise);
 }
 
-static int count_referrers(struct splitfd_repository *repository, const char *manifest, size_t *ret)
+static int count_referrers(struct splitfd_repository *repository, const char *manifest, size_t *ret,
+	struct splitfd_error *err)
 {
 	struct sfd_tag *tags = NULL;
 	size_t n = 0;
-	int r = sfd_referrers_list(repository, manifest, &tags, &n, NULL);
+	int r = sfd_referrers_list(repository, manifest, &tags, &n, err);
 
 	if (r < 0)
 		return r;
@@ -69,12 +70,14 @@ static int add_row(struct splitfd_repository *repository, const struct sfd_tag *
 	struct sfd_image_row *row = &list->rows[list->n];
 	int r = sfd_oci_stored_read(repository, tag->manifest, &stored, err);
 
+	if (r == 0)
+		r = count_referrers(repository, tag->manifest, &row->n_referrers, err);
 	if (r == 0) {
 		list->n++;
 		r = fill_row(tag, &stored, row, err);
 	}
 	sfd_oci_stored_done(&stored);
-	return r < 0 ? r : count_referrers(repository, tag->manifest, &row->n_referrers);
+	return r;
 }
 
 int sfd_images_list(struct splitfd_repository *repository,

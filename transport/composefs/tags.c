@@ -74,8 +74,8 @@ int sfd_tag_name(const char *tag, char **ret, struct splitfd_error *err)
 	return 0;
 }
 
-/* The digest that a tag's link points at; NULL in *ret where it is no manifest. 0 where the link is
- * missing, 1. */
+/* The digest that a tag's link points at; NULL in *ret where it is no manifest. 1; 0 where there is
+ * no such link. */
 static int read_manifest_link(struct splitfd_repository *repository, const char *name, char **ret,
 	struct splitfd_error *err)
 {
