@@ -82,15 +82,6 @@ static void put_content(struct dumper *d, const struct sfd_tree_inode *inode)
 
 static void put_inode(struct dumper *d, const struct sfd_tree_inode *inode)
 {
-	static const uint32_t types[] = {
-		[SFD_TREE_DIRECTORY] = 0040000,
-		[SFD_TREE_FILE] = 0100000,
-		[SFD_TREE_SYMLINK] = 0120000,
-		[SFD_TREE_CHARACTER] = 0020000,
-		[SFD_TREE_BLOCK] = 0060000,
-		[SFD_TREE_FIFO] = 0010000,
-		[SFD_TREE_SOCKET] = 0140000,
-	};
 	bool device = inode->type == SFD_TREE_CHARACTER || inode->type == SFD_TREE_BLOCK;
 	bool directory = inode->type == SFD_TREE_DIRECTORY;
 
@@ -98,7 +89,7 @@ static void put_inode(struct dumper *d, const struct sfd_tree_inode *inode)
 	fprintf(d->out,
 		" %" PRIu64 " %o %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRId64
 		".%" PRIu32 " ",
-		device ? 0 : inode->size, inode->mode | types[inode->type],
+		device ? 0 : inode->size, inode->mode | sfd_tree_file_type(inode->type),
 		directory ? 2 + inode->dir->n_directories : inode->links, inode->uid, inode->gid,
 		device ? inode->size : 0, inode->mtime, inode->mtime_nsec);
 	put_content(d, inode);

@@ -122,20 +122,10 @@ static void measure_leaf(
 
 static uint32_t mode_of(const struct sfd_erofs *e, uint32_t number)
 {
-	static const uint32_t types[] = {
-		[SFD_TREE_DIRECTORY] = 0040000,
-		[SFD_TREE_FILE] = 0100000,
-		[SFD_TREE_SYMLINK] = 0120000,
-		[SFD_TREE_CHARACTER] = 0020000,
-		[SFD_TREE_BLOCK] = 0060000,
-		[SFD_TREE_FIFO] = 0010000,
-		[SFD_TREE_SOCKET] = 0140000,
-	};
-	uint32_t type = types[e->order[number]->type];
+	bool escaped = (e->flags[number] & SFD_ESCAPED_WHITEOUT) != 0;
 
-	if ((e->flags[number] & SFD_ESCAPED_WHITEOUT) != 0)
-		type = types[SFD_TREE_FILE];
-	return type | (e->order[number]->mode & 07777);
+	return sfd_tree_file_type(escaped ? SFD_TREE_FILE : e->order[number]->type) |
+	       (e->order[number]->mode & 07777);
 }
 
 static bool fits_compact(const struct sfd_erofs *e, const struct sfd_tree_inode *inode,

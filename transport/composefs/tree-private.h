@@ -148,4 +148,7 @@ bool sfd_tree_is_link_loop(const struct sfd_tree_layer *layer, const struct sfd_
 /* tree-rules.c */
 bool sfd_tree_xattr_kept(enum sfd_tree_xattrs mode, const char *name, size_t len);
 
+/* The type as the upper bits of st_mode have it. */
+uint32_t sfd_tree_file_type(enum sfd_tree_type type);
+
 #endif

@@ -7,6 +7,22 @@
 #include <limits.h>
 #include <search.h>
 #include <string.h>
+#include <sys/stat.h>
+
+uint32_t sfd_tree_file_type(enum sfd_tree_type type)
+{
+	static const uint32_t types[] = {
+		[SFD_TREE_DIRECTORY] = S_IFDIR,
+		[SFD_TREE_FILE] = S_IFREG,
+		[SFD_TREE_SYMLINK] = S_IFLNK,
+		[SFD_TREE_CHARACTER] = S_IFCHR,
+		[SFD_TREE_BLOCK] = S_IFBLK,
+		[SFD_TREE_FIFO] = S_IFIFO,
+		[SFD_TREE_SOCKET] = S_IFSOCK,
+	};
+
+	return types[type];
+}
 
 static int compare_names(const void *a, const void *b)
 {
