@@ -61,6 +61,19 @@ int sfd_reopen(int fd, int flags)
 	return r < 0 ? -errno : r;
 }
 
+int sfd_open_regular(int dirfd, const char *path, uint64_t resolve)
+{
+	int fd, r, path_fd = sfd_openat2(dirfd, path, O_PATH, 0, resolve);
+	struct stat st;
+
+	if (path_fd < 0)
+		return path_fd;
+	r = fstat(path_fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	fd = r < 0 ? r : sfd_reopen(path_fd, O_RDONLY);
+	sfd_close(path_fd);
+	return fd;
+}
+
 int sfd_check_regular(
 	int fd, uint64_t size, const char *what, uint64_t *ret_size, struct splitfd_error *err)
 {

@@ -24,6 +24,10 @@ int sfd_take_fd(int *fd);
  * or O_TMPFILE. Returns the descriptor or -errno (no text: the caller knows the name's meaning). */
 int sfd_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 
+/* Opens a regular file for reading, by openat2(2). Its type is known before: opening a device can
+ * act at once, and a FIFO would hold us. -EINVAL for what is no regular file, else as above. */
+int sfd_open_regular(int dirfd, const char *path, uint64_t resolve);
+
 /* Opens again, by /proc/self/fd, what an O_PATH descriptor refers to. Returns the new descriptor
  * (flags plus O_CLOEXEC) or -errno. The caller has checked the type before. */
 int sfd_reopen(int fd, int flags);

@@ -60,15 +60,15 @@ static int check_name(
 		d->count->corrupted++;
 		return wrong(d, "entry-not-symlink", path, "");
 	}
-	if (fstatat(dir, name, &st, 0) < 0 && errno == ENOENT) {
+	fd = sfd_open_regular(dir, name, 0);
+	if (fd == -ENOENT) {
 		d->count->corrupted++;
 		return broken(d, path);
 	}
-	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
 		d->count->corrupted++;
 		return wrong(d, d->streams ? "stream-open-failed" : "image-open-failed", path,
-			strerror(errno));
+			fd == -EINVAL ? "no regular file" : strerror(-fd));
 	}
 	return d->streams ? sfd_fsck_stream(d->f, name, fd, err)
 			  : sfd_fsck_image(d->f, name, fd, err);

@@ -80,17 +80,15 @@ static int check_object(struct folder *d, const char *name)
 	struct splitfd_digest expected, measured;
 	char detail[sizeof("measured ") + 2 * SPLITFD_DIGEST_MAX + 1] = "measured ";
 	sfd_cleanup_fd int fd = -EBADF;
-	struct stat st;
 	int r;
 
 	d->checked++;
 	if (!parse_name(d, name, &expected))
 		return wrong(d, "object-invalid-name", name, "no digest of this repository");
-	fd = openat(d->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = sfd_open_regular(d->fd, name, RESOLVE_NO_SYMLINKS);
 	if (fd < 0)
-		return wrong(d, "object-open-failed", name, strerror(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return wrong(d, "object-open-failed", name, "no regular file");
+		return wrong(d, "object-open-failed", name,
+			fd == -EINVAL ? "no regular file" : strerror(-fd));
 	r = measure(d, fd, &measured);
 	if (r == 0)
 		return wrong(d, "object-verity-missing", name, "");

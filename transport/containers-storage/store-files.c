@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define RESOLVE_STORE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
@@ -24,16 +23,7 @@ int sfd_store_open_dir(int dirfd, const char *path, bool cross_mounts)
 
 int sfd_store_open_file(int dirfd, const char *path)
 {
-	sfd_cleanup_fd int fd = sfd_openat2(dirfd, path, O_PATH, 0, RESOLVE_STORE);
-	struct stat st;
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	return sfd_reopen(fd, O_RDONLY);
+	return sfd_open_regular(dirfd, path, RESOLVE_STORE);
 }
 
 int sfd_store_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)
