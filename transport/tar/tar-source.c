@@ -4,7 +4,7 @@
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/unnamed-file.h"
-#include "splitfdstream/digest.h"
+#include "splitfdstream/chunk-content.h"
 #include "transport/tar/tar-entry.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ struct tar_source {
 	/* A FILE chunk that is not passed on: read as bytes. */
 	struct splitfd_chunk file;
 	int file_fd;
-	uint64_t file_at, file_crc;
+	struct sfd_chunk_content reading;
 
 	uint64_t given;	  /* bytes of the tar so far */
 	uint64_t content; /* size of the content that starts (or goes on) here; 0: none */
@@ -52,24 +52,14 @@ static int nothing(void *ctx, const struct sfd_tar_entry *e, struct splitfd_erro
 /* The next piece of the file that becomes inline; closes it at its end. */
 static int read_file_piece(struct tar_source *ts, struct splitfd_error *err)
 {
-	size_t n = ts->file.size - ts->file_at < PIECE ? (size_t)(ts->file.size - ts->file_at)
-						       : PIECE;
-	int r = sfd_pread_full(ts->file_fd, ts->piece, n, ts->file_at);
+	ssize_t n = sfd_chunk_content_read(&ts->reading, ts->piece, PIECE, err);
 
-	if (r < 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, -r,
-			"a file of %llu bytes cannot be read in full",
-			(unsigned long long)ts->file.size);
-	ts->file_crc = splitfd_crc64(ts->file_crc, ts->piece, n);
-	ts->file_at += n;
+	if (n < 0)
+		return (int)n;
+	if (n == 0)
+		ts->file_fd = sfd_close(ts->file_fd);
 	ts->data = ts->piece;
-	ts->len = n;
-	if (ts->file_at < ts->file.size)
-		return 1;
-	ts->file_fd = sfd_close(ts->file_fd);
-	if (ts->file.has_crc64 && ts->file_crc != ts->file.crc64)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the content of a file is not the layer's (CRC-64 differs)");
+	ts->len = (size_t)n;
 	return 1;
 }
 
@@ -85,8 +75,7 @@ static int start_file(struct tar_source *ts, struct splitfd_chunk *chunk, struct
 	if (r < 0)
 		return r;
 	ts->file = *chunk;
-	ts->file_at = 0;
-	ts->file_crc = 0;
+	ts->reading = (struct sfd_chunk_content){ .chunk = &ts->file, .fd = ts->file_fd };
 	return 1;
 }
 
