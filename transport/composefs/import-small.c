@@ -14,7 +14,6 @@ struct batch {
 	struct sfd_import_entry *entries[SFD_VERITY_FILES_MAX];
 	struct sfd_content contents[SFD_VERITY_FILES_MAX];
 	struct sfd_verity_file files[SFD_VERITY_FILES_MAX];
-	int failed;
 	struct splitfd_error error;
 };
 

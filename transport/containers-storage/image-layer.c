@@ -13,21 +13,6 @@
 /* Container-libs' own bound of a table of contents. */
 #define TOC_SIZE_MAX ((size_t)150 * 1024 * 1024)
 
-static void desc_done(struct sfd_layer_desc *desc)
-{
-	sfd_close(desc->tar_split_fd);
-	sfd_close(desc->spool_dir);
-	for (size_t i = 0; i < desc->n_dirs; i++)
-		sfd_close(desc->dirs[i]);
-	desc->n_dirs = 0;
-	if (desc->lowers != NULL)
-		desc->lowers->free(desc->lowers);
-	desc->lowers = NULL;
-	desc->opener = sfd_opener_unref(desc->opener);
-	free(desc->toc);
-	desc->toc = NULL;
-}
-
 /* Opens a file of overlay-layers/ in the place of the record; where images are kept apart, such
  * files are in graphroot whichever of the two has the record. */
 static int open_record_file(const struct splitfd_store *store, size_t place, const char *name)
@@ -196,7 +181,7 @@ int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_laye
 		*ret = desc;
 		return 0;
 	}
-	desc_done(&desc);
+	sfd_layer_desc_done(&desc);
 	return splitfd_error_wrap(
 		err, r, "layer %.12s (%s)", layer_id, diff_id != NULL ? diff_id : "no diff_id");
 }

@@ -229,7 +229,7 @@ static struct splitfd_files *source_files(struct splitfd_source *base)
 
 static const struct splitfd_source_ops source_ops = { source_next, source_free, source_files };
 
-static void desc_done(struct sfd_layer_desc *desc)
+void sfd_layer_desc_done(struct sfd_layer_desc *desc)
 {
 	desc->tar_split_fd = sfd_close(desc->tar_split_fd);
 	desc->spool_dir = sfd_close(desc->spool_dir);
@@ -289,7 +289,7 @@ int sfd_layer_source_new(
 		owned = &s->base;
 		r = fill(s, desc, err);
 	}
-	desc_done(desc);
+	sfd_layer_desc_done(desc);
 	if (r < 0)
 		return r;
 	*ret = sfd_take_ptr(&owned);

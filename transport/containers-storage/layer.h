@@ -52,6 +52,9 @@ struct sfd_layer_desc {
 	size_t toc_size;
 };
 
+/* Closes and frees all that *desc still has. */
+void sfd_layer_desc_done(struct sfd_layer_desc *desc);
+
 /* Always takes the descriptors, the lowers, the opener and the TOC of *desc (also on failure) and
  * copies the strings. *ret is the caller's. */
 int sfd_layer_source_new(

@@ -196,7 +196,7 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 	if (r >= 0)
 		r = open_volatile(store, err);
 	if (r >= 0)
-		r = make_opener(store, options->rootless_helper, err);
+		r = make_opener(store, options != NULL ? options->rootless_helper : NULL, err);
 	if (r < 0)
 		return r;
 	*ret = sfd_take_ptr(&store);

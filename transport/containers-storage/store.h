@@ -43,7 +43,8 @@ struct splitfd_store;
 struct splitfd_image;
 
 /* Opens the store: configuration, driver, additional and split stores. No lock is held afterwards.
- * *ret is the caller's (splitfd_store_close). NOT_FOUND where there is no store. */
+ * `options` NULL: zeros. *ret is the caller's (splitfd_store_close). NOT_FOUND where there is no
+ * store. */
 int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,
 	struct splitfd_error *err);
 /* NULL is allowed. Returns NULL. */

@@ -175,14 +175,16 @@ static int skip_object(struct cursor *c, const char **ret_why)
 		char byte = *c->p++;
 		int r = 1;
 
-		if (byte == '"')
+		if (byte == '"') {
 			r = skip_string(c, ret_why);
-		else if (byte == '{' || byte == '[')
+		} else if (byte == '{' || byte == '[') {
 			depth++;
-		else if (byte == '}' || byte == ']')
+		} else if (byte == '}' || byte == ']') {
 			depth--;
-		else if (byte == '\0')
-			r = -EINVAL, *ret_why = "NUL in the JSON";
+		} else if (byte == '\0') {
+			*ret_why = "NUL in the JSON";
+			r = -EINVAL;
+		}
 		if (r <= 0 || depth == 0)
 			return r;
 	}
