@@ -72,7 +72,8 @@ warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing
 	$(if $(filter 1,$(WERROR)),-Werror)
 our_cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
 	-DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
-our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong $(warnings)
+# The program's bytes do not depend on the folder that it is built in.
+our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong -ffile-prefix-map='$(CURDIR)'=. $(warnings)
 our_ldflags := -pthread
 libs := $(pkg_libs) -ldl
 ifneq ($(SANITIZE),)

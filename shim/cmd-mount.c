@@ -37,8 +37,10 @@ static int find_image(struct splitfd_repository *repository, const char *name, b
 		return r;
 	if (!sfd_oci_stored_erofs(repository, &stored, boot, ret))
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-			"%s has no %sEROFS image; pull it again without --no-image", name,
-			boot ? "bootable " : "");
+			boot ? "%s has no bootable EROFS image; 'cfsctl oci pull --bootable' makes "
+			       "it"
+			     : "%s has no EROFS image; pull it again without --no-image",
+			name);
 	return 0;
 }
 

@@ -68,9 +68,12 @@ static int hold_standard_fds(void)
 	return 0;
 }
 
-static int fail(const char *who, const struct splitfd_error *err)
+/* Without /proc descriptors cannot be opened again, and what fails then is named by chance. */
+static int fail(const char *who, const char *command, const struct splitfd_error *err)
 {
-	fprintf(stderr, "%s: %s\n", who, err->text);
+	fprintf(stderr, "%s%s: %s%s\n", who, command, err->text,
+		access("/proc/self/fd", X_OK) < 0 ? " (/proc is not mounted; splitfd needs it)"
+						  : "");
 	return splitfd_error_exit_code(err->kind);
 }
 
@@ -90,7 +93,7 @@ int main(int argc, char **argv)
 	struct splitfd_error err = { 0 };
 
 	if (argc > 0 && sfd_is_skopeo(argv[0]) && sfd_as_skopeo(argc, argv, &err) < 0)
-		return fail("splitfd, called as skopeo", &err);
+		return fail("splitfd, called as skopeo", "", &err);
 	if (hold_standard_fds() < 0) {
 		fprintf(stderr, "splitfd: cannot open /dev/null: %s\n", strerror(errno));
 		return 1;
@@ -112,12 +115,11 @@ int main(int argc, char **argv)
 	if (command == NULL) {
 		(void)splitfd_error_set(&err, SPLITFD_ERROR_USAGE, EINVAL,
 			"unknown command '%s'; see 'splitfd --help'", argv[1]);
-		return fail("splitfd", &err);
+		return fail("splitfd", "", &err);
 	}
 	if (command->run(argc - 1, argv + 1, &err) < 0) {
 		(void)close_stdout();
-		fprintf(stderr, "splitfd %s: %s\n", command->name, err.text);
-		return splitfd_error_exit_code(err.kind);
+		return fail("splitfd ", command->name, &err);
 	}
 	return end(command->name);
 }

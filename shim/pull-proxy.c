@@ -95,7 +95,7 @@ static int start(
 	int r = o->skopeo == NULL ? sfd_find_skopeo(NULL, &found, err) : 0;
 
 	if (r < 0)
-		return splitfd_error_wrap(err, r, "'%s' is read by skopeo", o->reference);
+		return splitfd_error_wrap(err, r, "this transport is read by skopeo");
 	return sfd_proxy_start(
 		&(struct sfd_proxy_options){ .program = found != NULL ? found : o->skopeo,
 			.arguments = o->proxy_arguments.items,

@@ -16,7 +16,8 @@ static int user_path(char path[PATH_MAX], struct splitfd_error *err)
 
 	if (home == NULL || home[0] != '/')
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"HOME is not set, so the user's repository is not known; give --repo DIR");
+			"HOME names no folder, so the user's repository is not known; give --repo "
+			"DIR");
 	if (snprintf(path, PATH_MAX, "%s/" USER_REPOSITORY, home) >= PATH_MAX)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_USAGE, ENAMETOOLONG, "HOME is too long");

@@ -38,6 +38,14 @@ END
     [ "$(stat -c %s "$BATS_TEST_TMPDIR/stripped")" -lt $((700 * 1024)) ]
 }
 
+@test "the bytes of program and library do not depend on the folder of the build" {
+    local elf
+    for elf in "$BUILD/splitfd" "$BUILD/libsplitfd.a" "$BUILD"/libsplitfd.so.*; do
+        [ -e "$elf" ] || continue
+        ! grep -qF "$SPLITFD_TOP" "$elf" || { echo "$elf names $SPLITFD_TOP"; return 1; }
+    done
+}
+
 @test "without libarchive a compressed tar is a clear error, all else works" {
     require_root
     local lib

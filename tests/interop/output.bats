@@ -130,3 +130,28 @@ on_terminal() { # COLUMNS ROWS TERM
         run_splitfd 0 fsck --repo "$repo"
     done
 }
+
+@test "errors of odd surroundings name the cause" {
+    SPLITFD_STDERR_OK=1 run_splitfd 0 pull $(of_store) localhost/srv srv
+    # Paths of the store may be relative, as podman's.
+    (cd "$SCRATCH" && run_splitfd 0 pull --repo "$repo" --root store/root --runroot store/run localhost/srv srv)
+    cd "$SCRATCH"
+    run_splitfd 3 pull --repo "$repo" --root nowhere/root localhost/srv
+    assert_match "the folder 'nowhere/root' of --root does not exist" "$errors"
+    HOME=relative run_splitfd 2 images --user
+    assert_match "HOME names no folder" "$errors"
+    run_splitfd 3 mount --bootable --repo "$repo" srv "$SCRATCH"
+    assert_match "no bootable EROFS image; 'cfsctl oci pull --bootable' makes it" "$errors"
+    chmod 755 "$SCRATCH" "$repo"
+    SPLITFD_RUN="setpriv --reuid=65534 --regid=65534 --clear-groups" run_splitfd 1 mount --repo "$repo" srv "$SCRATCH"
+    assert_match "only root \\(CAP_SYS_ADMIN\\) can mount an image" "$errors"
+    cat > "$BATS_TEST_TMPDIR/no-proc" << 'END'
+umount -l /proc
+exec "$@"
+END
+    SPLITFD_RUN="unshare --mount sh $BATS_TEST_TMPDIR/no-proc" run_splitfd "1|3" pull $(of_store) localhost/srv again
+    assert_match "/proc is not mounted; splitfd needs it" "$errors"
+    SPLITFD_RUN="unshare --mount sh $BATS_TEST_TMPDIR/no-proc" run_splitfd 0 fsck --repo "$repo"
+    SPLITFD_RUN="env PATH=/nonexistent" run_splitfd 3 pull --repo "$repo" docker://localhost:1/x
+    assert_match "there is no skopeo on PATH" "$errors"
+}

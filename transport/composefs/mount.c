@@ -38,6 +38,9 @@ static int open_fs(const char *type, struct splitfd_error *err)
 {
 	int fd = fsopen(type, FSOPEN_CLOEXEC);
 
+	if (fd < 0 && errno == EPERM)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EPERM,
+			"only root (CAP_SYS_ADMIN) can mount an image");
 	return fd >= 0 ? fd : splitfd_error_sys(err, errno, "the kernel cannot mount %s", type);
 }
 

@@ -158,13 +158,24 @@ static int check_absolute(const char *what, const char *path, struct splitfd_err
 		"the %s '%s' is not an absolute path", what, path);
 }
 
+/* A path of the command line may be relative, as podman's. */
+static int option_path(const char *option, const char *path, char **ret, struct splitfd_error *err)
+{
+	int r = sfd_store_resolve_path(path, ret, err);
+
+	if (r < 0 || **ret == '/')
+		return r;
+	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+		"the folder '%s' of %s does not exist", path, option);
+}
+
 static int find_roots(const struct splitfd_store_options *options, const struct sfd_conf *conf,
 	struct sfd_store_config *config, struct splitfd_error *err)
 {
 	int r = 0;
 
 	if (options->root != NULL && *options->root != '\0')
-		r = sfd_store_resolve_path(options->root, &config->root, err);
+		r = option_path("--root", options->root, &config->root, err);
 	else
 		r = conf_path(conf, "storage.graphroot", &config->root, err);
 	if (r >= 0 && config->root == NULL && sfd_store_rootless())
@@ -174,7 +185,7 @@ static int find_roots(const struct splitfd_store_options *options, const struct 
 	if (r < 0)
 		return r;
 	if (options->runroot != NULL && *options->runroot != '\0')
-		r = sfd_store_resolve_path(options->runroot, &config->runroot, err);
+		r = option_path("--runroot", options->runroot, &config->runroot, err);
 	else
 		r = conf_path(conf, "storage.runroot", &config->runroot, err);
 	if (r >= 0 && config->runroot == NULL)
