@@ -54,13 +54,15 @@ static int compare(const void *a, const void *b, void *size)
 	return memcmp(a, b, *(const uint8_t *)size);
 }
 
-/* Sorts them in place: their hex has the same order. */
+/* "sha512:HEX", as cfsctl writes objects here. Sorts them in place: their hex has the same order.
+ */
 static int fill_objects(
 	struct sfd_digest_table *t, struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	cJSON *array = cJSON_AddArrayToObject(sfd_varlink_object(ret), "object_ids");
-	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+	char id[7 + 2 * SPLITFD_DIGEST_MAX + 1];
 
+	memcpy(id, t->digest_size == 32 ? "sha256:" : "sha512:", 7);
 	if (array == NULL)
 		return splitfd_error_oom(err);
 	if (t->n > 0)
@@ -69,8 +71,8 @@ static int fill_objects(
 		struct splitfd_digest digest;
 
 		sfd_digest_table_get(t, i, &digest);
-		splitfd_digest_hex(&digest, hex);
-		if (!cJSON_AddItemToArray(array, cJSON_CreateString(hex)))
+		splitfd_digest_hex(&digest, id + 7);
+		if (!cJSON_AddItemToArray(array, cJSON_CreateString(id)))
 			return splitfd_error_oom(err);
 	}
 	return 0;
