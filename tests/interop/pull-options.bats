@@ -1,0 +1,140 @@
+#!/usr/bin/env bats
+# What a pull promises besides the right repository: --no-image, one sync, threads, the same manifest
+# stream each time, a repository that may not be written; and a mount that may.
+
+load ../lib/common
+load ../lib/store
+load ../lib/repo
+
+setup_file() {
+    require_interop || return 0
+    require_program taskset setpriv || return 0
+    scratch_make
+    store_make "$SCRATCH/store"
+    mkdir -p "$SCRATCH/files/usr/lib"
+    local n container
+    for n in $(seq 1 30); do head -c "$((n * 2000))" /dev/urandom > "$SCRATCH/files/usr/lib/$n"; done
+    container=$(suite_buildah debian "$SCRATCH/store" -- from scratch)
+    suite_buildah debian "$SCRATCH/store" -- copy -q "$container" "$SCRATCH/files" / > /dev/null
+    suite_buildah debian "$SCRATCH/store" -- commit -q "$container" localhost/one > /dev/null
+    for n in two three four; do
+        container=$(suite_buildah debian "$SCRATCH/store" -- from --pull-never localhost/one)
+        head -c 5000 /dev/urandom > "$SCRATCH/$n"
+        suite_buildah debian "$SCRATCH/store" -- copy -q "$container" "$SCRATCH/$n" "/usr/lib/$n" > /dev/null
+        suite_buildah debian "$SCRATCH/store" -- commit -q "$container" localhost/one > /dev/null
+    done
+}
+teardown_file() { scratch_drop; }
+setup() {
+    [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"
+    store=$SCRATCH/store
+    repo=$SCRATCH/repo.$BATS_TEST_NUMBER
+    repo_init "$repo"
+}
+traced() { # SYSCALLS ARGUMENT…: a pull under strace, its calls in $BATS_TEST_TMPDIR/trace
+    local calls=$1
+    shift
+    SPLITFD_RUN="strace -f -qq -o $BATS_TEST_TMPDIR/trace -e trace=$calls" \
+        store_pull 0 "$repo" "$store" localhost/one "$@"
+}
+
+@test "--no-image: all but the image, which a later pull adds" {
+    store_pull 0 "$repo" "$store" localhost/one one -- --no-image
+    ! grep -q '^image' <<< "$output"
+    [ ! -d "$repo/images" ] || [ -z "$(ls -A "$repo/images")" ]
+    assert_same null "$(splitfd inspect --repo "$repo" one | jq .composefs_erofs)"
+    assert_fsck_clean "$repo"
+    assert_layers_exact "$repo" one
+    mkdir -p "$SCRATCH/mnt"
+    run_splitfd 3 mount --repo "$repo" one "$SCRATCH/mnt"
+    assert_match "one has no EROFS image; pull it again without --no-image" "$errors"
+    store_pull 0 "$repo" "$store" localhost/one one
+    local image
+    image=$(sed -n 's/^image *//p' <<< "$output")
+    assert_same "$(cfs "$repo" oci compute-id one)" "$image"
+    assert_same "\"$image\"" "$(splitfd inspect --repo "$repo" one | jq .composefs_erofs)"
+    # Config and manifest are stored anew, with the image in them; their old streams are garbage.
+    GARBAGE_OK=1 assert_cfsctl_accepts "$repo" one
+    # And the other way round nothing is taken away.
+    store_pull 0 "$repo" "$store" localhost/one one -- --no-image
+    [ -n "$(ls -A "$repo/images")" ]
+}
+
+@test "one syncfs for layers, image, config, manifest and tag, before the first name" {
+    traced syncfs,sync,fdatasync,symlinkat,renameat,renameat2 one
+    cut -d' ' -f2- "$BATS_TEST_TMPDIR/trace"
+    assert_same 1 "$(grep -c 'syncfs(' "$BATS_TEST_TMPDIR/trace")"
+    ! grep -qE ' (sync|fdatasync)\(' "$BATS_TEST_TMPDIR/trace"
+    # Nothing has a name in streams/ or images/ before it.
+    ! sed '/syncfs(/,$d' "$BATS_TEST_TMPDIR/trace" | grep -E '(symlinkat|renameat2?)\('
+    sed '0,/syncfs(/d' "$BATS_TEST_TMPDIR/trace" | grep -q 'symlinkat('
+}
+
+@test "threads: the CPUs that the process may use, or --jobs" {
+    traced clone,clone3 one
+    [ "$(nproc)" -lt 2 ] || grep -q 'clone' "$BATS_TEST_TMPDIR/trace"
+    repo=$repo.1
+    repo_init "$repo"
+    traced clone,clone3 one -- --jobs 1
+    local alone
+    alone=$(grep -c 'clone' "$BATS_TEST_TMPDIR/trace" || true)
+    repo=$repo.4
+    repo_init "$repo"
+    traced clone,clone3 one -- --jobs 4
+    assert_same "$((alone + 3))" "$(grep -c 'clone' "$BATS_TEST_TMPDIR/trace")"
+    repo=$repo.cpu
+    repo_init "$repo"
+    SPLITFD_RUN="taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[,-].*//') strace -f -qq -o $BATS_TEST_TMPDIR/trace -e trace=clone,clone3" \
+        store_pull 0 "$repo" "$store" localhost/one one
+    assert_same "$alone" "$(grep -c 'clone' "$BATS_TEST_TMPDIR/trace" || true)"
+}
+
+@test "the manifest's stream is the same in every repository" {
+    local verity first=
+    for n in 1 2 3 4 5; do
+        repo_init "$repo.$n"
+        store_pull 0 "$repo.$n" "$store" localhost/one one
+        verity=$(sed -n 's/^verity *//p' <<< "$output")
+        [ -n "$verity" ]
+        : "${first:=$verity}"
+        assert_same "$first" "$verity"
+    done
+}
+
+@test "a repository that this user may not write: an error, and it can be read" {
+    store_pull 0 "$repo" "$store" localhost/one one
+    chmod 755 "$SCRATCH" "$repo"
+    local nobody="setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=$SCRATCH" before
+    before=$(repo_names "$repo")
+    SPLITFD_RUN=$nobody store_pull 1 "$repo" "$store" localhost/one other
+    assert_match "cannot be written: Permission denied" "$errors"
+    SPLITFD_RUN=$nobody run_splitfd 0 images --repo "$repo"
+    SPLITFD_RUN=$nobody run_splitfd 0 fsck --repo "$repo"
+    assert_same "$before" "$(repo_names "$repo")"
+}
+
+@test "mount with a writable layer: changes go there, image and repository stay" {
+    local mnt=$SCRATCH/writable before
+    store_pull 0 "$repo" "$store" localhost/one one
+    mkdir -p "$mnt" "$SCRATCH/upper" "$SCRATCH/work"
+    before=$(repo_names "$repo")
+    run_splitfd 2 mount --repo "$repo" --read-write one "$mnt"
+    run_splitfd 2 mount --repo "$repo" --upperdir "$SCRATCH/upper" one "$mnt"
+    run_splitfd 0 mount --repo "$repo" --upperdir "$SCRATCH/upper" --workdir "$SCRATCH/work" one "$mnt"
+    ! touch "$mnt/usr/new" 2> /dev/null
+    run_splitfd 0 umount "$mnt"
+    run_splitfd 0 mount --repo "$repo" --upperdir "$SCRATCH/upper" --workdir "$SCRATCH/work" --read-write one "$mnt"
+    cmp "$mnt/usr/lib/7" "$SCRATCH/files/usr/lib/7"
+    echo changed >> "$mnt/usr/lib/7"
+    echo new > "$mnt/usr/new"
+    rm "$mnt/usr/lib/8"
+    run_splitfd 0 umount "$mnt"
+    [ "$(cat "$SCRATCH/upper/usr/new")" = new ]
+    assert_same "$before" "$(repo_names "$repo")"
+    run_splitfd 0 fsck --repo "$repo"
+    run_splitfd 0 mount --repo "$repo" one "$mnt"
+    cmp "$mnt/usr/lib/7" "$SCRATCH/files/usr/lib/7"
+    [ -e "$mnt/usr/lib/8" ]
+    [ ! -e "$mnt/usr/new" ]
+    run_splitfd 0 umount "$mnt"
+}
