@@ -1,19 +1,19 @@
-#splitfd : GNU make. `make help` lists targets and variables.
+# splitfd: GNU make. `make help` lists targets and variables.
 #
-#Targets:
-#all(default) build / splitfd and libsplitfd(shared, static)
-#check what needs neither root nor peers : unit, cli, fuzz corpus, headers, abi, lint
-#check - all check, then everything that needs root and the real peers
-#bench tests / bench against the real peers(prints ratios, judges nothing)
-#install, uninstall with DESTDIR, prefix, bindir, libdir, includedir, mandir, …
-#format, tidy, cppcheck, dist, clean, help
+# Targets:
+#   all (default)  build/splitfd and libsplitfd (shared, static)
+#   check          what needs neither root nor peers: unit, cli, fuzz corpus, headers, abi, lint
+#   check-all      check, then everything that needs root and the real peers
+#   bench          tests/bench against the real peers (prints ratios, judges nothing)
+#   install, uninstall   with DESTDIR, prefix, bindir, libdir, includedir, mandir, …
+#   format, tidy, cppcheck, dist, clean, help
 #
-#Variables:
-#SANITIZE = address, undefined | thread a build of its own below build /
-#WERROR = 1 warnings are errors(CI sets it)
-#WITH_IPSEC_MB = auto | yes | no
-#CC, CFLAGS, CPPFLAGS, LDFLAGS, V = 1
-#config.mk(not in git) may set any of them
+# Variables:
+#   SANITIZE=address,undefined | thread   a build of its own below build/
+#   WERROR=1       warnings are errors (CI sets it)
+#   WITH_IPSEC_MB=auto|yes|no
+#   CC, CFLAGS, CPPFLAGS, LDFLAGS, V=1
+#   config.mk (not in git) may set any of them
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -49,8 +49,7 @@ B := build/$(VARIANT)
 
 no_build_goals := clean help dist format print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
-#libarchive and intel - ipsec -                                                                    \
-	mb are opened at run time by those who need them : their headers suffice.
+# libarchive and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
 linked := libzstd libcjson libcrypto libisal
 required := libarchive $(linked)
 missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
