@@ -110,3 +110,16 @@ assert_as_pulled() { # exact|content REPO TAG
     assert_as_pulled exact "$b" two
     assert_as_pulled exact "$c" three
 }
+
+@test "Pull with progress frames: what cfsctl pulls" {
+    local layout r
+    layout=$("$LIB/images" small)
+    for r in "$SCRATCH"/x/pull-{ours,cfsctl}; do repo_init "$r"; done
+    serve "$SCRATCH/p" --repo "$SCRATCH/x/pull-ours"
+    client "$SCRATCH/ours" pull "$SCRATCH/p" "$SCRATCH/x/pull-ours" "oci:$layout" small
+    client "$SCRATCH/theirs" pull "$SCRATCH/cfsctl" "$SCRATCH/x/pull-cfsctl" "oci:$layout" small
+    assert_same "$(cat "$SCRATCH/theirs")" "$(cat "$SCRATCH/ours")"
+    assert_fsck_clean "$SCRATCH/x/pull-ours"
+    assert_layers_exact "$SCRATCH/x/pull-ours" small
+    assert_same_streams content "$SCRATCH/x/pull-ours" small "$SCRATCH/x/pull-cfsctl"
+}

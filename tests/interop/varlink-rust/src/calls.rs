@@ -2,6 +2,7 @@
 //! What the commands have in common: layers in and out of their descriptors, answers as text.
 use anyhow::{anyhow, ensure, Context as _, Result};
 use composefs_ctl::varlink::proxy::RepositoryProxy as _;
+use composefs_ctl::varlink::{ListImageRefsReply, RepositoryError};
 use composefs_ctl::varlink::oci::OciInspectReply;
 use composefs_oci::varlink_types::{GetLayerParams, HasLayerReply, OciError, OciProxy as LayerProxy, OciProxyChain as _};
 use composefs_splitdirfdstream::reconstruct;
@@ -21,6 +22,10 @@ pub const NONE: &str = "sha256:0000000000000000000000000000000000000000000000000
 pub trait NoSuch {
     async fn nothing(&mut self) -> zlink::Result<Result<(), OciError>>;
     async fn oci_mount(&mut self, handle: u64) -> zlink::Result<Result<(), OciError>>;
+}
+#[zlink::proxy("org.composefs.Repository")]
+pub trait Refs {
+    async fn list_image_refs(&mut self, handle: u64) -> zlink::Result<Result<ListImageRefsReply, RepositoryError>>;
 }
 
 pub async fn connect(socket: &str) -> Result<Connection> {

@@ -8,12 +8,14 @@
 //!     varlink-rust errors SOCKET REPO IMAGE     a line for each wrong call: its error
 //!     varlink-rust put FROM REPO TO REPO IMAGE  each layer by PutLayer, twice: the answers
 //!     varlink-rust copy FROM REPO TO REPO IMAGE NAME   by cfsctl's own code for that
+//!     varlink-rust pull SOCKET REPO REFERENCE NAME     by the service itself, with its progress
 mod calls;
 use anyhow::{anyhow, ensure, Context as _, Result};
 use calls::*;
 use composefs_ctl::varlink::proxy::{OciProxy as _, RepositoryProxy as _};
 use composefs_oci::varlink_types::{GetLayerParams, StorageLocator};
 use std::fmt::Debug;
+use zlink::futures_util::StreamExt as _;
 
 async fn interfaces(socket: &str) -> Result<()> {
     use zlink::varlink_service::Proxy;
@@ -90,6 +92,9 @@ async fn answers(socket: &str, repo: &str, image: &str) -> Result<()> {
     for metadata_only in [None, Some(true)] {
         say("Fsck", &got(c.fsck(h, metadata_only).await)?)?;
     }
+    let erofs = view.composefs_erofs.context("no image")?;
+    say("ImageObjects", &got(c.image_objects(h, &erofs).await)?)?;
+    say("ListImageRefs", &got(c.list_image_refs(h).await)?)?;
     got(c.tag(h, &digest, "other/name:1").await)?;
     let mut both = got(c.list_images(h, None).await)?;
     both.images.sort_by(|a, b| a.name.cmp(&b.name)); // cfsctl's are as the directory has them
@@ -108,6 +113,9 @@ async fn errors(socket: &str, repo: &str, image: &str) -> Result<()> {
     failed("OpenRepository", c.open_repository(Some(repo), Some(true), None).await)?;
     failed("OpenRepository", c.open_repository(Some("/nonexistent"), None, None).await)?;
     failed("CloseRepository", c.close_repository(bad).await)?;
+    failed("Fsck", c.fsck(bad, None).await)?;
+    failed("ImageObjects", c.image_objects(bad, "x").await)?;
+    failed("ListImageRefs", c.list_image_refs(bad).await)?;
     failed("ListImages", c.list_images(bad, None).await)?;
     failed("Inspect", c.inspect(bad, image).await)?;
     failed("Inspect", c.inspect(h, "nothing").await)?;
@@ -162,6 +170,22 @@ async fn copy(from: &str, from_repo: &str, to: &str, to_repo: &str, image: &str,
     say("FinalizeImage", &reply)
 }
 
+async fn pull(socket: &str, repo: &str, image: &str, name: &str) -> Result<()> {
+    let mut c = connect(socket).await?;
+    let h = open(&mut c, repo).await?;
+    let mut frames = std::pin::pin!(c.pull(h, image, Some(name), "disabled", None, false, None, None).await?);
+    let (mut done, mut ended) = (0, None);
+    while let Some(frame) = frames.next().await {
+        let frame = got(frame)?;
+        ensure!(ended.is_none(), "a frame behind the last one: {frame:?}");
+        done += u32::from(frame.done.is_some());
+        ended = frame.completed;
+    }
+    let ended = ended.context("no frame of the end")?;
+    println!("{} {} {done} layers", ended.manifest_digest, ended.config_digest);
+    Ok(())
+}
+
 fn failed<T: Debug, E: Debug>(method: &str, answer: zlink::Result<Result<T, E>>) -> Result<()> {
     let error = answer?.err().with_context(|| format!("{method} succeeded"))?;
     println!("{method} {}", variant(&format!("{error:?}").as_str()));
@@ -178,6 +202,7 @@ async fn main() -> Result<()> {
         ["errors", socket, repo, image] => errors(socket, repo, image).await,
         ["put", from, a, to, b, image] => put(from, a, to, b, image).await,
         ["copy", from, a, to, b, image, name] => copy(from, a, to, b, image, name).await,
-        _ => Err(anyhow!("interfaces | store | answers | errors | put | copy: see the source")),
+        ["pull", socket, repo, image, name] => pull(socket, repo, image, name).await,
+        _ => Err(anyhow!("interfaces | store | answers | errors | put | copy | pull: see the source")),
     }
 }
