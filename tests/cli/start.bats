@@ -26,7 +26,7 @@ END
     for elf in "$BUILD/splitfd" "$BUILD"/libsplitfd.so.*; do
         [ -e "$elf" ] || continue
         readelf -dW "$elf" > "$BATS_TEST_TMPDIR/dynamic"
-        ! grep -qE 'NEEDED.*(archive|IPSec|xml|icu|stdc)' "$BATS_TEST_TMPDIR/dynamic"
+        refute grep -qE 'NEEDED.*(archive|IPSec|xml|icu|stdc)' "$BATS_TEST_TMPDIR/dynamic"
         dlopen_notes "$elf" | jq -e 'any(.[]; .soname == ["libarchive.so.13"] and .priority == "recommended")'
     done
     [ "$(ldd "$BUILD/splitfd" | wc -l)" -lt 14 ]

@@ -144,7 +144,7 @@ describe() {
     assert_same "$(describe "$SCRATCH/m2")" "$(describe "$SCRATCH/m1")"
     run_splitfd 0 umount "$SCRATCH/m1"
     run_splitfd 0 umount "$SCRATCH/m2"
-    ! ls /tmp/splitfd-* 2> /dev/null
+    refute ls /tmp/splitfd-* 2> /dev/null
     run_splitfd 3 mount --repo "$repo" nothing "$SCRATCH/m1"
     run_splitfd 2 mount --repo "$repo" mounted
 }

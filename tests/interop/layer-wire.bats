@@ -163,7 +163,7 @@ assert sys.stdin.buffer.read() == b""
         "$BUILD/splitfd" get-layer --format=tar "${from_store[@]}" "$d" |
             { LC_ALL=C.UTF-8 bsdtar -tf - 2> "$SCRATCH/complaints" || true; } > "$SCRATCH/listed"
         assert_same "$(wc -l < "$SCRATCH/names")" "$(wc -l < "$SCRATCH/listed")"
-        ! grep -vE "can't be converted|Error exit delayed" "$SCRATCH/complaints"
+        refute grep -vE "can't be converted|Error exit delayed" "$SCRATCH/complaints"
         assert_same "${d#sha256:}" "$(cfs "$repo" oci layer "$d" | sha256sum | cut -d' ' -f1)"
         # Ours afterwards: cfsctl's stream is adopted, not replaced.
         before=$(stream_of "$repo" "$d")

@@ -110,6 +110,9 @@ run_splitfd() {
     fi
 }
 
+# refute COMMAND…: fails where the command succeeds. A test goes on behind a plain "! COMMAND".
+refute() { ! "$@"; }
+
 # assert_match REGEX TEXT, assert_same A B: say both when they fail.
 assert_match() {
     [[ $2 =~ $1 ]] || { printf 'no match for: %s\nin: %s\n' "$1" "$2"; return 1; }
