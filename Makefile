@@ -67,14 +67,16 @@ pkg_libs := $(shell $(PKG_CONFIG) --libs $(linked))
 endif
 
 warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
-	-Wvla -Wwrite-strings -Wundef -Wformat=2 -Wcast-qual -Wno-missing-field-initializers -Wno-format-truncation \
+	-Wvla -Wwrite-strings -Wundef -Wformat=2 -Wcast-qual -Wno-missing-field-initializers \
+	-Wno-unknown-warning-option -Wno-format-truncation \
 	$(if $(filter 1,$(WERROR)),-Werror)
 our_cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
 	-DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
 # The program's bytes do not depend on the folder that it is built in.
 our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong -ffile-prefix-map='$(CURDIR)'=. $(warnings)
 our_ldflags := -pthread
-libs := $(pkg_libs) -ldl
+# libm only where the compiler has not put floor() into the code itself.
+libs := $(pkg_libs) -ldl -Wl,--push-state,--as-needed -lm -Wl,--pop-state
 ifneq ($(SANITIZE),)
 our_cflags += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 our_ldflags += -fsanitize=$(SANITIZE)

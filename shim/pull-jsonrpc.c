@@ -24,7 +24,6 @@
 #define SIZE_EXACT_MAX 9007199254740992.0
 
 SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
-SFD_DEFINE_CLEANUP(cleanup_connection, struct sfd_jsonrpc, sfd_jsonrpc_free);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
 struct image {

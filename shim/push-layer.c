@@ -107,7 +107,7 @@ int sfd_push_layer(struct sfd_push_service *service, const char *diff_id,
 	struct splitfd_source *source, struct sfd_progress *progress, size_t n,
 	struct sfd_oci_put *ret, struct sfd_push_sent *sent, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_source) struct splitfd_source *owned = source;
+	sfd_cleanup(cleanup_source) __attribute__((unused)) struct splitfd_source *owned = source;
 	struct splitfd_error stream_error = { 0 };
 	struct sfd_push_dirs dirs;
 	int pipe = -EBADF;

@@ -24,7 +24,8 @@ static void copy_shown(char *to, size_t to_size, const char *from)
 	to[n] = '\0';
 }
 
-static void format_text(struct splitfd_error *err, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void format_text(
+	struct splitfd_error *err, const char *format, va_list ap)
 {
 	char text[sizeof(err->text)];
 

@@ -19,12 +19,13 @@
 
 #define MAX_EXTENTS 4096
 
-struct map {
+/* The extents lie behind the head. */
+union map {
 	struct fiemap head;
-	struct fiemap_extent extents[MAX_EXTENTS];
+	char room[sizeof(struct fiemap) + MAX_EXTENTS * sizeof(struct fiemap_extent)];
 };
 
-static void read_map(const char *path, struct map *map)
+static void read_map(const char *path, union map *map)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -53,12 +54,12 @@ static bool shares(const struct fiemap_extent *a, const struct fiemap_extent *b)
 	       (b->fe_flags & FIEMAP_EXTENT_SHARED);
 }
 
-static bool same_place(const struct map *a, const struct map *b)
+static bool same_place(const union map *a, const union map *b)
 {
 	if (a->head.fm_mapped_extents != b->head.fm_mapped_extents)
 		return false;
 	for (unsigned int i = 0; i < a->head.fm_mapped_extents; i++) {
-		if (!shares(&a->extents[i], &b->extents[i]))
+		if (!shares(&a->head.fm_extents[i], &b->head.fm_extents[i]))
 			return false;
 	}
 	return a->head.fm_mapped_extents < MAX_EXTENTS;
@@ -88,7 +89,7 @@ static void end_group(struct group *group)
 
 static void add_pair(struct group *group, const char *source, const char *copy)
 {
-	static struct map first, second;
+	static union map first, second;
 
 	if (group->copy == NULL || strcmp(group->copy, copy) != 0) {
 		end_group(group);
