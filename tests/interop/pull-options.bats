@@ -40,7 +40,7 @@ traced() { # SYSCALLS ARGUMENT…: a pull under strace, its calls in $BATS_TEST_
 
 @test "--no-image: all but the image, which a later pull adds" {
     store_pull 0 "$repo" "$store" localhost/one one -- --no-image
-    ! grep -q '^image' <<< "$output"
+    refute grep -q '^image' <<< "$output"
     [ ! -d "$repo/images" ] || [ -z "$(ls -A "$repo/images")" ]
     assert_same null "$(splitfd inspect --repo "$repo" one | jq .composefs_erofs)"
     assert_fsck_clean "$repo"
@@ -64,9 +64,9 @@ traced() { # SYSCALLS ARGUMENT…: a pull under strace, its calls in $BATS_TEST_
     traced syncfs,sync,fdatasync,symlinkat,renameat,renameat2 one
     cut -d' ' -f2- "$BATS_TEST_TMPDIR/trace"
     assert_same 1 "$(grep -c 'syncfs(' "$BATS_TEST_TMPDIR/trace")"
-    ! grep -qE ' (sync|fdatasync)\(' "$BATS_TEST_TMPDIR/trace"
+    refute grep -qE ' (sync|fdatasync)\(' "$BATS_TEST_TMPDIR/trace"
     # Nothing has a name in streams/ or images/ before it.
-    ! sed '/syncfs(/,$d' "$BATS_TEST_TMPDIR/trace" | grep -E '(symlinkat|renameat2?)\('
+    sed '/syncfs(/,$d' "$BATS_TEST_TMPDIR/trace" | refute grep -E '(symlinkat|renameat2?)\('
     sed '0,/syncfs(/d' "$BATS_TEST_TMPDIR/trace" | grep -q 'symlinkat('
 }
 
@@ -121,7 +121,7 @@ traced() { # SYSCALLS ARGUMENT…: a pull under strace, its calls in $BATS_TEST_
     run_splitfd 2 mount --repo "$repo" --read-write one "$mnt"
     run_splitfd 2 mount --repo "$repo" --upperdir "$SCRATCH/upper" one "$mnt"
     run_splitfd 0 mount --repo "$repo" --upperdir "$SCRATCH/upper" --workdir "$SCRATCH/work" one "$mnt"
-    ! touch "$mnt/usr/new" 2> /dev/null
+    refute touch "$mnt/usr/new" 2> /dev/null
     run_splitfd 0 umount "$mnt"
     run_splitfd 0 mount --repo "$repo" --upperdir "$SCRATCH/upper" --workdir "$SCRATCH/work" --read-write one "$mnt"
     cmp "$mnt/usr/lib/7" "$SCRATCH/files/usr/lib/7"

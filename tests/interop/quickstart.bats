@@ -17,7 +17,7 @@ setup() {
 @test "the quickstart ends with an image whose files share their extents, and cleans up" {
     timeout 900 "$SPLITFD_TOP/contrib/quickstart" > "$BATS_TEST_TMPDIR/out" 2>&1 < /dev/null ||
         { tail -n 30 "$BATS_TEST_TMPDIR/out"; return 1; }
-    ! grep -q "$(printf '\033')" "$BATS_TEST_TMPDIR/out"
+    refute grep -q "$(printf '\033')" "$BATS_TEST_TMPDIR/out"
     grep -E '^objects +[0-9]{3,} reflinked \+ 0 copied \+ ' "$BATS_TEST_TMPDIR/out"
     grep -qx 'tagged   quickstart' "$BATS_TEST_TMPDIR/out"
     # The disk did not take the image a second time.
@@ -30,14 +30,14 @@ setup() {
     grep -q 'is there already' "$BATS_TEST_TMPDIR/out"
     "$SPLITFD_TOP/contrib/quickstart" --clean
     [ ! -e "$SPLITFD_DEMO" ]
-    ! grep -qF "$SPLITFD_DEMO" /proc/self/mountinfo
+    refute grep -qF "$SPLITFD_DEMO" /proc/self/mountinfo
     "$SPLITFD_TOP/contrib/quickstart" --clean
 }
 
 @test "a folder that the quickstart has not made is left alone" {
     mkdir -p "$SPLITFD_DEMO"
     touch "$SPLITFD_DEMO/mine"
-    ! "$SPLITFD_TOP/contrib/quickstart" > /dev/null 2>&1
+    refute "$SPLITFD_TOP/contrib/quickstart" > /dev/null 2>&1
     "$SPLITFD_TOP/contrib/quickstart" --clean
     [ -e "$SPLITFD_DEMO/mine" ]
     rm -r "$SPLITFD_DEMO"
