@@ -76,15 +76,6 @@ ssize_t sfd_read_upto(int fd, void *buffer, size_t n)
 	return (ssize_t)done;
 }
 
-int sfd_read_full(int fd, void *buffer, size_t n)
-{
-	ssize_t got = sfd_read_upto(fd, buffer, n);
-
-	if (got < 0)
-		return (int)got;
-	return (size_t)got == n ? 0 : -ENODATA;
-}
-
 int sfd_pread_full(int fd, void *buffer, size_t n, uint64_t offset)
 {
 	size_t done = 0;

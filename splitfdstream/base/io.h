@@ -14,9 +14,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Exactly n bytes, or an error. Early end of file is -ENODATA. */
-int sfd_read_full(int fd, void *buffer, size_t n);
-
 /* Up to n bytes; less only at end of file. Returns the count. */
 ssize_t sfd_read_upto(int fd, void *buffer, size_t n);
 

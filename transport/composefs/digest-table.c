@@ -93,17 +93,6 @@ ptrdiff_t sfd_digest_table_add(
 	return (ptrdiff_t)t->n - 1;
 }
 
-ptrdiff_t sfd_digest_table_find(
-	const struct sfd_digest_table *t, const struct splitfd_digest *digest)
-{
-	size_t slot;
-
-	if (t->n_slots == 0 || digest->size != t->digest_size)
-		return -ENOENT;
-	slot = find_slot(t, digest->bytes);
-	return t->slots[slot] == 0 ? -ENOENT : (ptrdiff_t)t->slots[slot] - 1;
-}
-
 void sfd_digest_table_get(const struct sfd_digest_table *t, size_t i, struct splitfd_digest *ret)
 {
 	memset(ret, 0, sizeof(*ret));

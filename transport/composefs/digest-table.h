@@ -27,10 +27,6 @@ void sfd_digest_table_done(struct sfd_digest_table *t);
 ptrdiff_t sfd_digest_table_add(
 	struct sfd_digest_table *t, const struct splitfd_digest *digest, bool *ret_new);
 
-/* The index of a digest, -ENOENT where it is not there. */
-ptrdiff_t sfd_digest_table_find(
-	const struct sfd_digest_table *t, const struct splitfd_digest *digest);
-
 /* Digest number i. */
 void sfd_digest_table_get(const struct sfd_digest_table *t, size_t i, struct splitfd_digest *ret);
 

@@ -163,13 +163,6 @@ int sfd_tree_freeze(struct sfd_tree *tree, struct splitfd_error *err)
 	return 0;
 }
 
-void sfd_tree_counts(const struct sfd_tree *tree, struct sfd_tree_counts *ret)
-{
-	ret->directories = tree->n_dirs;
-	ret->others = tree->n_inodes - tree->n_dirs;
-	ret->names = tree->n_names;
-}
-
 struct applying {
 	struct sfd_tree *tree;
 	const struct sfd_tree_layer *layer;

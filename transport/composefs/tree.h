@@ -107,11 +107,4 @@ int sfd_tree_finish_oci(
  * once, and not be changed. */
 int sfd_tree_freeze(struct sfd_tree *tree, struct splitfd_error *err);
 
-/* For reports and tests. */
-struct sfd_tree_counts {
-	uint64_t directories, others,
-		names; /* names: directory entries, "." and ".." not counted */
-};
-void sfd_tree_counts(const struct sfd_tree *tree, struct sfd_tree_counts *ret);
-
 #endif

@@ -55,11 +55,6 @@ struct sfd_gzip_reader *sfd_gzip_reader_free(struct sfd_gzip_reader *reader)
 	return NULL;
 }
 
-int sfd_gzip_reader_fd(const struct sfd_gzip_reader *reader)
-{
-	return reader->fd;
-}
-
 static int damaged(struct sfd_gzip_reader *reader, const char *why, struct splitfd_error *err)
 {
 	reader->failed = -EINVAL;

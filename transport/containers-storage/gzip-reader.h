@@ -26,9 +26,6 @@ int sfd_gzip_reader_new(
 ssize_t sfd_gzip_read(
 	struct sfd_gzip_reader *reader, void *buffer, size_t n, struct splitfd_error *err);
 
-/* The descriptor, borrowed. */
-int sfd_gzip_reader_fd(const struct sfd_gzip_reader *reader);
-
 /* NULL is allowed. Returns NULL. */
 struct sfd_gzip_reader *sfd_gzip_reader_free(struct sfd_gzip_reader *reader);
 

@@ -63,11 +63,6 @@ struct sfd_tar_split *sfd_tar_split_free(struct sfd_tar_split *reader)
 	return NULL;
 }
 
-int sfd_tar_split_fd(const struct sfd_tar_split *reader)
-{
-	return sfd_gzip_reader_fd(reader->gzip);
-}
-
 static int damaged(struct sfd_tar_split *reader, const char *why, struct splitfd_error *err)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,

@@ -58,9 +58,6 @@ int sfd_tar_split_new(
 int sfd_tar_split_next(
 	struct sfd_tar_split *reader, struct sfd_tar_split_entry *ret, struct splitfd_error *err);
 
-/* The descriptor, borrowed. */
-int sfd_tar_split_fd(const struct sfd_tar_split *reader);
-
 /* NULL is allowed. Returns NULL. */
 struct sfd_tar_split *sfd_tar_split_free(struct sfd_tar_split *reader);
 
