@@ -11,6 +11,9 @@
 
 /* A client that has just been accepted, or served, gets the time to say what it wants. */
 #define GRACE_MS 100
+/* One that is served, or whose thread has yet to begin, is likely to wait again within this time.
+ */
+#define BUSY_MS 1000
 
 struct sfd_client {
 	struct sfd_clients *all;
@@ -20,7 +23,7 @@ struct sfd_client {
 	size_t n_layers;
 	bool waits;
 	bool shut;     /* it was asked to go */
-	int64_t since; /* when it began to wait */
+	int64_t since; /* when it began to wait, or to be served */
 };
 
 struct sfd_clients {
@@ -123,15 +126,17 @@ static int make_room(struct sfd_clients *all)
 	int wait_ms = -1;
 
 	for (c = all->first; c != NULL; c = c->next) {
-		int left = (int)(c->since + GRACE_MS - now);
+		int left = (int)(c->since + (c->waits ? GRACE_MS : BUSY_MS) - now);
 
 		if (c->shut && c->waits)
 			return -1; /* it is on its way out */
-		if (c->shut || !c->waits)
+		if (c->shut)
 			continue;
+		if (left <= 0 && c->waits && has_sent(c))
+			left = GRACE_MS; /* its thread has yet to see it */
 		if (left > 0)
 			wait_ms = wait_ms < 0 || left < wait_ms ? left : wait_ms;
-		else if (rather(c, best) && !has_sent(c))
+		else if (c->waits && rather(c, best))
 			best = c;
 	}
 	/* One with a layer under way does not go before one that will be there in a moment. */
@@ -163,7 +168,7 @@ int sfd_client_new(struct sfd_clients *all, int socket, uid_t uid, struct sfd_cl
 
 	if (c == NULL)
 		return -ENOMEM;
-	*c = (struct sfd_client){ .all = all, .socket = socket, .uid = uid };
+	*c = (struct sfd_client){ .all = all, .socket = socket, .uid = uid, .since = now_ms() };
 	pthread_mutex_lock(&all->lock);
 	c->next = all->first;
 	c->prev = &all->first;
@@ -200,8 +205,7 @@ void sfd_client_waits(struct sfd_client *c, bool waits)
 		return;
 	pthread_mutex_lock(&c->all->lock);
 	c->waits = waits;
-	if (waits)
-		c->since = now_ms();
+	c->since = now_ms();
 	/* One that can be asked now, or one that was asked and has something to do first. */
 	if (c->all->wanted && waits != c->shut)
 		tell(c->all);
