@@ -2,6 +2,7 @@
 #include "shim/pull.h"
 #include "shim/cancel.h"
 #include "shim/pull-image.h"
+#include "shim/pull-stored.h"
 #include "shim/report.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
@@ -38,9 +39,11 @@ struct sfd_pull {
 	char *manifest, *config;
 	size_t manifest_size, config_size;
 	struct pull_layer *layers;
+	struct sfd_pull_stored *stored; /* of layers that are present; NULL where not needed */
 	const char **diff_ids;
 	size_t n_layers;
 	struct sfd_pull_images images;
+	bool images_found;	 /* they were there already */
 	char why_no_image[1024]; /* "" while there is an image, or none is wanted */
 	struct sfd_oci_result result;
 };
@@ -75,6 +78,7 @@ struct sfd_pull *sfd_pull_free(struct sfd_pull *p)
 		splitfd_sink_free(p->layers[i].sink);
 		sfd_tree_layer_free(p->layers[i].tree);
 	}
+	sfd_pull_stored_free(p->stored);
 	splitfd_import_free(p->import);
 	splitfd_repository_close(p->repository);
 	free(p->layers);
@@ -174,6 +178,33 @@ static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 	return 0;
 }
 
+/* An image is made of all layers: those that are present are read while the others come. */
+static int begin_stored(struct sfd_pull *p, struct splitfd_error *err)
+{
+	size_t n = 0, distinct = 0;
+
+	for (size_t i = 0; i < p->n_layers; i++) {
+		distinct += p->layers[i].first == i;
+		n += p->layers[i].present;
+	}
+	if (p->options.no_image)
+		return 0;
+	if (n == distinct)
+		p->images_found = sfd_pull_find_images(p->repository, p->config, p->config_size,
+			p->diff_ids, p->n_layers, &p->images);
+	if (n == 0 || p->images_found)
+		return 0;
+	p->stored = sfd_pull_stored_new(p->repository, n);
+	if (p->stored == NULL)
+		return splitfd_error_oom(err);
+	for (size_t i = 0; i < p->n_layers; i++) {
+		if (p->layers[i].present)
+			sfd_pull_stored_add(p->stored, &p->layers[i].digest, p->layers[i].diff_id);
+	}
+	sfd_pull_stored_start(p->stored);
+	return 0;
+}
+
 int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_size,
 	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
 	struct splitfd_error *err)
@@ -198,7 +229,8 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 		return r;
 	if (!p->options.quiet)
 		p->progress = sfd_progress_new(n_layers);
-	return look_for_layers(p, err);
+	r = look_for_layers(p, err);
+	return r < 0 ? r : begin_stored(p, err);
 }
 
 void sfd_pull_layer_size(struct sfd_pull *p, size_t i, uint64_t total)
@@ -295,22 +327,6 @@ static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
 	return 0;
 }
 
-/* The tree's record of a layer that was there already comes from its stored stream. */
-static int tell_stored_layer(struct sfd_pull *p, struct pull_layer *l, struct splitfd_error *err)
-{
-	struct sfd_splitstream *stream = NULL;
-	int r;
-
-	r = sfd_tree_layer_new(splitfd_repository_algorithm(p->repository), l->diff_id,
-		SFD_TREE_XATTRS_ALLOWLIST, &l->tree, err);
-	if (r == 0)
-		r = sfd_splitstream_open(p->repository, &l->digest, SFD_STREAM_LAYER, &stream, err);
-	if (r == 0)
-		r = sfd_splitstream_tell(stream, false, sfd_tree_layer_listener(l->tree), err);
-	sfd_splitstream_free(stream);
-	return r;
-}
-
 /* A note for people: to the listener, or who looks at stderr. */
 static void told(void *ctx, const char *text)
 {
@@ -333,10 +349,8 @@ static int make_images(struct sfd_pull *p, struct splitfd_error *err)
 		int r = 0;
 
 		if (l->tree == NULL)
-			r = tell_stored_layer(p, l, err);
-		if (r < 0)
-			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
-		if (l == &p->layers[i])
+			r = sfd_pull_stored_take(p->stored, l->diff_id, &l->tree, err);
+		else if (l == &p->layers[i])
 			r = sfd_tree_layer_finish(l->tree, err);
 		if (r < 0)
 			return r;
@@ -375,8 +389,7 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 	r = finish_layers(p, err);
 	if (r < 0)
 		return r;
-	if (!p->options.no_image && !sfd_pull_find_images(p->repository, p->config, p->config_size,
-					    p->diff_ids, p->n_layers, &p->images)) {
+	if (!p->options.no_image && !p->images_found) {
 		r = make_images(p, err);
 		if (r == -EOPNOTSUPP)
 			r = leave_image_out(p, err);

@@ -14,6 +14,7 @@ enum sfd_xref_kind {
 	SFD_XREF_METACOPY,    /* id: index of the object */
 	SFD_XREF_REDIRECT,    /* id: index of the object */
 	SFD_XREF_ROOT_OPAQUE, /* formats 0 and 1: the root is opaque */
+	SFD_XREF_KINDS,
 };
 
 struct sfd_xref {
@@ -55,6 +56,8 @@ struct sfd_erofs {
 	struct sfd_xref *shared; /* those used twice or more, in the order of the image */
 	uint32_t n_shared;
 	bool has_acl;
+	/* Of the xattrs that every external file has, by kind; their names never change. */
+	uint32_t entry_size[SFD_XREF_KINDS], filter_bit[SFD_XREF_KINDS];
 	struct sfd_xref *scratch; /* the xattrs of the inode at hand */
 	uint32_t cap_scratch;
 

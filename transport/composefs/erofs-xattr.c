@@ -130,7 +130,7 @@ static void put_value(const struct sfd_erofs *e, struct sfd_xref ref, uint8_t *t
 	}
 }
 
-uint32_t sfd_erofs_entry_size(const struct sfd_erofs *e, struct sfd_xref ref)
+static uint32_t measure_entry(const struct sfd_erofs *e, struct sfd_xref ref)
 {
 	struct full_name name;
 	size_t prefix;
@@ -139,6 +139,11 @@ uint32_t sfd_erofs_entry_size(const struct sfd_erofs *e, struct sfd_xref ref)
 	prefix_of(e, &name, &prefix);
 	return (uint32_t)sfd_round_up(
 		SFD_EROFS_XATTR_ENTRY + name.len - prefix + value_size(e, ref), 4);
+}
+
+uint32_t sfd_erofs_entry_size(const struct sfd_erofs *e, struct sfd_xref ref)
+{
+	return ref.kind == SFD_XREF_PLAIN ? measure_entry(e, ref) : e->entry_size[ref.kind];
 }
 
 uint32_t sfd_erofs_entry(const struct sfd_erofs *e, struct sfd_xref ref, uint8_t *to)
@@ -160,7 +165,7 @@ uint32_t sfd_erofs_entry(const struct sfd_erofs *e, struct sfd_xref ref, uint8_t
 	return (uint32_t)n;
 }
 
-uint32_t sfd_erofs_filter_bit(const struct sfd_erofs *e, struct sfd_xref ref)
+static uint32_t find_filter_bit(const struct sfd_erofs *e, struct sfd_xref ref)
 {
 	struct full_name name;
 	size_t prefix;
@@ -171,6 +176,22 @@ uint32_t sfd_erofs_filter_bit(const struct sfd_erofs *e, struct sfd_xref ref)
 	return 1u << sfd_xxh32((const uint8_t *)name.text + prefix, name.len - prefix,
 			     SFD_EROFS_FILTER_SEED + (uint32_t)index) %
 			     32;
+}
+
+uint32_t sfd_erofs_filter_bit(const struct sfd_erofs *e, struct sfd_xref ref)
+{
+	return ref.kind == SFD_XREF_PLAIN ? find_filter_bit(e, ref) : e->filter_bit[ref.kind];
+}
+
+/* Names of all kinds but PLAIN are the same for every inode. */
+static void measure_own(struct sfd_erofs *e)
+{
+	for (int kind = SFD_XREF_PLAIN + 1; kind < SFD_XREF_KINDS; kind++) {
+		struct sfd_xref ref = { (enum sfd_xref_kind)kind, 0 };
+
+		e->entry_size[kind] = measure_entry(e, ref);
+		e->filter_bit[kind] = find_filter_bit(e, ref);
+	}
 }
 
 static int compare_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
@@ -269,7 +290,8 @@ int sfd_erofs_xattrs_of(struct sfd_erofs *e, uint32_t number)
 		n = add_markers(e, n, SFD_MARKER_OPAQUE);
 	if (e->first && number == 0)
 		e->scratch[n++] = (struct sfd_xref){ SFD_XREF_ROOT_OPAQUE, 0 };
-	for (uint32_t i = 1; e->first && sorted && i < n; i++)
+	/* metacopy and redirect are in order as they are. */
+	for (uint32_t i = inode->external ? 2 : 1; e->first && sorted && i < n; i++)
 		sorted = compare(e, e->scratch[i - 1], e->scratch[i]) <= 0;
 	if (!sorted)
 		qsort_r(e->scratch, n, sizeof(*e->scratch), compare_refs, e);
@@ -356,6 +378,7 @@ int sfd_erofs_share_xattrs(struct sfd_erofs *e, struct splitfd_error *err)
 	e->uses = uses;
 	if (uses.plain == NULL || uses.metacopy == NULL || uses.redirect == NULL)
 		return splitfd_error_oom(err);
+	measure_own(e);
 	for (uint32_t i = 0; i < e->n_inodes; i++) {
 		int n = sfd_erofs_xattrs_of(e, i);
 
@@ -389,6 +412,19 @@ static int too_much(
 		err, SPLITFD_ERROR_REFUSED, E2BIG, "%s: %s for an EROFS image", path, what);
 }
 
+/* Bytes of the name behind its prefix; 0 for those that are never too long. */
+static size_t name_size(const struct sfd_erofs *e, struct sfd_xref ref)
+{
+	struct full_name name;
+	size_t prefix;
+
+	if (ref.kind != SFD_XREF_PLAIN)
+		return 0;
+	full_name(e, ref, &name);
+	prefix_of(e, &name, &prefix);
+	return name.len - prefix;
+}
+
 int64_t sfd_erofs_xattr_size(struct sfd_erofs *e, uint32_t number, struct splitfd_error *err)
 {
 	int n = sfd_erofs_xattrs_of(e, number);
@@ -399,12 +435,7 @@ int64_t sfd_erofs_xattr_size(struct sfd_erofs *e, uint32_t number, struct splitf
 	if (n == 0)
 		return 0;
 	for (int k = 0; k < n; k++) {
-		struct full_name name;
-		size_t prefix;
-
-		full_name(e, e->scratch[k], &name);
-		prefix_of(e, &name, &prefix);
-		if (name.len - prefix > UINT8_MAX)
+		if (name_size(e, e->scratch[k]) > UINT8_MAX)
 			return too_much(e, number, "the name of an xattr is too long", err);
 		if (is_shared(e, e->scratch[k])) {
 			n_shared++;

@@ -86,6 +86,11 @@ struct sfd_tree {
 	struct sfd_arena arena;
 	struct sfd_tree_inode *root;
 	struct sfd_tree_directory *directories;
+	/* The directory that the last item was put in, and its path: the next one's is mostly the
+	 * same. NULL where it may have changed since. */
+	struct sfd_tree_inode *parent;
+	uint16_t parent_len;
+	char parent_path[256];
 	bool root_known; /* a layer had an entry for the root */
 	bool frozen;
 

@@ -111,6 +111,23 @@ static struct sfd_tree_inode *make_parent(struct sfd_tree *tree, struct sfd_tree
 	return inode;
 }
 
+static bool is_last_parent(const struct sfd_tree *tree, const char *path, size_t len)
+{
+	return tree->parent != NULL && tree->parent_len == len &&
+	       memcmp(tree->parent_path, path, len) == 0;
+}
+
+static void remember_parent(
+	struct sfd_tree *tree, const char *path, size_t len, struct sfd_tree_inode *parent)
+{
+	tree->parent = NULL;
+	if (len > sizeof(tree->parent_path))
+		return;
+	memcpy(tree->parent_path, path, len);
+	tree->parent_len = (uint16_t)len;
+	tree->parent = parent;
+}
+
 /* Walks the directories of item->path up to `end`, making what is missing. */
 static int walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *item, const char *end,
 	struct sfd_tree_inode **ret, struct splitfd_error *err)
@@ -118,6 +135,10 @@ static int walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *item,
 	struct walk w = { .at = item->path, .end = end };
 	struct sfd_tree_inode *inode = tree->root, *child;
 
+	if (is_last_parent(tree, item->path, (size_t)(end - item->path))) {
+		*ret = tree->parent;
+		return 0;
+	}
 	while (next_component(&w)) {
 		if (is_parent(&w))
 			return no_image(err, item->path, item->path_len, "\"..\" in a path");
@@ -138,6 +159,7 @@ static int walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *item,
 				"what is in front of the last name is no directory");
 		inode = child;
 	}
+	remember_parent(tree, item->path, (size_t)(end - item->path), inode);
 	*ret = inode;
 	return 0;
 }
@@ -287,12 +309,13 @@ static int put_leaf(struct sfd_tree *tree, struct sfd_tree_inode *parent, const 
 }
 
 /* True where the name was a whiteout's, and done. */
-static bool whiteout(struct sfd_tree_directory *dir, const struct walk *last)
+static bool whiteout(struct sfd_tree *tree, struct sfd_tree_directory *dir, const struct walk *last)
 {
 	static const char prefix[] = ".wh.", opaque[] = ".wh..wh..opq";
 
 	if (last->len < strlen(prefix) || memcmp(last->name, prefix, strlen(prefix)) != 0)
 		return false;
+	tree->parent = NULL;
 	if (last->len == strlen(opaque) && memcmp(last->name, opaque, last->len) == 0)
 		sfd_tree_clear(dir);
 	else
@@ -343,7 +366,7 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 	r = walk_parents(tree, item, end, &parent, err);
 	if (r < 0)
 		return r;
-	if (whiteouts && whiteout(parent->dir, &last))
+	if (whiteouts && whiteout(tree, parent->dir, &last))
 		return 0;
 	r = inode == NULL ? put_directory(tree, parent, &last, item)
 			  : put_leaf(tree, parent, &last, inode);

@@ -151,6 +151,7 @@ int sfd_tree_freeze(struct sfd_tree *tree, struct splitfd_error *err)
 
 	if (tree->frozen)
 		return 0;
+	tree->parent = NULL;
 	tree->root->dir->parent = tree->root;
 	r = freeze_directory(&f, tree->root, err);
 	if (r < 0)

@@ -86,19 +86,22 @@ void sfd_tree_clear(struct sfd_tree_directory *dir)
 int sfd_tree_set_name(struct sfd_tree *tree, struct sfd_tree_directory *dir, const char *name,
 	size_t len, struct sfd_tree_inode *inode)
 {
-	struct sfd_tree_name *entry = find_name(dir, name, len);
+	struct sfd_tree_name *entry = sfd_arena_alloc(&tree->arena, sizeof(*entry) + len, 8);
+	struct sfd_tree_name **found;
 
-	if (entry != NULL) {
-		entry->inode = inode;
-		return 0;
-	}
-	entry = sfd_arena_alloc(&tree->arena, sizeof(*entry) + len, 8);
 	if (entry == NULL)
 		return -ENOMEM;
 	entry->inode = inode;
 	entry->len = (uint8_t)len;
 	memcpy(entry->text, name, len);
-	return tsearch(entry, &dir->search, compare_names) != NULL ? 0 : -ENOMEM;
+	found = tsearch(entry, &dir->search, compare_names);
+	if (found == NULL)
+		return -ENOMEM;
+	if (*found != entry) {
+		(*found)->inode = inode;
+		tree->parent = NULL;
+	}
+	return 0;
 }
 
 struct sfd_tree_directory *sfd_tree_new_directory(struct sfd_tree *tree)

@@ -85,17 +85,20 @@ static int bad_field(const char *what, struct splitfd_error *err)
 
 static int check_sum(const uint8_t *block, struct splitfd_error *err)
 {
-	uint64_t stored, sum = 8 * ' ';
+	uint32_t sum = 8 * ' ';
+	uint64_t stored;
 
+	/* All of it, then less the field itself: a loop without a condition becomes vectors. */
 	for (size_t i = 0; i < SFD_TAR_BLOCK; i++)
-		if (i < CHECKSUM || i >= CHECKSUM + 8)
-			sum += block[i];
+		sum += block[i];
+	for (size_t i = CHECKSUM; i < CHECKSUM + 8; i++)
+		sum -= block[i];
 	if (!parse_octal(block + CHECKSUM, 8, &stored))
 		return bad_field("checksum", err);
 	if (stored != sum)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"this is no tar header: its checksum is %llu, its bytes sum up to %llu",
-			(unsigned long long)stored, (unsigned long long)sum);
+			"this is no tar header: its checksum is %llu, its bytes sum up to %u",
+			(unsigned long long)stored, sum);
 	return 0;
 }
 
