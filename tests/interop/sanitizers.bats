@@ -16,7 +16,7 @@ setup_file() {
     export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1:strict_string_checks=1:log_path=$REPORTS/report
     export UBSAN_OPTIONS=print_stacktrace=1:log_path=$REPORTS/report
     export TSAN_OPTIONS=exitcode=99:halt_on_error=1:second_deadlock_stack=1:log_path=$REPORTS/report
-    export PROXY_COUNT=60
+    export PROXY_COUNT=20
 }
 teardown_file() { scratch_drop; }
 
