@@ -68,12 +68,9 @@ static int hold_standard_fds(void)
 	return 0;
 }
 
-/* Without /proc descriptors cannot be opened again, and what fails then is named by chance. */
 static int fail(const char *who, const char *command, const struct splitfd_error *err)
 {
-	fprintf(stderr, "%s%s: %s%s\n", who, command, err->text,
-		access("/proc/self/fd", X_OK) < 0 ? " (/proc is not mounted; splitfd needs it)"
-						  : "");
+	fprintf(stderr, "%s%s: %s\n", who, command, err->text);
 	return splitfd_error_exit_code(err->kind);
 }
 
@@ -116,6 +113,11 @@ int main(int argc, char **argv)
 		(void)splitfd_error_set(&err, SPLITFD_ERROR_USAGE, EINVAL,
 			"unknown command '%s'; see 'splitfd --help'", argv[1]);
 		return fail("splitfd", "", &err);
+	}
+	/* Descriptors are opened again by it; what fails without it would be called damaged. */
+	if (access("/proc/self/fd", X_OK) < 0) {
+		fprintf(stderr, "splitfd: /proc is not mounted; splitfd needs it\n");
+		return 1;
 	}
 	if (command->run(argc - 1, argv + 1, &err) < 0) {
 		(void)close_stdout();
