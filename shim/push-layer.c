@@ -4,6 +4,7 @@
 #include "shim/push-output.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
+#include "splitfdstream/verify-sink.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -124,4 +125,17 @@ int sfd_push_layer(struct sfd_push_service *service, const char *diff_id,
 	}
 	sfd_push_dirs_done(&dirs);
 	return r;
+}
+
+int sfd_push_layer_fault(
+	const char *diff_id, struct splitfd_source *source, struct splitfd_error *err)
+{
+	const struct splitfd_verify_options options = { .diff_id = diff_id, .size = UINT64_MAX };
+	sfd_cleanup(cleanup_source) struct splitfd_source *owned = source;
+	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
+
+	if (r == 0)
+		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
+	return r == 0 ? splitfd_sink_finish(sink, err) : r;
 }

@@ -30,4 +30,9 @@ int sfd_push_layer(struct sfd_push_service *service, const char *diff_id,
 	struct splitfd_source *source, struct sfd_progress *progress, size_t n,
 	struct sfd_oci_put *ret, struct sfd_push_sent *sent, struct splitfd_error *err);
 
+/* Reads a layer that the service did not take, and says what is wrong with it; 0: nothing. Always
+ * takes `source`. */
+int sfd_push_layer_fault(
+	const char *diff_id, struct splitfd_source *source, struct splitfd_error *err);
+
 #endif

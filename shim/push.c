@@ -7,6 +7,7 @@
 #include "transport/composefs/tags.h"
 #include "transport/rpc/peer-rights.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,6 +110,23 @@ static int read_image(struct push *p, struct splitfd_error *err)
 	return r < 0 ? r : 0;
 }
 
+/* The service opens the files by name, so that what has changed in the store is found there first,
+ * and it cannot tell which file that is. */
+static int explain(struct push *p, size_t i, int answer, struct splitfd_error *err)
+{
+	struct splitfd_source *source = NULL;
+	struct splitfd_error fault;
+	int r = sfd_origin_layer(&p->origin, i, &source, &fault);
+
+	if (r == 0)
+		r = sfd_push_layer_fault(p->layers[i].diff_id, source, &fault);
+	if (r == 0)
+		return answer;
+	if (err != NULL)
+		*err = fault;
+	return r;
+}
+
 static int send_layer(struct push *p, size_t i, struct splitfd_error *err)
 {
 	const char *diff_id = p->layers[i].diff_id;
@@ -123,6 +141,8 @@ static int send_layer(struct push *p, size_t i, struct splitfd_error *err)
 		p->origin.image != NULL ? splitfd_image_layer(p->origin.image, i)->size
 					: UINT64_MAX);
 	r = sfd_push_layer(&p->service, diff_id, source, p->progress, i, &put, &sent, err);
+	if (r == -EREMOTEIO)
+		return explain(p, i, r, err);
 	if (r < 0)
 		return r;
 	sfd_progress_done(p->progress, i);
