@@ -76,7 +76,7 @@ static int start_thread(struct server *s, int socket, uid_t uid)
 		if (r < 0)
 			(void)sfd_client_gone(v->client);
 	}
-	if (r < 0) {
+	if (r != 0) {
 		free(v);
 		return r;
 	}
