@@ -11,7 +11,7 @@
 # Variables:
 #   SANITIZE=address,undefined | thread   a build of its own below build/
 #   WERROR=1       warnings are errors (CI sets it)
-#   WITH_IPSEC_MB=auto|yes|no
+#   WITH_IPSEC_MB=auto|yes|no, WITH_SECCOMP=auto|yes|no
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, V=1
 #   config.mk (not in git) may set any of them
 
@@ -34,6 +34,7 @@ PKG_CONFIG  ?= pkg-config
 INSTALL     ?= install
 SANITIZE    ?=
 WITH_IPSEC_MB ?= auto
+WITH_SECCOMP ?= auto
 
 comma := ,
 known_sanitizers := address undefined thread leak
@@ -49,7 +50,7 @@ B := build/$(VARIANT)
 
 no_build_goals := clean help dist format print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
-# libarchive and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
+# libarchive, intel-ipsec-mb and libseccomp are opened at run time by those who need them: their headers suffice.
 linked := libzstd libcjson libcrypto libisal
 required := libarchive $(linked)
 missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
@@ -61,8 +62,13 @@ ifeq ($(WITH_IPSEC_MB)$(have_ipsec_mb),yes)
 $(error WITH_IPSEC_MB=yes, but intel-ipsec-mb is not installed)
 endif
 ipsec_mb := $(if $(filter no,$(WITH_IPSEC_MB)),,$(have_ipsec_mb))
+have_seccomp := $(shell $(PKG_CONFIG) --atleast-version=2.5 libseccomp && echo y)
+ifeq ($(WITH_SECCOMP)$(have_seccomp),yes)
+$(error WITH_SECCOMP=yes, but libseccomp 2.5 or newer is not installed)
+endif
+seccomp := $(if $(filter no,$(WITH_SECCOMP)),,$(have_seccomp))
 packages := $(linked)
-pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(required))
+pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(required) $(if $(seccomp),libseccomp))
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(linked))
 endif
 
@@ -71,7 +77,7 @@ warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing
 	-Wno-unknown-warning-option -Wno-format-truncation \
 	$(if $(filter 1,$(WERROR)),-Werror)
 our_cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. \
-	-DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) $(pkg_cflags)
+	-DSFD_WITH_IPSEC_MB=$(if $(ipsec_mb),1,0) -DSFD_WITH_SECCOMP=$(if $(seccomp),1,0) $(pkg_cflags)
 # The program's bytes do not depend on the folder that it is built in.
 our_cflags := -std=gnu17 -fPIC -pthread -fstack-protector-strong -ffile-prefix-map='$(CURDIR)'=. $(warnings)
 our_ldflags := -pthread
@@ -142,6 +148,9 @@ $(unit_bin) $(helper_bin): $(B)/%: $(B)/%.o $(static_lib)
 	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
 $(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
 	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+
+# The one part of the program itself that has a unit test.
+$(B)/tests/unit/test-sandbox: $(B)/shim/sandbox.o $(B)/shim/sandbox-calls.o
 
 test-programs: $(unit_bin) $(fuzz_bin) $(helper_bin)
 

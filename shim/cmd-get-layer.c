@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
 #include "shim/command.h"
+#include "shim/confine.h"
 #include "shim/layer-channel.h"
 #include "shim/layer-objects.h"
 #include "shim/layer-origin.h"
@@ -163,6 +164,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	struct get_layer g = {
 		.channel = { .fds = -1, .timeout = 300, .inline_max = 64, .verify = true },
+		.origin = { .sandbox = true },
 		.objects = -1
 	};
 	const struct sfd_option options[] = {
@@ -183,7 +185,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"them)" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &g.channel.timeout, 0, 1000000, "SECONDS",
 			"Silence of the other side that is an error (300; 0: none)" },
-		SFD_STORE_OPTIONS(&g.origin), SFD_REPO_OPTIONS(&g.origin.repo), { NULL }
+		SFD_STORE_OPTIONS(&g.origin), SFD_REPO_OPTIONS(&g.origin.repo),
+		SFD_SANDBOX_OPTION(&g.origin.sandbox), { NULL }
 	};
 	extern const struct sfd_command sfd_cmd_get_layer;
 	struct sfd_origin origin = { 0 };
@@ -198,6 +201,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r == 0) {
 		image = argv[0];
 		layer = argc == 2 ? argv[1] : "0";
+		g.origin.objects = (int)g.objects;
 		g.origin.timeout_ms = sfd_channel_timeout(&g.channel);
 		sfd_cancel_install();
 		r = get_layer(&g, image, layer, &origin, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
 #include "shim/command.h"
+#include "shim/confine.h"
 #include "shim/layer-channel.h"
 #include "shim/layer-import.h"
 #include "shim/repo-options.h"
@@ -27,7 +28,7 @@ struct import_layer {
 	struct sfd_repo_options repo;
 	const char *reflink;
 	long jobs;
-	bool json;
+	bool json, sandbox;
 	char diff_id[72];
 };
 
@@ -97,8 +98,10 @@ static int import_layer(
 
 	if (r >= 0)
 		r = sfd_repo_open(&o->repo, true, &repository, err);
-	if (r >= 0)
-		r = open_source(o, repository, &source, err);
+	if (r < 0)
+		return r;
+	sfd_confine(o->sandbox, &(struct sfd_needs){ .repository = repository, .objects = -EBADF });
+	r = open_source(o, repository, &source, err);
 	if (r >= 0)
 		r = sfd_layer_import(repository, o->diff_id, source, &options, ret, err);
 	return r;
@@ -153,7 +156,7 @@ static int parse_diff_id(const char *text, char ret[72], struct splitfd_error *e
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct import_layer o = { .channel = { .fds = -1, .timeout = 300 } };
+	struct import_layer o = { .channel = { .fds = -1, .timeout = 300 }, .sandbox = true };
 	const struct sfd_option options[] = {
 		{ "format", 0, SFD_OPTION_STRING, &o.channel.format, 0, 0, "FORMAT",
 			"splitfdstream (default), splitdirfdstream, tar, splitstream" },
@@ -166,7 +169,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 256, "N",
 			"Threads; the number of CPUs by default" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
-		SFD_REPO_OPTIONS(&o.repo), { NULL }
+		SFD_REPO_OPTIONS(&o.repo), SFD_SANDBOX_OPTION(&o.sandbox), { NULL }
 	};
 	extern const struct sfd_command sfd_cmd_import_layer;
 	struct sfd_layer_import out;

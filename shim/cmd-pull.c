@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
 #include "shim/command.h"
+#include "shim/confine.h"
 #include "shim/options.h"
 #include "shim/pull-proxy.h"
 #include "shim/pull.h"
@@ -62,7 +63,7 @@ static int check(const struct sfd_pull_options *o, int argc, struct splitfd_erro
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct sfd_pull_options o = { .timeout = 300 };
+	struct sfd_pull_options o = { .timeout = 300, .sandbox = true };
 	struct sfd_repo_options repo = { 0 };
 	struct sfd_proxy_flags proxy = { .tls_verify = true };
 	const char *reflink = "auto";
@@ -93,6 +94,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "skopeo", 0, SFD_OPTION_STRING, &o.skopeo, 0, 0, "PATH",
 			"Read the image through this skopeo" },
 		SFD_PROXY_FLAGS(&proxy),
+		SFD_SANDBOX_OPTION(&o.sandbox),
 		{ NULL },
 	};
 	int r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/command.h"
+#include "shim/confine.h"
 #include "shim/layer-origin.h"
 #include "shim/serve-socket.h"
 #include "shim/serve.h"
@@ -17,7 +18,7 @@ struct request {
 	struct sfd_origin_options origin;
 	const char *protocol, *socket;
 	struct sfd_strings allowed;
-	bool allow_any;
+	bool allow_any, sandbox;
 	long fd, max_clients, max_layers, timeout, idle_timeout, hold;
 	char repository[PATH_MAX];
 	uid_t *uids;
@@ -89,6 +90,10 @@ static int serve(
 	struct sfd_stop *stop = NULL;
 	int r;
 
+	/* A repository's service may have to run other programs for its clients, and so may a user
+	 * without root who opens a store, which each request does anew. */
+	sfd_confine(q->sandbox && settings.repository == NULL && geteuid() == 0,
+		&(struct sfd_needs){ .objects = -EBADF, .spool = true, .socket_path = q->socket });
 	/* Before there is anything that a signal would leave behind. */
 	r = sfd_stop_new(&stop, &settings.cancel_fd, &settings.cancel, err);
 	if (r == 0)
@@ -130,7 +135,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		.max_layers = 64,
 		.timeout = 60,
 		.idle_timeout = 3600,
-		.hold = 600 };
+		.hold = 600,
+		.sandbox = true };
 	const struct sfd_option options[] = {
 		{ "protocol", 0, SFD_OPTION_STRING, &q.protocol, 0, 0, "NAME",
 			"varlink (the default) or jsonrpc" },
@@ -153,6 +159,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"How long a sent layer may be held, 600 by default" },
 		SFD_STORE_OPTIONS(&q.origin),
 		SFD_REPO_OPTIONS(&q.origin.repo),
+		SFD_SANDBOX_OPTION(&q.sandbox),
 		{ NULL },
 	};
 	const struct sfd_serve_protocol *protocol = NULL;

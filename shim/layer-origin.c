@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/layer-origin.h"
+#include "shim/confine.h"
 #include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
@@ -14,11 +15,13 @@
 #define COMPOSEFS "composefs:"
 #define TAR	  "tar:"
 
-static int open_tar(const char *rest, struct sfd_origin *o, struct splitfd_error *err)
+static int open_tar(const struct sfd_origin_options *options, const char *rest,
+	struct sfd_origin *o, struct splitfd_error *err)
 {
 	if (strcmp(rest, "-") != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"'tar:%s': a tar is read from standard input only: tar:-", rest);
+	sfd_confine(options->sandbox, &(struct sfd_needs){ .objects = options->objects });
 	o->tar = true;
 	o->n_layers = 1;
 	return 0;
@@ -30,8 +33,12 @@ static int open_composefs(const struct sfd_origin_options *options, const char *
 	sfd_cleanup_free char *manifest = NULL;
 	int r = sfd_repo_open(&options->repo, false, &o->repository, err);
 
-	if (r >= 0)
-		r = sfd_tag_resolve(o->repository, name, &manifest, err);
+	if (r < 0)
+		return r;
+	sfd_confine(options->sandbox, &(struct sfd_needs){ .reading = SFD_SANDBOX_READ_RULES,
+					      .repository = o->repository,
+					      .objects = options->objects });
+	r = sfd_tag_resolve(o->repository, name, &manifest, err);
 	if (r >= 0)
 		r = sfd_oci_stored_read(o->repository, manifest, &o->stored, err);
 	if (r < 0)
@@ -55,8 +62,13 @@ static int open_store(struct sfd_origin_options *options, const char *reference,
 	r = splitfd_store_parse_reference(reference, &options->store, &spec, &rest, err);
 	if (r >= 0)
 		r = sfd_rootless_store_open(&options->store, &o->store, err);
-	if (r >= 0)
-		r = splitfd_image_open(o->store, rest, SPLITFD_LOOKUP_PODMAN, &o->image, err);
+	if (r < 0)
+		return r;
+	sfd_confine(options->sandbox, &(struct sfd_needs){ .reading = SFD_SANDBOX_READ_RULES,
+					      .store = o->store,
+					      .objects = options->objects,
+					      .spool = true });
+	r = splitfd_image_open(o->store, rest, SPLITFD_LOOKUP_PODMAN, &o->image, err);
 	if (r >= 0)
 		o->n_layers = splitfd_image_n_layers(o->image);
 	return r;
@@ -67,7 +79,7 @@ int sfd_origin_open(struct sfd_origin_options *options, const char *image, struc
 {
 	*ret = (struct sfd_origin){ .timeout_ms = options->timeout_ms };
 	if (strncmp(image, TAR, strlen(TAR)) == 0)
-		return open_tar(image + strlen(TAR), ret, err);
+		return open_tar(options, image + strlen(TAR), ret, err);
 	if (strncmp(image, COMPOSEFS, strlen(COMPOSEFS)) == 0)
 		return open_composefs(options, image + strlen(COMPOSEFS), ret, err);
 	return open_store(options, image, ret, err);

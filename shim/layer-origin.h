@@ -21,6 +21,10 @@ struct sfd_origin_options {
 	struct sfd_strings storage_options;
 	struct sfd_repo_options repo;
 	int timeout_ms; /* tar:- */
+	/* As soon as the store, repository or tar is open, give up all that reading it does not
+	 * need, but writing below the directory `objects` (negative: none): confine.h. */
+	bool sandbox;
+	int objects;
 };
 
 /* Rows for a table of options. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/as-skopeo.h"
 #include "shim/command.h"
+#include "shim/confine.h"
 #include "splitfdstream/base/error.h"
 #include "splitfdstream/version.h"
 
@@ -33,8 +34,8 @@ static void print_help(void)
 
 static void print_version(void)
 {
-	printf("splitfd %s\nfeatures: %cipsec-mb\n", SPLITFD_VERSION,
-		SFD_WITH_IPSEC_MB ? '+' : '-');
+	printf("splitfd %s\nfeatures: %cipsec-mb %cseccomp\n", SPLITFD_VERSION,
+		SFD_WITH_IPSEC_MB ? '+' : '-', SFD_WITH_SECCOMP ? '+' : '-');
 }
 
 static const struct sfd_command *find_command(const char *name)
@@ -70,7 +71,7 @@ static int hold_standard_fds(void)
 
 static int fail(const char *who, const char *command, const struct splitfd_error *err)
 {
-	fprintf(stderr, "%s%s: %s\n", who, command, err->text);
+	fprintf(stderr, "%s%s: %s%s\n", who, command, err->text, sfd_confine_hint(err));
 	return splitfd_error_exit_code(err->kind);
 }
 

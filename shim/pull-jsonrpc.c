@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull-jsonrpc.h"
+#include "shim/confine.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
@@ -214,6 +215,8 @@ int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err)
 
 	/* What another process gives is never taken at its word. */
 	sfd_pull_verify_diff_ids(pull);
+	sfd_confine(o->sandbox,
+		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	if (r == 0)
 		r = get_image(&image, name, err);
 	if (r == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull-proxy.h"
+#include "shim/confine.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/skopeo/proxy-client.h"
@@ -271,6 +272,9 @@ int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = NULL;
 	int r = start(o, &proxy, err);
 
+	/* Only now: skopeo itself must not be confined. */
+	sfd_confine(o->sandbox,
+		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);
 	sfd_pull_stop_hook(o->stop, hang_up, proxy);

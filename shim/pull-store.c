@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull.h"
+#include "shim/confine.h"
 #include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/repository-private.h"
@@ -69,6 +70,10 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = sfd_store_spool_in(store, sfd_pull_repository(pull)->fd);
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot copy a descriptor");
+	sfd_confine(o->sandbox, &(struct sfd_needs){ .reading = SFD_SANDBOX_READ_RULES,
+					.store = store,
+					.repository = sfd_pull_repository(pull),
+					.objects = -EBADF });
 	r = splitfd_image_open(store, name, SPLITFD_LOOKUP_PODMAN, &image, err);
 	if (r < 0)
 		return r;

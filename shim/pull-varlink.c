@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull-varlink.h"
+#include "shim/confine.h"
 #include "shim/pull-varlink-layer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
@@ -167,6 +168,8 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 
 	sfd_peer_rights(sfd_varlink_socket(connection), &rights);
 	s.reads_all = rights.we_read_theirs;
+	sfd_confine(sfd_pull_get_options(pull)->sandbox,
+		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	r = open_repository(&s, from, err);
 	if (r == 0)
 		r = describe(&s, image, from != NULL, &d, err);

@@ -28,6 +28,9 @@ struct sfd_pull_options {
 	const struct sfd_repo_options *repo;
 	bool no_tag; /* whatever `name` is */
 	bool no_image, bootable, verify_diff_id, json, quiet;
+	/* Give up beforehand what the pull does not need (confine.h): the process is in no state
+	 * for another one then. */
+	bool sandbox;
 	enum splitfd_reflink reflink;
 	long jobs; /* 0: number of CPUs */
 	/* containers-storage */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/serve.h"
+#include "shim/confine.h"
 #include "shim/serve-clients.h"
 #include "shim/serve-socket.h"
 #include "splitfdstream/base/cleanup.h"
@@ -43,7 +44,8 @@ static void *client_thread(void *ctx)
 	free(ctx);
 	if (s->protocol->handle(s->service, v.socket, v.client, &err) < 0 &&
 		err.errnum != ECANCELED)
-		fprintf(stderr, "splitfd serve: a client of user %u: %s\n", v.uid, err.text);
+		fprintf(stderr, "splitfd serve: a client of user %u: %s%s\n", v.uid, err.text,
+			sfd_confine_hint(&err));
 	(void)sfd_client_gone(v.client);
 	return NULL;
 }

@@ -16,8 +16,9 @@
 int sfd_proxy_spawn(const char *program, const char *const *arguments, int socket, pid_t *ret_pid,
 	struct splitfd_error *err);
 
-/* Bytes that the process and its children have read and written so far, in any way; 0 where /proc
- * does not tell. A number that stays the same means that nothing moves. */
+/* Bytes that the process and its children have read and written so far, in any way; where the
+ * kernel does not tell, the time that they ran; 0 where /proc does not tell at all. A number that
+ * stays the same means that nothing moves. */
 uint64_t sfd_proxy_bytes_moved(pid_t pid);
 
 #endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/sandbox-calls.h"
+#include "shim/sandbox.h"
+#include "splitfdstream/base/cleanup.h"
+#include "tests/unit/check.h"
+#include "tests/unit/temp-dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+static int abi(void)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+/* 0, or the errno of an attempt. */
+static int opens(const char *path, int flags)
+{
+	sfd_cleanup_fd int fd = open(path, flags | O_CLOEXEC, 0644);
+
+	return fd < 0 ? errno : 0;
+}
+
+static int error_of(long result)
+{
+	return result < 0 ? errno : 0;
+}
+
+static int socket_error(int family)
+{
+	sfd_cleanup_fd int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? errno : 0;
+}
+
+/* Runs in a process of its own: there is no way back. Its exit status is the line that is wrong. */
+#define WANT(call, error)                                                                          \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		if ((call) != (error))                                                             \
+			_exit(__LINE__ % 256);                                                     \
+	} while (0)
+
+static const char *below(const char *dir, const char *name)
+{
+	static char paths[4][512];
+	static unsigned int next;
+	char *path = paths[next++ % 4];
+
+	(void)snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
+	return path;
+}
+
+static void write_there(const char *dir)
+{
+	const char *a = below(dir, "sub/a"), *b = below(dir, "b");
+
+	WANT(opens(a, O_WRONLY | O_CREAT), 0);
+	WANT(opens(a, O_RDONLY), 0);
+	WANT(opens(a, O_WRONLY | O_TRUNC), 0);
+	WANT(opens(dir, O_RDWR | O_TMPFILE), 0);
+	WANT(error_of(link(a, b)), 0);
+	WANT(error_of(unlink(b)), 0);
+	WANT(error_of(rename(a, b)), 0);
+	WANT(error_of(symlink("x", a)), 0);
+	WANT(error_of(mkdir(below(dir, "new"), 0755)), 0);
+}
+
+static void write_not_there(const char *dir)
+{
+	const char *new = below(dir, "new");
+
+	WANT(opens(below(dir, "file"), O_WRONLY), EACCES);
+	WANT(opens(dir, O_RDWR | O_TMPFILE), EACCES);
+	WANT(opens(new, O_WRONLY | O_CREAT), EACCES);
+	WANT(error_of(mkdir(new, 0755)), EACCES);
+	WANT(error_of(symlink("x", new)), EACCES);
+	WANT(error_of(unlink(below(dir, "file"))), EACCES);
+	WANT(error_of(mknod(new, S_IFSOCK | 0600, 0)), EACCES);
+	if (abi() >= 3)
+		WANT(error_of(truncate(below(dir, "file"), 0)), EACCES);
+}
+
+static void keep_aside_there(const char *dir)
+{
+	WANT(opens(dir, O_RDWR | O_TMPFILE), 0);
+	WANT(opens(below(dir, "new"), O_RDWR | O_CREAT), EACCES);
+	WANT(error_of(unlink(below(dir, "file"))), EACCES);
+}
+
+static void sockets_there(const char *dir)
+{
+	const char *new = below(dir, "new");
+
+	WANT(error_of(mknod(new, S_IFSOCK | 0600, 0)), 0);
+	WANT(error_of(unlink(new)), 0);
+	WANT(opens(new, O_WRONLY | O_CREAT), EACCES);
+}
+
+static void refused_calls(void)
+{
+	char name[] = "true", *const argv[] = { name, NULL };
+
+	WANT(error_of(execve("/bin/true", argv, argv + 1)), EPERM);
+	WANT(error_of(ptrace(PTRACE_TRACEME, 0, NULL, NULL)), EPERM);
+	WANT(error_of(umount2("/nowhere", 0)), EPERM);
+	WANT(error_of(syscall(SYS_bpf, 0, NULL, 0)), EPERM);
+	WANT(error_of(syscall(SYS_keyctl, 0, 0, 0, 0, 0)), EPERM);
+	WANT(error_of(setuid(getuid())), EPERM);
+	WANT(socket_error(AF_INET), EPERM);
+	WANT(socket_error(AF_NETLINK), EPERM);
+	WANT(socket_error(AF_UNIX), 0);
+}
+
+/* Memory of others, whoever may trace them. */
+static void others_are_closed(pid_t other)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)other);
+	WANT(opens(path, O_RDONLY), EACCES);
+}
+
+static void in_the_sandbox(enum sfd_sandbox_reading reading)
+{
+	const char *written = temp_path("written"), *read_only = temp_path("read");
+	const char *aside = temp_path("aside"), *sockets = temp_path("sockets");
+	const struct sfd_sandbox_rule rules[] = {
+		{ open(written, O_PATH | O_DIRECTORY), SFD_SANDBOX_WRITE },
+		{ open(read_only, O_PATH | O_DIRECTORY), SFD_SANDBOX_READ },
+		{ open(aside, O_PATH | O_DIRECTORY), SFD_SANDBOX_SPOOL },
+		{ open(sockets, O_PATH | O_DIRECTORY), SFD_SANDBOX_SOCKET },
+		{ open(temp_path("one/file"), O_PATH), SFD_SANDBOX_READ },
+		{ -EBADF, SFD_SANDBOX_WRITE },
+	};
+	const int outside = reading == SFD_SANDBOX_READ_RULES ? EACCES : 0;
+	int held = open("/etc/shadow", O_RDONLY | O_CLOEXEC), byte = 0;
+	pid_t parent = getppid();
+
+	if (held < 0)
+		held = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	WANT(sfd_sandbox_enter(rules, 6, reading), true);
+	write_there(written);
+	write_not_there(read_only);
+	write_not_there(temp_path("one"));
+	keep_aside_there(aside);
+	sockets_there(sockets);
+	WANT(opens(below(read_only, "file"), O_RDONLY), 0);
+	WANT(opens(temp_path("one/file"), O_RDONLY), 0);
+	WANT(opens(temp_path("one/other"), O_RDONLY), outside);
+	WANT(opens("/etc/passwd", O_RDONLY), outside);
+	WANT(opens("/", O_RDONLY | O_DIRECTORY), outside);
+	WANT(opens("/dev/null", O_RDWR), 0);
+	others_are_closed(parent);
+	/* What was open stays so. */
+	WANT(read(held, &byte, 1), 1);
+	_exit(0);
+}
+
+static void *thread(void *ctx)
+{
+	*(int *)ctx = opens(temp_path("read/new"), O_WRONLY | O_CREAT);
+	return NULL;
+}
+
+/* Threads that are started later are in it, too. */
+static void thread_in_the_sandbox(void)
+{
+	int error = -1;
+	pthread_t id;
+
+	WANT(sfd_sandbox_enter(NULL, 0, SFD_SANDBOX_READ_ALL), true);
+	WANT(pthread_create(&id, NULL, thread, &error), 0);
+	WANT(pthread_join(id, NULL), 0);
+	WANT(error, EACCES);
+	_exit(0);
+}
+
+static void without_calls(void)
+{
+	WANT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	WANT(sfd_sandbox_calls(), true);
+	refused_calls();
+	_exit(0);
+}
+
+static int run_in_child(int what)
+{
+	int status = -1;
+	pid_t pid;
+
+	temp_make();
+	temp_file("written/sub/x", "");
+	temp_file("read/file", "x");
+	temp_file("aside/file", "x");
+	temp_file("sockets/file", "");
+	temp_file("one/file", "x");
+	temp_file("one/other", "x");
+	pid = fork();
+	if (pid == 0 && what == 2)
+		without_calls();
+	if (pid == 0 && what == 3)
+		thread_in_the_sandbox();
+	if (pid == 0)
+		in_the_sandbox(what == 1 ? SFD_SANDBOX_READ_RULES : SFD_SANDBOX_READ_ALL);
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+TEST(only_the_rules_are_read_and_written)
+{
+	if (!SANITIZED && abi() >= 2)
+		CHECK_INT(run_in_child(1), 0);
+}
+
+TEST(all_is_read_only_the_rules_are_written)
+{
+	if (!SANITIZED && abi() >= 2)
+		CHECK_INT(run_in_child(0), 0);
+}
+
+TEST(system_calls_are_refused)
+{
+	if (!SANITIZED && SFD_WITH_SECCOMP)
+		CHECK_INT(run_in_child(2), 0);
+}
+
+TEST(threads_are_in_it)
+{
+	if (!SANITIZED && abi() >= 2)
+		CHECK_INT(run_in_child(3), 0);
+}
