@@ -272,21 +272,23 @@ static int initialize(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
 	struct sfd_proxy_reply reply;
 	unsigned int major, minor, patch;
+	const char *version = NULL;
 	int r;
 
 	r = sfd_proxy_call(proxy, "Initialize", "[]", -1, &reply, err);
 	if (r < 0)
 		return r;
 	r = sfd_proxy_check(&reply, "Initialize", err);
+	if (r == 0)
+		version = cJSON_GetStringValue(reply.value);
 	if (r == 0 &&
-		(!cJSON_IsString(reply.value) || sscanf(reply.value->valuestring, "%3u.%3u.%3u",
-							 &major, &minor, &patch) != 3))
+		(version == NULL || sscanf(version, "%3u.%3u.%3u", &major, &minor, &patch) != 3))
 		r = nonsense("Initialize", err);
 	if (r == 0 && (major != 0 || minor != 2 || patch < 3 || patch > 99))
 		r = splitfd_error_set(err, SPLITFD_ERROR_PEER, EPROTONOSUPPORT,
 			"skopeo speaks version %s of the proxy protocol; 0.2.3 or a later 0.2 is "
 			"needed",
-			reply.value->valuestring);
+			version);
 	if (r == 0)
 		proxy->version = minor * 100 + patch;
 	sfd_proxy_reply_done(&reply);
