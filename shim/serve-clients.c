@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/serve-clients.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A client that has just been accepted, or served, gets the time to say what it wants. */
 #define GRACE_MS 100
-/* One that is served, or whose thread has yet to begin, is likely to wait again within this time.
- */
+/* One that is served, or whose thread has yet to begin, is likely to wait again within that. */
 #define BUSY_MS 1000
 
 struct sfd_client {
@@ -34,14 +33,6 @@ struct sfd_clients {
 	size_t n;
 	bool wanted; /* somebody waits for a place that nobody could leave */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void tell(struct sfd_clients *all)
 {
@@ -122,7 +113,7 @@ static bool rather(const struct sfd_client *a, const struct sfd_client *b)
 static int make_room(struct sfd_clients *all)
 {
 	struct sfd_client *c, *best = NULL;
-	int64_t now = now_ms();
+	int64_t now = sfd_now_ms();
 	int wait_ms = -1;
 
 	for (c = all->first; c != NULL; c = c->next) {
@@ -168,7 +159,7 @@ int sfd_client_new(struct sfd_clients *all, int socket, uid_t uid, struct sfd_cl
 
 	if (c == NULL)
 		return -ENOMEM;
-	*c = (struct sfd_client){ .all = all, .socket = socket, .uid = uid, .since = now_ms() };
+	*c = (struct sfd_client){ .all = all, .socket = socket, .uid = uid, .since = sfd_now_ms() };
 	pthread_mutex_lock(&all->lock);
 	c->next = all->first;
 	c->prev = &all->first;
@@ -205,7 +196,7 @@ void sfd_client_waits(struct sfd_client *c, bool waits)
 		return;
 	pthread_mutex_lock(&c->all->lock);
 	c->waits = waits;
-	c->since = now_ms();
+	c->since = sfd_now_ms();
 	/* One that can be asked now, or one that was asked and has something to do first. */
 	if (c->all->wanted && waits != c->shut)
 		tell(c->all);
