@@ -108,6 +108,66 @@ assert_no_links() { assert_same "" "$(find "$1/objects" -type f -links +1)"; }
     rm -rf "$first" "$repo"
 }
 
+# vfs_store STORE: small by skopeo, and upon it podman's commit of a container in which a file was changed,
+# one was taken away, and one came that only root may read.
+vfs_store() {
+    local container root
+    store_load debian "$SMALL" "$1" localhost/small vfs
+    container=$(suite_podman debian "$1" vfs -- create --pull never localhost/small /bin/true)
+    root=$(suite_podman debian "$1" vfs -- mount "$container")
+    echo changed > "$root/etc/passwd"
+    rm "$root/etc/debian_version"
+    head -c 100000 /dev/urandom > "$root/etc/private"
+    chmod 600 "$root/etc/private"
+    suite_podman debian "$1" vfs -- commit --quiet "$container" localhost/changed > /dev/null
+    suite_podman debian "$1" vfs -- rm "$container" > /dev/null
+}
+files_of() { find "$1/root/vfs/dir" -printf '%p %i %n %m %s %C@\n' | sort | sha256sum; }
+
+# push_vfs STORE HOW: small, then changed, of which one layer is new; both as a pull makes them.
+push_vfs() {
+    local store=$1 how=$2 before pulled=$repo.pulled name
+    before=$(files_of "$store")
+    repo_init "$pulled"
+    push 0 "$store" --storage-driver vfs localhost/small small
+    assert_match "$how" "$(line objects)"
+    push 0 "$store" --storage-driver vfs localhost/changed changed
+    assert_match '^layers   1 sent \+ 3 already present; ' "$(line layers)"
+    for name in small changed; do
+        driver=vfs store_pull 0 "$pulled" "$store" "localhost/$name" "$name"
+        assert_same_streams content "$repo" "$name" "$pulled"
+        assert_same "$(cfs "$pulled" oci inspect "$name" --manifest)" "$(cfs "$repo" oci inspect "$name" --manifest)"
+    done
+    assert_same "$(ls "$pulled/images")" "$(ls "$repo/images")"
+    assert_as_oracle small
+    assert_layers_exact "$repo" changed
+    assert_no_links "$repo"
+    assert_same "$before" "$(files_of "$store")"
+    rm -rf "$pulled"
+}
+
+@test "a vfs store, on XFS: as by a pull, every extent shared" {
+    fresh "$X"
+    local store=$X/vfs base
+    vfs_store "$store"
+    push_vfs "$store" '^objects  [0-9]{4} reflinked \+ 0 hard-linked \+ 1 copied '
+    base=$(tag_diff_ids "$repo" small | head -n 1)
+    cfs "$repo" oci layer "$base" --dumpfile > "$BATS_TEST_TMPDIR/dump"
+    python3 "$LIB/dumpfile-objects.py" "$repo/objects" \
+        "$store/root/vfs/dir/$(store_layer_ids "$store" "$base" vfs)" "$BATS_TEST_TMPDIR/dump" > "$BATS_TEST_TMPDIR/pairs"
+    [ "$(tr -cd '\0' < "$BATS_TEST_TMPDIR/pairs" | wc -c)" -gt 1000 ]
+    "$BUILD/tests/lib/fiemap" < "$BATS_TEST_TMPDIR/pairs"
+    GARBAGE_OK=1 assert_cfsctl_accepts "$repo" changed
+}
+
+@test "a vfs store that shares no extents: copied, and the store stays as it was" {
+    fresh "$SCRATCH"
+    vfs_store "$SCRATCH/vfs"
+    push_vfs "$SCRATCH/vfs" ' 0 reflinked \+ 0 hard-linked \+ [0-9]{4} copied '
+    unmount_below "$SCRATCH/vfs"
+    rm -rf "$SCRATCH/vfs" "$repo"
+}
+
 @test "without the right to mount: by name where files are cloned, else through the pipe" {
     SPLITFD_RUN="setpriv --bounding-set -sys_admin --inh-caps -sys_admin"
     fresh "$X"

@@ -214,6 +214,40 @@ from_service() {
     assert_cfsctl_accepts "$repo" odd
 }
 
+# into_service OPTION…: the image into cfsctl's service of the user, who is allowed no mount, and some of
+# whose files the service cannot open: those go through the pipe.
+into_service() {
+    local socket=$USER_HOME/run/cfsctl pid n
+    rm -rf "$repo" "$socket"
+    user_repo
+    bash -c '. "$LIB/rootless.bash"; as_user "$USER_BIN/cfsctl" --insecure varlink --address "$1"' - "$socket" \
+        > /dev/null 2>&1 < /dev/null 3>&- &
+    for n in $(seq 1 200); do
+        [ ! -S "$socket" ] || break
+        sleep 0.05
+    done
+    pid=$(pgrep -u "$USER_NAME" -f '^[^ ]*/cfsctl --insecure varlink')
+    user_splitfd 0 push --to "$socket" --repo "$repo" "$@" localhost/odd odd || { kill "$pid"; return 1; }
+    kill "$pid"
+    assert_match 'layers   2 sent \+ 0 already present; .*, of which 3\.[0-9]* MiB streamed' "$output"
+    assert_no_process
+    assert_same_streams content "$repo" odd "$ROOT_REPO"
+    assert_same "$(ls "$ROOT_REPO/images")" "$(ls "$repo/images")"
+    assert_owned "$repo"
+    GARBAGE_OK=1 assert_cfsctl_accepts "$repo" odd
+}
+@test "push from the user's vfs store on ext4 into cfsctl's service: a repository on XFS, one beside it" {
+    into_service
+    rm -rf "$repo"
+    repo=$USER_HOME/pushed
+    into_service
+    assert_same "" "$(find "$repo/objects" -type f -links +1)"
+}
+@test "push from the user's overlay store into cfsctl's service" {
+    into_service "${from[@]}"
+    assert_match ' [1-9] reflinked \+ 0 hard-linked \+ 6[0-9][0-9] copied ' "$output"
+}
+
 @test "64 files open" {
     user_repo
     RUN="prlimit --nofile=64" user_splitfd 0 pull --repo "$repo" "${from[@]}" --jobs=16 localhost/odd odd
