@@ -9,6 +9,7 @@
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import.h"
 #include "transport/composefs/splitstream.h"
+#include "transport/composefs/sync-ahead.h"
 #include "transport/composefs/tree-layer.h"
 
 #include <errno.h>
@@ -344,6 +345,7 @@ static int make_images(struct sfd_pull *p, struct splitfd_error *err)
 
 	if (trees == NULL)
 		return splitfd_error_oom(err);
+	sfd_sync_ahead_pause(sfd_names_sync_ahead(sfd_import_names(p->import)));
 	for (size_t i = 0; i < p->n_layers; i++) {
 		struct pull_layer *l = &p->layers[p->layers[i].first];
 		int r = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/import-private.h"
 #include "splitfdstream/base/flag.h"
+#include "transport/composefs/sync-ahead.h"
 
 #include <signal.h>
 
@@ -67,6 +68,9 @@ int sfd_import_store(struct splitfd_import *import, const struct splitfd_digest 
 			return splitfd_error_oom(err);
 	}
 	count(import, how, content->size);
+	if (how != SFD_OBJECT_PRESENT)
+		sfd_sync_ahead_wrote(sfd_names_sync_ahead(import->names),
+			how == SFD_OBJECT_COPIED ? content->size : 0);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "transport/composefs/link.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/composefs/sync-ahead.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ struct entry {
 
 struct sfd_names {
 	struct splitfd_repository *repository; /* borrowed */
+	struct sfd_sync_ahead *sync;
 	struct entry *entries;
 	size_t n;
 };
@@ -26,9 +28,11 @@ struct sfd_names *sfd_names_new(struct splitfd_repository *repository)
 {
 	struct sfd_names *names = calloc(1, sizeof(*names));
 
-	if (names != NULL)
-		names->repository = repository;
-	return names;
+	if (names == NULL)
+		return NULL;
+	names->repository = repository;
+	names->sync = sfd_sync_ahead_new(repository->fd);
+	return names->sync != NULL ? names : sfd_names_free(names);
 }
 
 static void entry_done(struct entry *e)
@@ -48,9 +52,15 @@ struct sfd_names *sfd_names_free(struct sfd_names *names)
 	if (names == NULL)
 		return NULL;
 	sfd_names_truncate(names, 0);
+	sfd_sync_ahead_free(names->sync);
 	free(names->entries);
 	free(names);
 	return NULL;
+}
+
+struct sfd_sync_ahead *sfd_names_sync_ahead(struct sfd_names *names)
+{
+	return names->sync;
 }
 
 size_t sfd_names_count(const struct sfd_names *names)
@@ -213,9 +223,12 @@ int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err)
 
 	if (names->n == 0)
 		return 0;
-	if (syncfs(names->repository->fd) < 0)
+	r = sfd_sync_ahead_finish(names->sync);
+	if (r == 0 && syncfs(names->repository->fd) < 0)
+		r = -errno;
+	if (r < 0)
 		return splitfd_error_sys(
-			err, errno, "cannot sync the repository %s", names->repository->path);
+			err, -r, "cannot sync the repository %s", names->repository->path);
 	r = make_names(names, &maker, err);
 	/* Also after an error: the names that were made may be seen. */
 	synced = sfd_link_maker_finish(&maker, r < 0 ? NULL : err);

@@ -6,7 +6,8 @@
  * Names of a repository: the symlinks in streams/ and images/ that make objects visible. They are
  * collected in the order in which they must appear, and committed together: one syncfs(2) of the
  * repository, so that no name ever points at bytes that a crash can lose; then the names, in order;
- * then fsync(2) of the directories touched, so that "done" is durable.
+ * then fsync(2) of the directories touched, so that "done" is durable. Who makes many objects tells
+ * sync-ahead.h of them, so that little is left for the syncfs.
  *
  * Links are relative, as cfsctl makes them: streams/NAME -> ../objects/xx/yyyy,
  * streams/refs/oci/TAG -> ../../NAME. One thread at a time.
@@ -29,6 +30,9 @@ struct sfd_names;
 struct sfd_names *sfd_names_new(struct splitfd_repository *repository);
 /* Drops what was not committed. NULL is allowed. Returns NULL. */
 struct sfd_names *sfd_names_free(struct sfd_names *names);
+
+/* What is told of the objects that the names will lead to. Belongs to `names`; any thread. */
+struct sfd_sync_ahead *sfd_names_sync_ahead(struct sfd_names *names);
 
 /* Adds `name` ("streams/oci-layer-sha256:…", "images/HEX") for the object `digest`. Missing
  * directories on the way are made at commit. A name that was added already, with the same policy,

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/composefs/sync-ahead.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* An object's own cost, in bytes: its inode and its name in the journal. */
+#define OBJECT_BYTES ((uint64_t)16 * 1024)
+#define SYNC_BYTES   ((uint64_t)32 * 1024 * 1024)
+#define PAUSE_BYTES  ((uint64_t)4 * 1024 * 1024)
+
+struct sfd_sync_ahead {
+	int fd; /* borrowed */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t thread;
+	bool has_thread;
+	/* guarded by the lock */
+	uint64_t unwritten;
+	bool wanted, working, stop;
+	int failed; /* 0 or -errno */
+};
+
+struct sfd_sync_ahead *sfd_sync_ahead_new(int fd)
+{
+	struct sfd_sync_ahead *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->fd = fd;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	return s;
+}
+
+struct sfd_sync_ahead *sfd_sync_ahead_free(struct sfd_sync_ahead *s)
+{
+	if (s == NULL)
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	if (s->has_thread)
+		pthread_join(s->thread, NULL);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+	return NULL;
+}
+
+static void *run(void *arg)
+{
+	struct sfd_sync_ahead *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop) {
+		int r;
+
+		if (!s->wanted) {
+			pthread_cond_wait(&s->changed, &s->lock);
+			continue;
+		}
+		s->wanted = false;
+		s->working = true;
+		s->unwritten = 0;
+		pthread_mutex_unlock(&s->lock);
+		r = syncfs(s->fd) < 0 ? -errno : 0;
+		pthread_mutex_lock(&s->lock);
+		if (s->failed == 0)
+			s->failed = r;
+		s->working = false;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* Without a thread, the sync before the names does it all. Signals are for the program's own. */
+static void start(struct sfd_sync_ahead *s)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	s->has_thread = pthread_create(&s->thread, NULL, run, s) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Locked. */
+static void want(struct sfd_sync_ahead *s)
+{
+	if (!s->has_thread)
+		start(s);
+	s->wanted = s->has_thread;
+	pthread_cond_broadcast(&s->changed);
+}
+
+void sfd_sync_ahead_wrote(struct sfd_sync_ahead *s, uint64_t bytes)
+{
+	pthread_mutex_lock(&s->lock);
+	s->unwritten += OBJECT_BYTES + bytes;
+	if (s->unwritten >= SYNC_BYTES && !s->working && !s->wanted)
+		want(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void sfd_sync_ahead_pause(struct sfd_sync_ahead *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->unwritten >= PAUSE_BYTES)
+		want(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int sfd_sync_ahead_finish(struct sfd_sync_ahead *s)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->working || s->wanted)
+		pthread_cond_wait(&s->changed, &s->lock);
+	r = s->failed;
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
