@@ -24,6 +24,7 @@
 #include "transport/composefs/verity.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #define SFD_INLINE_FILE_MAX  ((size_t)64) /* formats.md: up to this size a file is inline */
 #define SFD_RING_SIZE	     ((size_t)512)
@@ -128,6 +129,7 @@ struct splitfd_import {
 	struct sfd_names *names;
 	enum sfd_hasher_kind hasher;
 	size_t batch_max; /* files that one worker has open at once */
+	sem_t storing;	  /* workers that may make objects of small files at a time */
 
 	pthread_mutex_t lock; /* guards what follows, and layers' rings and states */
 	pthread_cond_t work;  /* workers wait for entries */

@@ -138,6 +138,27 @@ static int hash_all(struct batch *b, const size_t *which, size_t n)
 	return r < 0 ? splitfd_error_sys(&b->error, -r, "cannot hash") : 0;
 }
 
+/* The files' objects. Only so many workers are at it at a time: file systems serialise what makes
+ * files, and threads that meet there lose more by waking one another than they gain. */
+static int store_each(struct batch *b, const size_t *which, size_t n)
+{
+	int r = 0;
+
+	while (sem_wait(&b->import->storing) < 0)
+		;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct sfd_import_entry *e = b->entries[which[i]];
+		struct sfd_content *content = &b->contents[which[i]];
+
+		e->digest = b->files[i].digest;
+		r = sfd_import_store(b->import, &e->digest, content, &b->error);
+		sfd_import_wrap_file(e, r, &b->error);
+		content->fd = sfd_close(content->fd);
+	}
+	sem_post(&b->import->storing);
+	return r;
+}
+
 static int store_all(struct batch *b)
 {
 	size_t which[SFD_VERITY_FILES_MAX], n = 0;
@@ -147,17 +168,10 @@ static int store_all(struct batch *b)
 		if (b->entries[i]->size > SFD_INLINE_FILE_MAX)
 			which[n++] = i;
 	}
-	r = n > 0 ? hash_all(b, which, n) : 0;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct sfd_import_entry *e = b->entries[which[i]];
-
-		e->digest = b->files[i].digest;
-		r = sfd_import_store(b->import, &e->digest, &b->contents[which[i]], &b->error);
-		if (r < 0)
-			return sfd_import_wrap_file(e, r, &b->error);
-		b->contents[which[i]].fd = sfd_close(b->contents[which[i]].fd);
-	}
-	return r;
+	if (n == 0)
+		return 0;
+	r = hash_all(b, which, n);
+	return r < 0 ? r : store_each(b, which, n);
 }
 
 void sfd_import_small(

@@ -49,6 +49,7 @@ int splitfd_import_new(struct splitfd_repository *repository,
 	struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_import) struct splitfd_import *import = calloc(1, sizeof(*import));
+	unsigned int jobs;
 	int r;
 
 	if (import == NULL)
@@ -56,6 +57,8 @@ int splitfd_import_new(struct splitfd_repository *repository,
 	import->repository = repository;
 	import->options = *options;
 	import->layers_end = &import->layers;
+	jobs = plan_workers(import);
+	sem_init(&import->storing, 0, (jobs + 1) / 2);
 	pthread_mutex_init(&import->lock, NULL);
 	pthread_cond_init(&import->work, NULL);
 	pthread_cond_init(&import->done, NULL);
@@ -64,7 +67,7 @@ int splitfd_import_new(struct splitfd_repository *repository,
 	import->names = sfd_names_new(repository);
 	if (import->table == NULL || import->cloner == NULL || import->names == NULL)
 		return splitfd_error_oom(err);
-	r = sfd_import_start(import, plan_workers(import), err);
+	r = sfd_import_start(import, jobs, err);
 	if (r < 0)
 		return r;
 	*ret = sfd_take_ptr(&import);
@@ -82,6 +85,7 @@ struct splitfd_import *splitfd_import_free(struct splitfd_import *import)
 	pthread_cond_destroy(&import->done);
 	pthread_cond_destroy(&import->work);
 	pthread_mutex_destroy(&import->lock);
+	sem_destroy(&import->storing);
 	free(import);
 	return NULL;
 }
