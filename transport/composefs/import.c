@@ -20,6 +20,14 @@ static unsigned int count_cpus(void)
 	return n < 1 ? 1 : (unsigned int)n;
 }
 
+/* How many of so many workers may make files at once: see store_each in import-small.c. */
+static unsigned int plan_storing(unsigned int jobs)
+{
+	unsigned int cpus = count_cpus();
+
+	return ((jobs < cpus ? jobs : cpus) + 1) / 2;
+}
+
 /* How many workers, and how many files each has open at once, under the limit of descriptors. A
  * worker also needs one for the object in the making. */
 static unsigned int plan_workers(struct splitfd_import *import)
@@ -58,7 +66,7 @@ int splitfd_import_new(struct splitfd_repository *repository,
 	import->options = *options;
 	import->layers_end = &import->layers;
 	jobs = plan_workers(import);
-	sem_init(&import->storing, 0, (jobs + 1) / 2);
+	sem_init(&import->storing, 0, plan_storing(jobs));
 	pthread_mutex_init(&import->lock, NULL);
 	pthread_cond_init(&import->work, NULL);
 	pthread_cond_init(&import->done, NULL);
