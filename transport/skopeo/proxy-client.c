@@ -199,13 +199,13 @@ static int parse_reply(const char *method, struct sfd_packet *packet, struct sfd
 }
 
 static int exchange(struct sfd_proxy *proxy, const char *method, const struct sfd_buffer *request,
-	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err)
+	int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err)
 {
 	struct sfd_packet packet = { .data = proxy->buffer, .size = REPLY_MAX };
 	int r;
 
-	r = sfd_seqpacket_send(proxy->socket, request->data, request->len, &pass_fd, pass_fd >= 0,
-		proxy->stall_ms, err);
+	r = sfd_seqpacket_send(
+		proxy->socket, request->data, request->len, NULL, 0, proxy->stall_ms, err);
 	if (r == -EPIPE)
 		return went_away(proxy, err);
 	if (r == 0)
@@ -221,8 +221,8 @@ static int exchange(struct sfd_proxy *proxy, const char *method, const struct sf
 	return r;
 }
 
-int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const char *args,
-	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err)
+int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args, int watch_fd,
+	struct sfd_proxy_reply *ret, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer request = { .max = REQUEST_MAX };
 	int r;
@@ -237,7 +237,7 @@ int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const ch
 		return splitfd_error_oom(err);
 	pthread_mutex_lock(&proxy->lock);
 	if (!proxy->broken)
-		r = exchange(proxy, method, &request, pass_fd, watch_fd, ret, &proxy->why);
+		r = exchange(proxy, method, &request, watch_fd, ret, &proxy->why);
 	if (proxy->broken || r < 0) {
 		proxy->broken = true;
 		r = tell_why(proxy, err);
@@ -246,12 +246,6 @@ int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const ch
 	if (r < 0)
 		sfd_proxy_reply_done(ret);
 	return r;
-}
-
-int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args, int watch_fd,
-	struct sfd_proxy_reply *ret, struct splitfd_error *err)
-{
-	return sfd_proxy_call_with_fd(proxy, method, args, -1, watch_fd, ret, err);
 }
 
 int sfd_proxy_check(

@@ -66,10 +66,6 @@ struct sfd_proxy_reply {
 int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args, int watch_fd,
 	struct sfd_proxy_reply *ret, struct splitfd_error *err);
 
-/* The same with a descriptor (borrowed) that travels with the request. */
-int sfd_proxy_call_with_fd(struct sfd_proxy *proxy, const char *method, const char *args,
-	int pass_fd, int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err);
-
 /* Turns a reply without success into an error, -EPIPE where it says that we have closed a pipe; 0
  * otherwise. */
 int sfd_proxy_check(
