@@ -11,7 +11,8 @@
 /* Milliseconds of a week. */
 #define TIME_MAX 604800000.0
 
-int sfd_parse_duration(const char *text, int *ret_ms)
+/* A time as Go writes it ("90s", "1m30s", "1.5h"), in milliseconds, at most a week; -EINVAL. */
+static int parse_duration(const char *text, int *ret_ms)
 {
 	static const struct {
 		const char *name;
@@ -20,10 +21,10 @@ int sfd_parse_duration(const char *text, int *ret_ms)
 		{ "h", 3.6e6 } };
 	double sum = 0;
 
-	if (strcmp(text, "0") == 0)
+	if (strcmp(text, "0") == 0) {
 		*ret_ms = 0;
-	if (strcmp(text, "0") == 0)
 		return 0;
+	}
 	if (*text == '\0')
 		return -EINVAL;
 	while (*text != '\0') {
@@ -141,7 +142,7 @@ static int check(
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_USAGE, EINVAL, "accepts 0 arg(s), received %d", argc);
 	a->stall_ms = SFD_PROXY_STALL_MS;
-	if (timeout != NULL && sfd_parse_duration(timeout, &a->stall_ms) < 0)
+	if (timeout != NULL && parse_duration(timeout, &a->stall_ms) < 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--command-timeout takes a time such as 90s or 5m, not '%s'", timeout);
 	if (a->stall_ms == 0)

@@ -23,7 +23,4 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 	struct sfd_proxy_arguments *ret, struct splitfd_error *err);
 void sfd_proxy_arguments_done(struct sfd_proxy_arguments *arguments);
 
-/* A time as Go writes it ("90s", "1m30s", "1.5h"), in milliseconds, at most a week; -EINVAL. */
-int sfd_parse_duration(const char *text, int *ret_ms);
-
 #endif

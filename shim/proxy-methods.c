@@ -25,7 +25,7 @@ static int check_initialized(const struct sfd_proxy_session *s, struct splitfd_e
 	return s->initialized ? 0 : bad(err, "client error: must invoke Initialize");
 }
 
-int sfd_proxy_arg_number(const cJSON *args, int i, uint64_t *ret, struct splitfd_error *err)
+static int arg_number(const cJSON *args, int i, uint64_t *ret, struct splitfd_error *err)
 {
 	const cJSON *item = cJSON_GetArrayItem(args, i);
 
@@ -49,7 +49,7 @@ int sfd_proxy_arg_image(struct sfd_proxy_session *s, const cJSON *args,
 {
 	uint64_t id = 0;
 	size_t low = 0, high = s->n_images;
-	int r = sfd_proxy_arg_number(args, 0, &id, err);
+	int r = arg_number(args, 0, &id, err);
 
 	if (r < 0)
 		return r;
@@ -340,7 +340,7 @@ static int get_blob(struct sfd_proxy_session *s, const cJSON *args, struct sfd_p
 	if (r == 0 && !cJSON_IsString(digest))
 		r = bad(err, "expecting string blobid");
 	if (r == 0)
-		r = sfd_proxy_arg_number(args, 2, &wanted, err);
+		r = arg_number(args, 2, &wanted, err);
 	if (r == 0)
 		r = check_digest(digest->valuestring, err);
 	if (r < 0)
@@ -440,7 +440,7 @@ static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 
 	if (cJSON_GetArraySize(args) < 1)
 		return bad(err, "invalid request, expecting one argument");
-	r = sfd_proxy_arg_number(args, 0, &id, err);
+	r = arg_number(args, 0, &id, err);
 	if (r < 0)
 		return r;
 	if (sfd_pipes_take_foreign(s->pipes, (uint32_t)id, &foreign) > 0)

@@ -19,7 +19,7 @@ static const struct {
 	{ SFD_TYPE_DOCKER_FOREIGN ".gzip", SFD_TYPE_OCI_FOREIGN "+gzip" },
 };
 
-const char *sfd_oci_layer_type(const char *docker)
+static const char *oci_layer_type(const char *docker)
 {
 	for (size_t i = 0; i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
 		if (strcmp(layer_types[i].docker, docker) == 0)
@@ -99,7 +99,7 @@ static int write_urls(struct sfd_buffer *b, const cJSON *urls)
 static int write_layer(struct sfd_buffer *b, const cJSON *layer, struct splitfd_error *err)
 {
 	const cJSON *size = sfd_json_member(layer, "size");
-	const char *docker = text_of(layer, "mediaType"), *oci = sfd_oci_layer_type(docker);
+	const char *docker = text_of(layer, "mediaType"), *oci = oci_layer_type(docker);
 	int r;
 
 	if (oci == NULL)

@@ -38,8 +38,7 @@ int sfd_oci_manifest(const char *manifest, size_t manifest_size, const char *con
 #define SFD_TYPE_DOCKER_LAYER	"application/vnd.docker.image.rootfs.diff.tar"
 #define SFD_TYPE_DOCKER_FOREIGN "application/vnd.docker.image.rootfs.foreign.diff.tar"
 
-/* The OCI layer type for a docker one and the other way round; NULL where there is none. */
-const char *sfd_oci_layer_type(const char *docker);
+/* The docker layer type for an OCI one; NULL where there is none. */
 const char *sfd_docker_layer_type(const char *oci);
 
 #endif

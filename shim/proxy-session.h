@@ -73,8 +73,7 @@ typedef int sfd_proxy_method(struct sfd_proxy_session *s, const cJSON *args,
 /* The method of that name; NULL where there is none. */
 sfd_proxy_method *sfd_proxy_find_method(const char *name);
 
-/* Arguments. The texts of errors are those of Go's proxy. */
-int sfd_proxy_arg_number(const cJSON *args, int i, uint64_t *ret, struct splitfd_error *err);
+/* The image that the first argument numbers. The texts of errors are those of Go's proxy. */
 int sfd_proxy_arg_image(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_image **ret, struct splitfd_error *err);
 

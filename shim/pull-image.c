@@ -13,14 +13,15 @@
 SFD_DEFINE_CLEANUP(cleanup_tree, struct sfd_tree, sfd_tree_free);
 SFD_DEFINE_CLEANUP(cleanup_object, struct sfd_object_writer, sfd_object_writer_free);
 
-const char *sfd_pull_image_name(int format)
+/* The name of the reference for a format. */
+static const char *image_name(int format)
 {
 	return format == 2 ? "composefs.image" : "composefs.image.v1";
 }
 
 static void want(struct sfd_pull_images *images, int format)
 {
-	const char *name = sfd_pull_image_name(format);
+	const char *name = image_name(format);
 
 	for (size_t i = 0; i < images->n; i++) {
 		if (strcmp(images->rows[i].name, name) == 0)
@@ -30,9 +31,9 @@ static void want(struct sfd_pull_images *images, int format)
 		snprintf(images->rows[images->n++].name, sizeof(images->rows[0].name), "%s", name);
 }
 
-/* cfsctl refers to the V2 image first, whatever the default is. */
-void sfd_pull_images_wanted(
-	const struct splitfd_repository *repository, struct sfd_pull_images *ret)
+/* The names that the repository's formats ask for, without digests. cfsctl refers to the V2 image
+ * first, whatever the default is. */
+static void images_wanted(const struct splitfd_repository *repository, struct sfd_pull_images *ret)
 {
 	bool formats[3] = { false, false, false };
 
@@ -97,8 +98,7 @@ static bool refs_are_whole(struct splitfd_repository *repository,
 		if (ref == NULL || !image_is_there(repository, ref))
 			return false;
 		images->rows[i].digest = *ref;
-		if (strcmp(images->rows[i].name, sfd_pull_image_name(repository->erofs_default)) ==
-			0) {
+		if (strcmp(images->rows[i].name, image_name(repository->erofs_default)) == 0) {
 			images->main = *ref;
 			images->has_main = true;
 		}
@@ -117,7 +117,7 @@ bool sfd_pull_find_images(struct splitfd_repository *repository, const char *con
 	bool whole;
 	size_t n;
 
-	sfd_pull_images_wanted(repository, ret);
+	images_wanted(repository, ret);
 	splitfd_sha256_text(config, config_size, name + strlen(name));
 	if (sfd_name_read(repository, name, &digest, NULL) != 1 ||
 		sfd_splitstream_open(repository, &digest, SFD_STREAM_CONFIG, &stream, NULL) < 0)
@@ -168,9 +168,9 @@ int sfd_pull_make_images(struct splitfd_repository *repository,
 	r = sfd_tree_finish_oci(tree, SFD_TREE_XATTRS_ALLOWLIST, err);
 	if (r < 0)
 		return r;
-	sfd_pull_images_wanted(repository, ret);
+	images_wanted(repository, ret);
 	for (size_t i = 0; i < ret->n; i++) {
-		int format = strcmp(ret->rows[i].name, sfd_pull_image_name(2)) == 0 ? 2 : 1;
+		int format = strcmp(ret->rows[i].name, image_name(2)) == 0 ? 2 : 1;
 
 		r = store_image(repository, tree, format, names, &ret->rows[i].digest, err);
 		if (r < 0)

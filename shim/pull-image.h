@@ -24,14 +24,6 @@ struct sfd_pull_images {
 	bool has_main;
 };
 
-/* The name of the reference for a format: 1 "composefs.image.v1" (0 likewise), 2
- * "composefs.image". */
-const char *sfd_pull_image_name(int format);
-
-/* Fills *ret with the names that the repository's formats ask for, without digests. */
-void sfd_pull_images_wanted(
-	const struct splitfd_repository *repository, struct sfd_pull_images *ret);
-
 /* Whether the image is in the repository already, whole: the config's stream refers to an image of
  * each wanted format that is there, and to these layers by their present digests. Then *ret has the
  * references, and no layer has to be read again. */

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err)
+/* Sends descriptors, then bytes. */
+static int flush(struct sfd_wire *w, struct splitfd_error *err)
 {
 	int r;
 
@@ -23,7 +24,7 @@ int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err)
 int sfd_wire_bytes(struct sfd_wire *w, const void *data, size_t n, struct splitfd_error *err)
 {
 	if (n > sizeof(w->buffer) - w->len) {
-		int r = sfd_wire_flush(w, err);
+		int r = flush(w, err);
 
 		if (r < 0)
 			return r;
@@ -46,7 +47,7 @@ int sfd_wire_fd(struct sfd_wire *w, int fd, struct splitfd_error *err)
 			"a file has to be sent as a descriptor, but no descriptors can be passed "
 			"along; give a Unix socket");
 	else if (w->n_fds >= batch)
-		r = sfd_wire_flush(w, err);
+		r = flush(w, err);
 	if (r < 0) {
 		sfd_close(fd);
 		return r;
@@ -63,7 +64,7 @@ int sfd_wire_content(
 
 	for (;;) {
 		ssize_t n;
-		int r = w->len == sizeof(w->buffer) ? sfd_wire_flush(w, err) : 0;
+		int r = w->len == sizeof(w->buffer) ? flush(w, err) : 0;
 
 		if (r < 0)
 			return r;
@@ -134,7 +135,7 @@ int sfd_wire_sink_finish(struct splitfd_sink *sink, struct splitfd_error *err)
 	int r;
 
 	if (s->wire.failed == 0) {
-		r = sfd_wire_flush(&s->wire, &s->wire.error);
+		r = flush(&s->wire, &s->wire.error);
 		s->wire.failed = r < 0 ? r : 0;
 	}
 	return failed(&s->wire, err);

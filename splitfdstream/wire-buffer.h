@@ -31,9 +31,6 @@ int sfd_wire_bytes(struct sfd_wire *w, const void *data, size_t n, struct splitf
 /* Queues a descriptor (always taken); sends first where the batch is full. */
 int sfd_wire_fd(struct sfd_wire *w, int fd, struct splitfd_error *err);
 
-/* Sends descriptors, then bytes. */
-int sfd_wire_flush(struct sfd_wire *w, struct splitfd_error *err);
-
 /* Reads exactly the chunk's content of an open file and appends it; checks its size (again) and,
  * where the chunk tells, its CRC-64. fd stays the caller's. */
 int sfd_wire_content(

@@ -99,8 +99,7 @@ int64_t sfd_erofs_xattr_size(struct sfd_erofs *e, uint32_t number, struct splitf
 uint64_t sfd_erofs_place_shared(struct sfd_erofs *e);
 /* The place of a shared xattr in words, or -1 where it is not shared. */
 int64_t sfd_erofs_shared_at(const struct sfd_erofs *e, struct sfd_xref ref);
-/* Bytes of one entry with its padding, and the entry itself. */
-uint32_t sfd_erofs_entry_size(const struct sfd_erofs *e, struct sfd_xref ref);
+/* One entry; returns its bytes, with the padding. */
 #define SFD_EROFS_ENTRY_MAX (4 + 255 + 65535 + 3)
 uint32_t sfd_erofs_entry(const struct sfd_erofs *e, struct sfd_xref ref, uint8_t *to);
 /* The bit that the name sets in the filter. */

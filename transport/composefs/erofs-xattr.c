@@ -141,7 +141,7 @@ static uint32_t measure_entry(const struct sfd_erofs *e, struct sfd_xref ref)
 		SFD_EROFS_XATTR_ENTRY + name.len - prefix + value_size(e, ref), 4);
 }
 
-uint32_t sfd_erofs_entry_size(const struct sfd_erofs *e, struct sfd_xref ref)
+static uint32_t entry_size(const struct sfd_erofs *e, struct sfd_xref ref)
 {
 	return ref.kind == SFD_XREF_PLAIN ? measure_entry(e, ref) : e->entry_size[ref.kind];
 }
@@ -441,7 +441,7 @@ int64_t sfd_erofs_xattr_size(struct sfd_erofs *e, uint32_t number, struct splitf
 			n_shared++;
 			size += 4;
 		} else {
-			size += sfd_erofs_entry_size(e, e->scratch[k]);
+			size += entry_size(e, e->scratch[k]);
 		}
 		if ((size - SFD_EROFS_XATTR_HEADER) / 4 + 1 > UINT16_MAX || n_shared > UINT8_MAX)
 			return too_much(e, number, "the xattrs are too many or too large", err);
@@ -455,7 +455,7 @@ uint64_t sfd_erofs_place_shared(struct sfd_erofs *e)
 
 	for (uint32_t i = 0; i < e->n_shared; i++) {
 		*use_of(&e->uses, e->shared[i]) = (uint32_t)(at / 4) + 2;
-		at += sfd_erofs_entry_size(e, e->shared[i]);
+		at += entry_size(e, e->shared[i]);
 	}
 	return at - start;
 }

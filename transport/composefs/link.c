@@ -250,7 +250,9 @@ int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *er
 	return r;
 }
 
-bool sfd_name_parse_target(
+/* The object id at the end of a link target ("../objects/xx/yyyy"); false where it is none of this
+ * algorithm. */
+static bool parse_target(
 	enum splitfd_algorithm algorithm, const char *target, struct splitfd_digest *ret)
 {
 	size_t size = algorithm == SPLITFD_SHA256 ? 32 : 64, len = strlen(target);
@@ -282,7 +284,7 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 			err, errno, "cannot read the link %s/%s", repository->path, name);
 	}
 	target[n] = '\0';
-	if (!sfd_name_parse_target(repository->algorithm, target, ret))
+	if (!parse_target(repository->algorithm, target, ret))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"%s/%s points at '%s', which is no object of this repository",
 			repository->path, name, target);

@@ -75,9 +75,4 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
 	struct splitfd_error *err);
 
-/* The object id at the end of a link target ("../objects/xx/yyyy"); false where it is none of this
- * algorithm. */
-bool sfd_name_parse_target(
-	enum splitfd_algorithm algorithm, const char *target, struct splitfd_digest *ret);
-
 #endif
