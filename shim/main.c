@@ -97,6 +97,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	/* Where it was ignored, the exit status of a program that we start would be lost. */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		fprintf(stderr, "splitfd: a command is missing; see 'splitfd --help'\n");
 		return 2;

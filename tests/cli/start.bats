@@ -32,6 +32,18 @@ END
     [ "$(ldd "$BUILD/splitfd" | wc -l)" -lt 14 ]
 }
 
+@test "the exit status of a program is told where the caller ignores SIGCHLD" {
+    printf '#!/bin/sh\nexit 3\n' > "$BATS_TEST_TMPDIR/skopeo"
+    chmod +x "$BATS_TEST_TMPDIR/skopeo"
+    "$BUILD/splitfd" init --insecure --repo "$BATS_TEST_TMPDIR/r" > /dev/null
+    run python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TMPDIR/r" \
+        --skopeo "$BATS_TEST_TMPDIR/skopeo" "dir:$BATS_TEST_TMPDIR"
+    [ "$status" -ne 0 ]
+    [[ $output == *"skopeo ended with exit status 3"* ]]
+}
+
 @test "the stripped program is smaller than 700 KiB" {
     [ "${BUILD##*/}" = default ] || skip "kernel: a sanitizer build is larger"
     strip -o "$BATS_TEST_TMPDIR/stripped" "$BUILD/splitfd"
