@@ -4,7 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/fsck-layer.h"
+#include "transport/composefs/splitstream-bytes.h"
 #include "transport/composefs/names.h"
 #include "transport/composefs/splitstream.h"
 

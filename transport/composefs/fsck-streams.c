@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/fsck-layer.h"
+#include "transport/composefs/splitstream-bytes.h"
 #include "transport/composefs/fsck-private.h"
 #include "transport/composefs/listing.h"
 #include "transport/composefs/names.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_COMPOSEFS_FSCK_LAYER_H
-#define SPLITFD_COMPOSEFS_FSCK_LAYER_H
+#ifndef SPLITFD_COMPOSEFS_SPLITSTREAM_BYTES_H
+#define SPLITFD_COMPOSEFS_SPLITSTREAM_BYTES_H
 
 /*
  * A stored stream as the bytes that it stands for.
