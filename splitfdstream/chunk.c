@@ -25,7 +25,7 @@ int splitfd_chunk_open(
 	sfd_cleanup_fd int fd = sfd_take_fd(&chunk->fd);
 	int r;
 
-	if (fd < 0 && chunk->files != NULL)
+	if (fd < 0 && chunk->files != NULL && chunk->name != NULL)
 		return chunk->files->ops->open(
 			chunk->files, chunk->name, chunk->size, ret_fd, ret_dir, err);
 	if (fd < 0)

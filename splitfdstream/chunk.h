@@ -48,7 +48,7 @@ struct splitfd_files_ops {
 struct splitfd_files {
 	const struct splitfd_files_ops *ops;
 	unsigned int refs; /* atomic; 1 at the start */
-	const int *dirs;   /* directory descriptors (O_PATH), owned by the object */
+	const int *dirs;   /* directory descriptors, owned by the object */
 	size_t n_dirs;
 };
 
