@@ -51,7 +51,7 @@ int splitfd_error_set(struct splitfd_error *err, enum splitfd_error_kind kind, i
 
 int splitfd_error_sys(struct splitfd_error *err, int errnum, const char *format, ...)
 {
-	char reason[128];
+	int saved = errno;
 	size_t n;
 	va_list ap;
 
@@ -63,8 +63,9 @@ int splitfd_error_sys(struct splitfd_error *err, int errnum, const char *format,
 	format_text(err, format, ap);
 	va_end(ap);
 	n = strlen(err->text);
-	snprintf(err->text + n, sizeof(err->text) - n, ": %s",
-		strerror_r(errnum, reason, sizeof(reason)));
+	errno = errnum;
+	snprintf(err->text + n, sizeof(err->text) - n, ": %m");
+	errno = saved;
 	return -errnum;
 }
 

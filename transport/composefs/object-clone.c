@@ -134,7 +134,7 @@ static int copy_all(struct sfd_cloner *c, int from, int to, uint64_t size)
 	uint64_t at = 0;
 
 	while (at < size) {
-		loff_t in = (loff_t)at, out = (loff_t)at;
+		off_t in = (off_t)at, out = (off_t)at;
 		size_t step = size - at < COPY_STEP ? (size_t)(size - at) : COPY_STEP;
 		ssize_t n = copy_file_range(from, &in, to, &out, step, 0);
 
