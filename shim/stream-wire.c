@@ -285,11 +285,9 @@ int sfd_wire_cat(const struct sfd_stream_request *q, struct splitfd_error *err)
 static int print_check(struct wire *w, struct splitfd_error *err)
 {
 	cJSON *root;
-	char sha256[72] = "sha256:";
-	uint8_t digest[32];
+	char sha256[72];
 
-	splitfd_sha256_final(w->sha, digest);
-	sfd_hex_encode(digest, sizeof(digest), sha256 + 7);
+	splitfd_sha256_final_text(w->sha, sha256);
 	if (!w->q->json) {
 		printf("ok  %s  %llu bytes: %llu chunks with %llu bytes, %llu references\n",
 			w->format->name, (unsigned long long)w->cursor.offset,

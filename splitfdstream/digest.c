@@ -41,6 +41,20 @@ void splitfd_sha256_final(struct splitfd_sha256 *h, uint8_t digest[32])
 	(void)ok;
 }
 
+static void to_text(const uint8_t digest[32], char text[72])
+{
+	memcpy(text, "sha256:", 7);
+	sfd_hex_encode(digest, 32, text + 7);
+}
+
+void splitfd_sha256_final_text(struct splitfd_sha256 *h, char text[72])
+{
+	uint8_t digest[32];
+
+	splitfd_sha256_final(h, digest);
+	to_text(digest, text);
+}
+
 struct splitfd_sha256 *splitfd_sha256_free(struct splitfd_sha256 *h)
 {
 	if (h != NULL) {
@@ -55,8 +69,7 @@ void splitfd_sha256_text(const void *data, size_t n, char text[72])
 	uint8_t digest[32];
 
 	SHA256(data, n, digest);
-	memcpy(text, "sha256:", sizeof("sha256:"));
-	sfd_hex_encode(digest, sizeof(digest), text + 7);
+	to_text(digest, text);
 }
 
 uint64_t splitfd_crc64(uint64_t crc, const void *data, size_t n)

@@ -22,10 +22,12 @@ struct splitfd_sha256 *splitfd_sha256_new(void);
 void splitfd_sha256_update(struct splitfd_sha256 *h, const void *data, size_t n);
 /* The digest of what came so far; the object must not be updated afterwards. */
 void splitfd_sha256_final(struct splitfd_sha256 *h, uint8_t digest[32]);
+/* The same as "sha256:HEX" and a NUL. */
+void splitfd_sha256_final_text(struct splitfd_sha256 *h, char text[72]);
 /* NULL is allowed. Returns NULL. */
 struct splitfd_sha256 *splitfd_sha256_free(struct splitfd_sha256 *h);
 
-/* The digest of one run of bytes as "sha256:HEX" and a NUL: 72 bytes at `text`. */
+/* The digest of one run of bytes as "sha256:HEX" and a NUL. */
 void splitfd_sha256_text(const void *data, size_t n, char text[72]);
 
 /* CRC-64/GO-ISO: reflected polynomial 0xD800000000000000, all ones in and out. Start with 0 and

@@ -84,11 +84,7 @@ static int verify_put(
 
 static int check_whole(struct verify *v, struct splitfd_error *err)
 {
-	uint8_t digest[32];
-
-	splitfd_sha256_final(v->sha, digest);
-	memcpy(v->digest, "sha256:", 7);
-	sfd_hex_encode(digest, sizeof(digest), v->digest + 7);
+	splitfd_sha256_final_text(v->sha, v->digest);
 	if (v->expected_size != UINT64_MAX && v->size != v->expected_size)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the stream has %llu bytes, the layer %llu", (unsigned long long)v->size,

@@ -13,7 +13,6 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
-#include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import.h"
 #include "transport/composefs/repository.h"
@@ -223,7 +222,6 @@ static int make_diff_id(
 	struct splitfd_source *source = tree_new(dir, &plain);
 	struct splitfd_sha256 *sha256 = splitfd_sha256_new();
 	sfd_cleanup_fd int tar = -EBADF;
-	uint8_t digest[32];
 	int r;
 
 	if (options->tar != NULL)
@@ -240,9 +238,7 @@ static int make_diff_id(
 		if (r < 0)
 			break;
 	}
-	splitfd_sha256_final(sha256, digest);
-	memcpy(diff_id, "sha256:", 7);
-	sfd_hex_encode(digest, 32, diff_id + 7);
+	splitfd_sha256_final_text(sha256, diff_id);
 	splitfd_sha256_free(sha256);
 	splitfd_source_free(source);
 	return r;

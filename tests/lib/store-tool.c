@@ -16,7 +16,6 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
-#include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/containers-storage/store-files.h"
 #include "transport/containers-storage/store-lock.h"
@@ -134,8 +133,7 @@ static int stream(struct splitfd_image *image, size_t i, bool out, struct splitf
 	struct output output = { .sha = splitfd_sha256_new(), .out = out };
 	struct splitfd_source *source = NULL;
 	struct splitfd_chunk chunk;
-	uint8_t digest[32];
-	char hex[65];
+	char sha256[72];
 	int r = splitfd_image_open_layer(image, i, &source, err);
 
 	while (r >= 0 && (r = splitfd_source_next(source, &chunk, err)) > 0) {
@@ -144,15 +142,14 @@ static int stream(struct splitfd_image *image, size_t i, bool out, struct splitf
 			    : put_file(&output, &chunk, err);
 		splitfd_chunk_clear(&chunk);
 	}
-	splitfd_sha256_final(output.sha, digest);
+	splitfd_sha256_final_text(output.sha, sha256);
 	splitfd_sha256_free(output.sha);
 	splitfd_source_free(source);
-	sfd_hex_encode(digest, 32, hex);
-	if (r >= 0 && strcmp(hex, splitfd_image_layer(image, i)->diff_id + 7) != 0)
+	if (r >= 0 && strcmp(sha256, splitfd_image_layer(image, i)->diff_id) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"layer %zu: the tar's sha256 is %s, not the diff_id", i, hex);
+			"layer %zu: the tar's sha256 is %s, not the diff_id", i, sha256);
 	if (r >= 0 && !out)
-		printf("sha256:%s\n", hex);
+		puts(sha256);
 	return r;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/io.h"
-#include "splitfdstream/base/text.h"
 #include "transport/composefs/import-private.h"
 #include "transport/composefs/object-writer.h"
 
@@ -101,13 +100,9 @@ int sfd_import_emit(
 
 static int check_diff_id(struct sfd_import_layer *layer, struct splitfd_error *err)
 {
-	uint8_t sha256[32];
-
 	if (layer->sha256 == NULL)
 		return 0;
-	splitfd_sha256_final(layer->sha256, sha256);
-	memcpy(layer->actual, "sha256:", 7);
-	sfd_hex_encode(sha256, sizeof(sha256), layer->actual + 7);
+	splitfd_sha256_final_text(layer->sha256, layer->actual);
 	if (strcmp(layer->actual, layer->diff_id) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

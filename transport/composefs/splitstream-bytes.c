@@ -2,7 +2,6 @@
 #include "transport/composefs/splitstream-bytes.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
-#include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 
 #include <string.h>
@@ -111,8 +110,7 @@ int sfd_stream_verify(struct splitfd_repository *repository, const struct splitf
 	sfd_cleanup(cleanup_sha256_) struct splitfd_sha256 *sha256 = splitfd_sha256_new();
 	struct sums sums = { sha256, 0 };
 	const struct sfd_stream_taker taker = { sum_up, &sums };
-	char text[72] = "sha256:";
-	uint8_t raw[32];
+	char text[72];
 	int r;
 
 	if (sha256 == NULL)
@@ -122,8 +120,7 @@ int sfd_stream_verify(struct splitfd_repository *repository, const struct splitf
 		r = stream_bytes(repository, s, &taker, err);
 	if (r < 0)
 		return r;
-	splitfd_sha256_final(sha256, raw);
-	sfd_hex_encode(raw, sizeof(raw), text + strlen(text));
+	splitfd_sha256_final_text(sha256, text);
 	if (ret_sha256 != NULL)
 		memcpy(ret_sha256, text, sizeof(text));
 	if (ret_size != NULL)

@@ -214,8 +214,7 @@ static int sink_put(
 
 static int check_whole(struct tar_sink *s, struct splitfd_error *err)
 {
-	char text[72] = "sha256:";
-	uint8_t digest[32];
+	char text[72];
 
 	if (s->expected != UINT64_MAX && s->size != s->expected)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
@@ -223,9 +222,8 @@ static int check_whole(struct tar_sink *s, struct splitfd_error *err)
 			(unsigned long long)s->expected);
 	if (s->sha == NULL)
 		return 0;
-	splitfd_sha256_final(s->sha, digest);
+	splitfd_sha256_final_text(s->sha, text);
 	s->sha = splitfd_sha256_free(s->sha);
-	sfd_hex_encode(digest, sizeof(digest), text + 7);
 	if (strcmp(text, s->diff_id) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the tar is %s, not the layer %s", text, s->diff_id);
