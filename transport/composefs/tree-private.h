@@ -103,8 +103,7 @@ struct sfd_tree {
 	uint32_t markers[SFD_N_MARKERS]; /* indices into xattrs */
 
 	enum sfd_tree_xattrs keep; /* applied when frozen */
-	uint32_t n_inodes, n_dirs; /* frozen */
-	uint64_t n_names;
+	uint32_t n_inodes;	   /* frozen */
 
 	void (*told)(void *ctx, const char *text);
 	void *told_ctx;

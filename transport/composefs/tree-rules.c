@@ -114,7 +114,6 @@ static int freeze_name(struct freezer *f, struct sfd_tree_inode *parent, struct 
 	f->path[f->path_len++] = '/';
 	memcpy(f->path + f->path_len, name->text, name->len);
 	f->path_len += name->len;
-	f->tree->n_names++;
 	if (inode->type == SFD_TREE_DIRECTORY) {
 		inode->dir->parent = parent;
 		parent->dir->n_directories++;
@@ -133,7 +132,6 @@ static int freeze_directory(
 	int r;
 
 	inode->id = f->tree->n_inodes++;
-	f->tree->n_dirs++;
 	if (filter_xattrs(f->tree, inode) < 0 || sort_names(f, dir) < 0)
 		return splitfd_error_oom(err);
 	for (uint32_t i = 0; i < dir->n_names; i++) {
