@@ -12,6 +12,8 @@
 
 #define NAME_SIZE 256
 
+static const char object_missing[] = "its object is missing";
+
 /* One tagged image. */
 struct image {
 	struct sfd_fsck *f;
@@ -87,17 +89,11 @@ static int read_config(struct image *i)
 }
 
 /* What a layer's reference points at: "" where it is there, else why not. */
-static const char *object_state(struct image *i, const struct splitfd_digest *digest)
-{
-	return sfd_fsck_has_object(i->f, digest) ? "" : "its object is missing";
-}
-
 static int check_layer(struct image *i, const char *diff_id)
 {
 	char name[NAME_SIZE];
 	struct splitfd_error why = { 0 };
 	struct splitfd_digest ref, stream;
-	const char *state;
 	int r;
 
 	if (!sfd_splitstream_find_ref(i->config.reader, diff_id, &ref))
@@ -108,9 +104,8 @@ static int check_layer(struct image *i, const char *diff_id)
 		r = wrong(i, "layer-stream-missing", diff_id, NULL);
 	else if (r < 0)
 		r = wrong(i, "layer-check-failed", diff_id, why.text);
-	state = object_state(i, &ref);
-	if (r >= 0 && state[0] != '\0')
-		r = wrong(i, "layer-object-missing", diff_id, state);
+	if (r >= 0 && !sfd_fsck_has_object(i->f, &ref))
+		r = wrong(i, "layer-object-missing", diff_id, object_missing);
 	return r < 0 ? r : 0;
 }
 
@@ -135,12 +130,12 @@ static int check_seal(struct image *i)
 static int check_blob(struct image *i, const char *blob)
 {
 	struct splitfd_digest ref;
-	const char *state;
 
 	if (!sfd_splitstream_find_ref(i->manifest.reader, blob, &ref))
 		return wrong(i, "artifact-layer-ref-missing", blob, NULL);
-	state = object_state(i, &ref);
-	return state[0] != '\0' ? wrong(i, "artifact-layer-object-missing", blob, state) : 0;
+	if (sfd_fsck_has_object(i->f, &ref))
+		return 0;
+	return wrong(i, "artifact-layer-object-missing", blob, object_missing);
 }
 
 static int check_image(struct image *i)

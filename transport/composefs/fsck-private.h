@@ -31,8 +31,8 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 	int (*work)(struct sfd_fsck *f, void *ctx, size_t i, struct splitfd_error *err), void *ctx,
 	struct splitfd_error *err);
 
-/* 1 where the object is there as a regular file, 0 where not. */
-int sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest);
+/* The object is there, as a regular file. */
+bool sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest);
 
 /* fsck-objects.c: objects/ */
 int sfd_fsck_objects(struct sfd_fsck *f, struct splitfd_error *err);

@@ -63,7 +63,7 @@ int sfd_fsck_cancelled(const struct sfd_fsck *f, struct splitfd_error *err)
 	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 }
 
-int sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest)
+bool sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest)
 {
 	char path[SFD_OBJECT_PATH_SIZE];
 	int objects = sfd_repository_objects(f->repository, false, NULL);

@@ -35,18 +35,6 @@ int sfd_tree_layer_read(struct splitfd_repository *repository, const struct spli
 	return 0;
 }
 
-static const struct splitfd_digest *find_ref(
-	const struct sfd_oci_document *config, const char *name)
-{
-	size_t n;
-	const struct sfd_splitstream_ref *refs = sfd_splitstream_refs(config->reader, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(refs[i].name, name) == 0)
-			return &refs[i].digest;
-	return NULL;
-}
-
 static int apply_stored(struct splitfd_repository *repository, struct sfd_tree *tree,
 	const struct splitfd_digest *stream, const char *diff_id, enum sfd_tree_xattrs xattrs,
 	struct splitfd_error *err)
@@ -71,13 +59,13 @@ int sfd_image_tree(struct splitfd_repository *repository, const struct sfd_oci_d
 		return r;
 	sfd_tree_on_deviation(tree, told, ctx);
 	for (size_t i = 0; i < facts->n_diff_ids; i++) {
-		const struct splitfd_digest *stream = find_ref(config, facts->diff_ids[i]);
+		struct splitfd_digest stream;
 
-		if (stream == NULL)
+		if (!sfd_splitstream_find_ref(config->reader, facts->diff_ids[i], &stream))
 			return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 				"the stored config has no reference to its layer %s",
 				facts->diff_ids[i]);
-		r = apply_stored(repository, tree, stream, facts->diff_ids[i], xattrs, err);
+		r = apply_stored(repository, tree, &stream, facts->diff_ids[i], xattrs, err);
 		if (r < 0)
 			return r;
 	}

@@ -20,6 +20,7 @@ int sfd_oci_document_read(struct splitfd_repository *repository,
 	const struct splitfd_digest *stream, const char *content_type, struct sfd_oci_document *ret,
 	struct splitfd_error *err)
 {
+	struct splitfd_digest object;
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
@@ -31,11 +32,10 @@ int sfd_oci_document_read(struct splitfd_repository *repository,
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"it has %zu objects, should have one",
 			sfd_splitstream_n_objects(ret->reader));
-	r = sfd_splitstream_object_ref(ret->reader, 0, &ret->object, err);
+	r = sfd_splitstream_object_ref(ret->reader, 0, &object, err);
 	if (r < 0)
 		return r;
-	return sfd_object_read(
-		repository, &ret->object, SFD_OCI_JSON_MAX, &ret->json, &ret->size, err);
+	return sfd_object_read(repository, &object, SFD_OCI_JSON_MAX, &ret->json, &ret->size, err);
 }
 
 static int check_sha256(const struct sfd_oci_document *d, const char *digest, const char *what,

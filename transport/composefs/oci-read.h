@@ -10,17 +10,15 @@
 #include "transport/composefs/oci-json.h"
 #include "transport/composefs/splitstream.h"
 
-/* The stream that `name` ("oci-config-sha256:…") has now: its digest, and the object's bytes (at
- * most SFD_OCI_JSON_MAX, NUL behind) and references. Zeroed by _done. */
+/* A stored manifest or config. Zeroed by _done. */
 struct sfd_oci_document {
-	struct splitfd_digest stream;
-	struct splitfd_digest object;
-	struct sfd_splitstream *reader; /* for its references */
-	char *json;
-	size_t size;
+	struct splitfd_digest stream;	/* the stream object that it was read from */
+	struct sfd_splitstream *reader; /* for the stream's references */
+	char *json;			/* with a NUL behind */
+	size_t size;			/* at most SFD_OCI_JSON_MAX */
 };
 
-/* Reads the document in the stream object `stream`. */
+/* Reads the document in the stream object `stream`. *ret is for _done in any case. */
 int sfd_oci_document_read(struct splitfd_repository *repository,
 	const struct splitfd_digest *stream, const char *content_type, struct sfd_oci_document *ret,
 	struct splitfd_error *err);
