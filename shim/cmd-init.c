@@ -2,6 +2,7 @@
 #include "shim/command.h"
 #include "shim/repo-options.h"
 #include "shim/report.h"
+#include "transport/composefs/algorithm.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,11 +12,11 @@ extern const struct sfd_command sfd_cmd_init;
 
 static int parse_algorithm(const char *text, enum splitfd_algorithm *ret, struct splitfd_error *err)
 {
-	if (strcmp(text, "sha256") == 0 || strcmp(text, "fsverity-sha256-12") == 0)
+	if (strcmp(text, "sha256") == 0)
 		*ret = SPLITFD_SHA256;
-	else if (strcmp(text, "sha512") == 0 || strcmp(text, "fsverity-sha512-12") == 0)
+	else if (strcmp(text, "sha512") == 0)
 		*ret = SPLITFD_SHA512;
-	else
+	else if (!sfd_algorithm_parse(text, ret))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--algorithm is fsverity-sha512-12 (sha512) or fsverity-sha256-12 "
 			"(sha256), not '%s'",
@@ -26,8 +27,7 @@ static int parse_algorithm(const char *text, enum splitfd_algorithm *ret, struct
 static int print(const char *path, const struct splitfd_init_options *o, bool json,
 	struct splitfd_error *err)
 {
-	const char *algorithm = o->algorithm == SPLITFD_SHA256 ? "fsverity-sha256-12"
-							       : "fsverity-sha512-12";
+	const char *algorithm = sfd_algorithm_name(o->algorithm);
 	cJSON *object;
 
 	if (!json) {

@@ -2,7 +2,7 @@
 #include "shim/commands.h"
 #include "shim/repo-options.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/mount.h"
 #include "transport/composefs/oci-read.h"
 #include "transport/composefs/tags.h"
@@ -13,14 +13,6 @@ extern const struct sfd_command sfd_cmd_mount;
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
-/* An image id as images/HEX has it, for images that no tag names. */
-static bool parse_id(
-	const struct splitfd_repository *repository, const char *name, struct splitfd_digest *ret)
-{
-	ret->size = splitfd_repository_algorithm(repository) == SPLITFD_SHA256 ? 32 : 64;
-	return strlen(name) == 2 * (size_t)ret->size && sfd_hex_decode(name, ret->size, ret->bytes);
-}
-
 static int find_image(struct splitfd_repository *repository, const char *name, bool boot,
 	struct splitfd_digest *ret, struct splitfd_error *err)
 {
@@ -28,7 +20,8 @@ static int find_image(struct splitfd_repository *repository, const char *name, b
 	sfd_cleanup_free char *manifest = NULL;
 	int r;
 
-	if (parse_id(repository, name, ret))
+	/* An image id as images/HEX has it, for images that no tag names. */
+	if (sfd_digest_parse(splitfd_repository_algorithm(repository), name, ret))
 		return 0;
 	r = sfd_tag_resolve(repository, name, &manifest, err);
 	if (r == 0)

@@ -4,8 +4,9 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/splitstream-bytes.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/names.h"
+#include "transport/composefs/splitstream-bytes.h"
 #include "transport/composefs/splitstream.h"
 
 #include <fcntl.h>
@@ -24,23 +25,13 @@ struct subject {
 	char diff_id[72]; /* where the name says so; else "" */
 };
 
-static bool is_object_id(const struct subject *s, const char *name, struct splitfd_digest *ret)
-{
-	enum splitfd_algorithm algorithm = splitfd_repository_algorithm(s->repository);
-	size_t n = algorithm == SPLITFD_SHA256 ? 32 : 64;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->size = (uint8_t)n;
-	return strlen(name) == 2 * n && sfd_hex_decode(name, n, ret->bytes);
-}
-
 static int find(struct subject *s, const char *name, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *path = NULL;
 	bool layer = sfd_parse_sha256(name, NULL);
 	int r;
 
-	if (is_object_id(s, name, &s->digest))
+	if (sfd_digest_parse(splitfd_repository_algorithm(s->repository), name, &s->digest))
 		return 0;
 	if (asprintf(&path, "streams/%s%s", layer ? LAYER_PREFIX : "", name) < 0) {
 		path = NULL;

@@ -7,6 +7,7 @@
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/algorithm.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -61,7 +62,7 @@ static bool is_hex(const char *text, size_t n)
 static int check(struct sfd_varlink_session *s, const struct request *q,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
-	bool sha256 = splitfd_repository_algorithm(s->repository) == SPLITFD_SHA256;
+	size_t digest_size = sfd_digest_size(splitfd_repository_algorithm(s->repository));
 
 	if (q->expected_digest != NULL && !cJSON_IsTrue(q->bootable))
 		return invalid_request(ret, "expected_digest requires bootable", err);
@@ -70,8 +71,7 @@ static int check(struct sfd_varlink_session *s, const struct request *q,
 			"expected_digest and xattrs are mutually exclusive: expected_digest "
 			"searches every mode",
 			err);
-	if (q->expected_digest != NULL &&
-		!is_hex(q->expected_digest->valuestring, sha256 ? 64 : 128))
+	if (q->expected_digest != NULL && !is_hex(q->expected_digest->valuestring, 2 * digest_size))
 		return sfd_varlink_fail(ret, SFD_IFACE_OCI ".InvalidDigest", "message",
 			"invalid expected_digest: no digest of this repository's algorithm", err);
 	if (cJSON_IsTrue(q->bootable))

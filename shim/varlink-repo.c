@@ -5,6 +5,7 @@
 #include "shim/varlink-descriptions.h"
 #include "shim/varlink-served.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -156,15 +157,6 @@ static int close_method(struct sfd_varlink_session *s, const struct sfd_varlink_
 	return 0;
 }
 
-static bool parse_algorithm(const cJSON *text, enum splitfd_algorithm *ret)
-{
-	*ret = SPLITFD_SHA512;
-	if (text == NULL || strcmp(text->valuestring, "fsverity-sha512-12") == 0)
-		return true;
-	*ret = SPLITFD_SHA256;
-	return strcmp(text->valuestring, "fsverity-sha256-12") == 0;
-}
-
 static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
@@ -176,7 +168,7 @@ static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 		{ NULL },
 	};
 	sfd_cleanup_free char *meta = NULL;
-	struct splitfd_init_options options = { 0 };
+	struct splitfd_init_options options = { .algorithm = SPLITFD_SHA512 };
 	bool existed;
 	int r;
 
@@ -184,7 +176,7 @@ static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 		return 0;
 	if (!sfd_varlink_is_served(s->settings->repository, path->valuestring))
 		return not_served(s, path->valuestring, ret, err);
-	if (!parse_algorithm(algorithm, &options.algorithm))
+	if (algorithm != NULL && !sfd_algorithm_parse(algorithm->valuestring, &options.algorithm))
 		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
 			"algorithm is fsverity-sha512-12 or fsverity-sha256-12", err);
 	options.insecure = cJSON_IsTrue(insecure);

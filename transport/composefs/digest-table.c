@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/digest-table.h"
+#include "transport/composefs/algorithm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 void sfd_digest_table_init(struct sfd_digest_table *t, enum splitfd_algorithm algorithm)
 {
 	memset(t, 0, sizeof(*t));
-	t->digest_size = algorithm == SPLITFD_SHA256 ? 32 : 64;
+	t->digest_size = sfd_digest_size(algorithm);
 	/* Without a seed, files could be made whose digests all meet in one slot. Where the kernel
 	 * has no randomness yet, the table still works. */
 	if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) != sizeof(t->seed))

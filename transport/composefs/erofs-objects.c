@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/erofs-objects.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
 
 #include <endian.h>
 #include <string.h>
@@ -145,7 +146,7 @@ static int read_inode(
 static int visit_xattr(
 	struct walk *w, uint64_t at, uint64_t end, uint64_t *ret_len, struct splitfd_error *err)
 {
-	size_t digest_size = w->algorithm == SPLITFD_SHA256 ? 32 : 64;
+	size_t digest_size = sfd_digest_size(w->algorithm);
 	struct splitfd_digest digest = { .size = (uint8_t)digest_size };
 	const uint8_t *value;
 	unsigned int name_len, value_len;

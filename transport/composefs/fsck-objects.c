@@ -2,6 +2,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/fsck-private.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/repository-private.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/io.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/crc64-combine.h"
 #include "transport/composefs/import-private.h"
 

@@ -2,6 +2,7 @@
 #include "transport/composefs/link.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/names.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
@@ -255,7 +256,7 @@ int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *er
 static bool parse_target(
 	enum splitfd_algorithm algorithm, const char *target, struct splitfd_digest *ret)
 {
-	size_t size = algorithm == SPLITFD_SHA256 ? 32 : 64, len = strlen(target);
+	size_t size = sfd_digest_size(algorithm), len = strlen(target);
 	const char *tail;
 
 	/* "../", then anything (cfsctl reads the end only), "xx/" and the rest. */

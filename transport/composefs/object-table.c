@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/object-table.h"
-#include "transport/composefs/verity.h"
+#include "transport/composefs/algorithm.h"
 
 #include <errno.h>
 #include <pthread.h>

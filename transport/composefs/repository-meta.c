@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/repository-meta.h"
+#include "transport/composefs/algorithm.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -7,11 +8,6 @@
 #include <string.h>
 
 #define V1_FEATURE "v1_erofs"
-
-const char *sfd_algorithm_name(enum splitfd_algorithm algorithm)
-{
-	return algorithm == SPLITFD_SHA512 ? "fsverity-sha512-12" : "fsverity-sha256-12";
-}
 
 size_t sfd_meta_format(const struct sfd_meta *meta, char text[SFD_META_TEXT_SIZE])
 {
@@ -62,11 +58,8 @@ static int parse_algorithm(const cJSON *json, struct sfd_meta *meta, struct spli
 
 	if (name == NULL)
 		return bad(err, "no algorithm");
-	for (int a = SPLITFD_SHA256; a <= SPLITFD_SHA512; a++) {
-		meta->algorithm = (enum splitfd_algorithm)a;
-		if (strcmp(name, sfd_algorithm_name(meta->algorithm)) == 0)
-			return 0;
-	}
+	if (sfd_algorithm_parse(name, &meta->algorithm))
+		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
 		"the repository's algorithm '%s' is not known (known: fsverity-sha256-12, "
 		"fsverity-sha512-12)",

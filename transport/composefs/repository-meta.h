@@ -26,7 +26,4 @@ int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct spli
 #define SFD_META_TEXT_SIZE 512
 size_t sfd_meta_format(const struct sfd_meta *meta, char text[SFD_META_TEXT_SIZE]);
 
-/* "fsverity-sha512-12" or "fsverity-sha256-12". */
-const char *sfd_algorithm_name(enum splitfd_algorithm algorithm);
-
 #endif

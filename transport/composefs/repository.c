@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
-#include "splitfdstream/base/text.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
@@ -15,11 +14,6 @@
 #define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
-
-void splitfd_digest_hex(const struct splitfd_digest *digest, char *hex)
-{
-	sfd_hex_encode(digest->bytes, digest->size, hex);
-}
 
 /* The lock that cfsctl's gc takes exclusively: nothing of ours is collected while we work. */
 static int open_locked(struct splitfd_repository *repository, struct splitfd_error *err)
@@ -85,8 +79,8 @@ static int read_meta(
 			"cannot find out whether %s/" SFD_META_NAME " has fs-verity",
 			repository->path);
 	repository->secure = r == 1;
-	return splitfd_error_wrap(
-		err, sfd_meta_parse(text, n, meta, err), "repository '%s'", repository->path);
+	r = sfd_meta_parse(text, n, meta, err);
+	return r < 0 ? splitfd_error_wrap(err, r, "repository '%s'", repository->path) : 0;
 }
 
 static int check_writable(struct splitfd_repository *repository, const struct sfd_meta *meta,

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/splitstream-format.h"
 #include "transport/composefs/zstd-range.h"
 
@@ -122,7 +123,7 @@ int sfd_splitstream_read_header(int fd, uint64_t size, enum splitfd_algorithm al
 	r = read_at(fd, info, sizeof(info), range.start, "metadata", err);
 	if (r < 0)
 		return r;
-	return parse_info(info, size, algorithm == SPLITFD_SHA256 ? 32 : 64, ret, err);
+	return parse_info(info, size, sfd_digest_size(algorithm), ret, err);
 }
 
 void sfd_splitstream_refs_free(struct sfd_splitstream_ref *refs, size_t n)
@@ -219,7 +220,7 @@ int sfd_splitstream_read_refs(int fd, const struct sfd_splitstream_header *heade
 	struct ref_reader rr = { .fd = fd, .header = header };
 	int r = read_all(fd, &header->named_refs, &text, err);
 
-	rr.digest_size = algorithm == SPLITFD_SHA256 ? 32 : 64;
+	rr.digest_size = sfd_digest_size(algorithm);
 	for (size_t at = 0; r == 0 && at < text.len;) {
 		char *record = (char *)text.data + at;
 		char *end = memchr(record, '\0', text.len - at);

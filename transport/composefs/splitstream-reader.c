@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/splitstream-header.h"
 #include "transport/composefs/zstd-range.h"
@@ -72,7 +73,7 @@ int sfd_splitstream_open_fd(int fd, enum splitfd_algorithm algorithm,
 		return splitfd_error_oom(err);
 	s->fd = sfd_take_fd(&owned);
 	s->repository = repository;
-	s->digest_size = algorithm == SPLITFD_SHA256 ? 32 : 64;
+	s->digest_size = sfd_digest_size(algorithm);
 	s->what = strdup(what);
 	if (s->what == NULL)
 		return splitfd_error_oom(err);

@@ -2,6 +2,7 @@
 #include "transport/composefs/tree-layer.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/tree-private.h"
 #include "transport/tar/tar-entry.h"
 
@@ -207,7 +208,7 @@ int sfd_tree_layer_new(enum splitfd_algorithm algorithm, const char *name,
 	if (layer == NULL)
 		return splitfd_error_oom(err);
 	layer->algorithm = algorithm;
-	layer->digest_size = algorithm == SPLITFD_SHA256 ? 32 : 64;
+	layer->digest_size = sfd_digest_size(algorithm);
 	layer->keep = xattrs;
 	layer->last = &layer->first;
 	layer->listener = (struct sfd_stream_listener){ on_inline, on_object, layer };

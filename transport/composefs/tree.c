@@ -2,6 +2,7 @@
 #include "transport/composefs/tree.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/composefs/tree-private.h"
 
 #include <limits.h>
@@ -170,7 +171,7 @@ int sfd_tree_new(enum splitfd_algorithm algorithm, struct sfd_tree **ret, struct
 		return splitfd_error_oom(err);
 	tree->algorithm = algorithm;
 	tree->keep = SFD_TREE_XATTRS_ALL;
-	tree->digest_size = algorithm == SPLITFD_SHA256 ? 32 : 64;
+	tree->digest_size = sfd_digest_size(algorithm);
 	tree->root = sfd_tree_new_directory_inode(tree);
 	if (tree->root == NULL || add_markers(tree) < 0)
 		return splitfd_error_oom(err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/verity.h"
+#include "transport/composefs/algorithm.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -7,11 +8,6 @@
 #include <string.h>
 
 #define DESCRIPTOR_SIZE 256
-
-size_t sfd_digest_size(enum splitfd_algorithm algorithm)
-{
-	return algorithm == SPLITFD_SHA512 ? 64 : 32;
-}
 
 /* fsverity_descriptor: version, algorithm, log2 of the block, no salt, size, root hash. */
 static void make_descriptor(enum splitfd_algorithm algorithm, uint64_t size, const uint8_t *root,

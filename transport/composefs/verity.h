@@ -21,9 +21,6 @@
 /* Both kinds' subtrees fit without a rest. */
 #define SFD_VERITY_PIECE ((size_t)128 * SFD_VERITY_BLOCK)
 
-/* 32 or 64. */
-size_t sfd_digest_size(enum splitfd_algorithm algorithm);
-
 struct sfd_verity_file {
 	const uint8_t *data;
 	size_t size; /* at most SFD_VERITY_SMALL_MAX */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_COMPOSEFS_ALGORITHM_H
+#define SPLITFD_COMPOSEFS_ALGORITHM_H
+
+/*
+ * The fs-verity algorithms of repositories: their names, and their digests' size and text.
+ */
+
+#include "transport/composefs/repository.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* "fsverity-sha512-12" or "fsverity-sha256-12". */
+const char *sfd_algorithm_name(enum splitfd_algorithm algorithm);
+/* The other way round; false where no algorithm has that name. */
+bool sfd_algorithm_parse(const char *name, enum splitfd_algorithm *ret);
+
+/* Bytes of a digest: 32 or 64. */
+size_t sfd_digest_size(enum splitfd_algorithm algorithm);
+/* A digest from lower-case hex; false where the text is none of this algorithm. */
+bool sfd_digest_parse(
+	enum splitfd_algorithm algorithm, const char *hex, struct splitfd_digest *ret);
+
+#endif
