@@ -57,6 +57,19 @@ refused() { # CODE REGEX
     refused 4 'meta.json'
 }
 
+@test "a folder of names cannot be made: no name in the others is" {
+    local file
+    for file in images streams/refs streams/refs/oci; do
+        mkdir -p "$(dirname "$repo/$file")"
+        touch "$repo/$file"
+        store_pull 1 "$repo" "$store" localhost/small small
+        assert_one_error "$file.*Not a directory"
+        assert_same "$file" "$(repo_visible "$repo")"
+        rm "$repo/$file"
+    done
+    store_pull 0 "$repo" "$store" localhost/small small
+}
+
 @test "a repository on a file system mounted read-only" {
     mkdir -p "$SCRATCH/ro"
     mount --bind "$repo" "$SCRATCH/ro"

@@ -163,6 +163,13 @@ static int open_parent(struct sfd_link_maker *maker, const char *name, struct sp
 	return fd;
 }
 
+int sfd_link_make_dirs(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int dir = open_parent(maker, name, err);
+
+	return dir < 0 ? dir : 0;
+}
+
 static int name_failed(
 	const struct sfd_link_maker *maker, const char *name, int errnum, struct splitfd_error *err)
 {

@@ -29,6 +29,8 @@ int sfd_link_target_object(const char *name, const struct splitfd_digest *digest
 int sfd_link_target_name(const char *name, const char *to, char target[SFD_LINK_TARGET_MAX],
 	struct splitfd_error *err);
 
+/* Makes the directories of a link. */
+int sfd_link_make_dirs(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err);
 /* Makes the link and its directories. -EEXIST without a text where the name is taken. */
 int sfd_link_create(struct sfd_link_maker *maker, const char *name, const char *target,
 	struct splitfd_error *err);

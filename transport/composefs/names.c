@@ -189,6 +189,12 @@ static int make_names(
 	bool lost = false, replaces = false;
 
 	for (size_t i = 0; i < names->n; i++) {
+		int r = sfd_link_make_dirs(maker, names->entries[i].name, err);
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < names->n; i++) {
 		struct entry *e = &names->entries[i];
 		int r;
 

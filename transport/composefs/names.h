@@ -56,7 +56,7 @@ int sfd_names_find(const struct sfd_names *names, const char *name);
 /* The digest that name i has now: the one that was added or, after a commit, the one adopted. */
 void sfd_names_digest(const struct sfd_names *names, size_t i, struct splitfd_digest *ret);
 
-/* All ADOPT names in their order, then all REPLACE names in theirs.
+/* All directories, then all ADOPT names in their order, then all REPLACE names in theirs.
  * 0: all are there, durable. 1: a name was adopted whose digest is not the one that was added, and
  * the list has REPLACE names: none of these were made, because they may refer to the digest that
  * lost; the caller looks at sfd_names_digest, builds them anew and commits again. (With ADOPT names
