@@ -9,7 +9,7 @@
 #   format, tidy, cppcheck, dist, clean, help
 #
 # Variables:
-#   SANITIZE=address,undefined | thread   a build of its own below build/
+#   SANITIZE=address,undefined | thread   a build of its own below build/, also for check and check-all
 #   WERROR=1       warnings are errors (CI sets it)
 #   WITH_IPSEC_MB=auto|yes|no, WITH_SECCOMP=auto|yes|no
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, V=1

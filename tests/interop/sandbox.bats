@@ -18,7 +18,7 @@ setup_file() {
 teardown_file() { scratch_drop; }
 setup() {
     [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"
-    case $BUILD in *address* | *thread*) skip "kernel: a build with a sanitizer keeps everything" ;; esac
+    [ -z "${SANITIZED:-}" ] || skip "kernel: a build with a sanitizer keeps everything"
     has_landlock || skip "kernel: no Landlock, or an old one"
     case $("$BUILD/splitfd" --version) in *+seccomp*) ;; *) missing "a build with libseccomp" ;; esac
     repo=$SCRATCH/repo$BATS_TEST_NUMBER

@@ -7,39 +7,20 @@
 load ../lib/common
 
 setup_file() {
+    [ -z "${SANITIZED:-}" ] || missing "kernel: the build is one with sanitizers" || return 0
     require_interop || return 0
-    scratch_make
-    # Programs of other users report, too.
-    export REPORTS=$SCRATCH/reports
-    mkdir -m 1777 "$REPORTS"
-    chmod 711 "$SCRATCH"
-    export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1:strict_string_checks=1:log_path=$REPORTS/report
-    export UBSAN_OPTIONS=print_stacktrace=1:log_path=$REPORTS/report
-    export TSAN_OPTIONS=exitcode=99:halt_on_error=1:second_deadlock_stack=1:log_path=$REPORTS/report
     export PROXY_COUNT=20
 }
-teardown_file() { scratch_drop; }
 
 # A run of bats within bats must not take the outer one's variables for its own.
 run_apart() ( # BUILD FILE FILTER
     unset $(compgen -v BATS_)
-    BUILD=$1 SANITIZED=yes exec timeout 1800 bats --tap --timing --filter "$3" "$SPLITFD_TOP/tests/$2"
+    BUILD=$1 exec timeout 1800 "$LIB/sanitized" bats --tap --timing --filter "$3" "$SPLITFD_TOP/tests/$2"
 )
 
 build() { # SANITIZE
     make -C "$SPLITFD_TOP" -s -j"$(nproc)" SANITIZE="$1" all test-programs > "$BATS_TEST_TMPDIR/make" 2>&1 3>&- ||
         { tail -n 30 "$BATS_TEST_TMPDIR/make"; return 1; }
-}
-
-no_report() {
-    local file failed=0
-    for file in "$REPORTS"/*; do
-        [ -s "$file" ] || continue
-        failed=1
-        head -n 60 "$file"
-        rm -f "$file"
-    done
-    return $failed
 }
 
 # with_variant VARIANT, and lines of FILE all, or FILE COUNT FILTER: that many of the file's tests, those
@@ -53,7 +34,6 @@ with_variant() {
             echo "$file:"
             grep -v '^ok ' "$log" | head -n 150
         }
-        no_report || failed=1
         ran=$(grep -c '^ok ' "$log") || true
         [ "$count" != all ] || count=$(grep -c '^@test' "$SPLITFD_TOP/tests/$file")
         [ "$ran" -eq "$count" ] || { failed=1; echo "$file: $ran of $count tests ended well"; }
@@ -124,8 +104,7 @@ END
     for variant in address-undefined thread; do
         for test in "$SPLITFD_TOP/build/$variant"/tests/unit/test-*; do
             case $test in *.o | *.d) continue ;; esac
-            (cd "$SPLITFD_TOP" && "$test" > "$log" 2>&1 < /dev/null 3>&-) || { echo "$test"; tail -n 60 "$log"; return 1; }
+            (cd "$SPLITFD_TOP" && "$LIB/sanitized" "$test" > "$log" 2>&1 < /dev/null 3>&-) || { echo "$test"; tail -n 60 "$log"; return 1; }
         done
     done
-    no_report
 }
