@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 
 static const struct sfd_jsonrpc_options plain = {
-	.fds_max = 600, .timeout_ms = 200, .idle_ms = 200
+	.fds_max = 600, .timeout_ms = 30000, .idle_ms = 30000
 };
 
 /* What the peer sends and closes after; the last receive's result. *ret_code is what to tell it. */
@@ -234,10 +234,11 @@ TEST(floods)
 
 TEST(silence)
 {
+	static const struct sfd_jsonrpc_options hasty = { .timeout_ms = 30000, .idle_ms = 200 };
 	struct sfd_jsonrpc_options patient = { .timeout_ms = 100, .fds_max = 9 };
 	int event = eventfd(0, EFD_CLOEXEC), code = 0;
 	volatile int flag = 0;
-	struct ends e = connect_ends(&plain);
+	struct ends e = connect_ends(&hasty);
 	struct sfd_jsonrpc_message m;
 
 	CHECK_INT(receive_one(&e, &code), -ETIMEDOUT); /* idle_ms */
