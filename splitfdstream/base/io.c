@@ -4,7 +4,6 @@
 #include "splitfdstream/base/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,15 +155,4 @@ int sfd_read_file_fd(int fd, size_t max, char **ret_data, size_t *ret_size)
 	*ret_data = sfd_take_ptr(&data);
 	*ret_size = size;
 	return 0;
-}
-
-int sfd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)
-{
-	/* O_NONBLOCK: a FIFO of that name must not hold us. */
-	sfd_cleanup_fd int fd =
-		openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0)
-		return -errno;
-	return sfd_read_file_fd(fd, max, ret_data, ret_size);
 }

@@ -29,12 +29,8 @@ int sfd_write_all(int fd, const void *buffer, size_t n);
 /* All n bytes at `offset`. */
 int sfd_pwrite_all(int fd, const void *buffer, size_t n, uint64_t offset);
 
-/* A whole regular file into new memory, with a NUL behind it that *ret_size does not count.
- * `path` is relative to dirfd; the last component is not followed if it is a symlink.
- * More than `max` bytes is -EFBIG. *ret_data is the caller's to free. */
-int sfd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
-
-/* The same of an open descriptor, from its start; it stays the caller's. */
+/* The whole of an open regular file, from its start, into new memory, with a NUL behind it that
+ * *ret_size does not count. More than `max` bytes is -EFBIG. *ret_data is the caller's to free. */
 int sfd_read_file_fd(int fd, size_t max, char **ret_data, size_t *ret_size);
 
 /* Waits until fd is ready for `events` (POLLIN, POLLOUT). timeout_ms < 0 waits for ever. Returns

@@ -152,9 +152,10 @@ static struct sfd_tree *read_tree(const char *file, const struct options *o)
 	struct sfd_tree_xattr *xattrs = calloc(FIELDS_MAX, sizeof(*xattrs));
 	struct sfd_tree *tree = NULL;
 	char *text = NULL, *rest, *line;
+	sfd_cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
 	size_t size;
 
-	if (sfd_read_file_at(AT_FDCWD, file, (size_t)1 << 31, &text, &size) < 0)
+	if (fd < 0 || sfd_read_file_fd(fd, (size_t)1 << 31, &text, &size) < 0)
 		die(file, "cannot be read");
 	if (xattrs == NULL || sfd_tree_new(o->algorithm, &tree, &err) < 0)
 		die(file, err.text);
@@ -169,15 +170,19 @@ static struct sfd_tree *read_tree(const char *file, const struct options *o)
 	return tree;
 }
 
+static int to_fd(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
+{
+	int r = sfd_write_all(*(const int *)ctx, data, len);
+
+	return r < 0 ? splitfd_error_sys(err, -r, "cannot write") : 0;
+}
+
 static void write_image(const struct sfd_tree *tree, const struct options *o)
 {
 	struct splitfd_error err = { 0 };
-	sfd_cleanup_free uint8_t *data = NULL;
 	sfd_cleanup_fd int fd = open(o->image, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	size_t size;
 
-	if (fd < 0 || sfd_erofs_build(tree, o->format, &data, &size, &err) < 0 ||
-		sfd_write_all(fd, data, size) < 0)
+	if (fd < 0 || sfd_erofs_write(tree, o->format, NULL, to_fd, &fd, &err) < 0)
 		die(o->image, err.text);
 }
 

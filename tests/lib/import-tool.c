@@ -133,8 +133,10 @@ static int content_chunk(
 
 	s->step = 2;
 	if (s->options->inline_data) {
+		sfd_cleanup_fd int fd = openat(s->files->dir, name, O_RDONLY | O_CLOEXEC);
+
 		free(sfd_take_ptr(&s->content));
-		r = sfd_read_file_at(s->files->dir, name, SPLITFD_INLINE_MAX, &s->content, &n);
+		r = fd < 0 ? -errno : sfd_read_file_fd(fd, SPLITFD_INLINE_MAX, &s->content, &n);
 		return r < 0 ? splitfd_error_sys(err, -r, "%s", name)
 			     : inline_chunk(ret, s->content, n, true);
 	}

@@ -8,6 +8,7 @@
  * --kernel: no checksum of files or the whole, so that content is copied in the kernel.
  * --none: nothing is written and no file is opened; prints the number of chunks (for timing).
  */
+#include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
 #include "transport/containers-storage/layer.h"
 #include "transport/tar/tar-sink.h"
@@ -95,9 +96,11 @@ static int open_source(const struct arguments *a, char **paths, struct splitfd_s
 		desc.dirs[desc.n_dirs++] = fd;
 	}
 	if (a->toc != NULL) {
-		int r = sfd_read_file_at(
-			AT_FDCWD, a->toc, (size_t)1 << 30, &desc.toc, &desc.toc_size);
+		int fd = open(a->toc, O_RDONLY | O_CLOEXEC);
+		int r = fd < 0 ? -errno
+			       : sfd_read_file_fd(fd, (size_t)1 << 30, &desc.toc, &desc.toc_size);
 
+		sfd_close(fd);
 		if (r < 0)
 			return splitfd_error_sys(err, -r, "%s", a->toc);
 		desc.layout = SFD_LAYER_COMPOSEFS;

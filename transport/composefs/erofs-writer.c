@@ -378,41 +378,6 @@ int sfd_erofs_write(const struct sfd_tree *tree, int format, uint64_t *ret_size,
 	return put_image(w);
 }
 
-/* The image in memory. */
-struct memory {
-	uint8_t *data;
-	uint64_t size, cap; /* size: bytes that came; cap: told by sfd_erofs_write */
-};
-
-static int to_memory(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
-{
-	struct memory *m = ctx;
-
-	if (m->data == NULL)
-		m->data = malloc(m->cap);
-	if (m->data == NULL)
-		return splitfd_error_oom(err);
-	memcpy(m->data + m->size, data, len);
-	m->size += len;
-	return 0;
-}
-
-int sfd_erofs_build(const struct sfd_tree *tree, int format, uint8_t **ret_data, size_t *ret_size,
-	struct splitfd_error *err)
-{
-	struct memory m = { 0 };
-	int r;
-
-	r = sfd_erofs_write(tree, format, &m.cap, to_memory, &m, err);
-	if (r < 0) {
-		free(m.data);
-		return r;
-	}
-	*ret_data = m.data;
-	*ret_size = m.size;
-	return 0;
-}
-
 SFD_DEFINE_CLEANUP(cleanup_verity, struct sfd_verity, sfd_verity_free);
 
 static int to_verity(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)

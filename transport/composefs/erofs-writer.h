@@ -20,10 +20,6 @@ typedef int sfd_erofs_output(void *ctx, const uint8_t *data, size_t len, struct 
 int sfd_erofs_write(const struct sfd_tree *tree, int format, uint64_t *ret_size,
 	sfd_erofs_output *output, void *ctx, struct splitfd_error *err);
 
-/* The whole image in memory; *ret_data is the caller's to free. */
-int sfd_erofs_build(const struct sfd_tree *tree, int format, uint8_t **ret_data, size_t *ret_size,
-	struct splitfd_error *err);
-
 /* The image's fs-verity digest (the image id), without keeping the image. */
 int sfd_erofs_digest(const struct sfd_tree *tree, int format, struct splitfd_digest *ret,
 	struct splitfd_error *err);

@@ -24,7 +24,7 @@ int sfd_store_open_dir(int dirfd, const char *path, bool cross_mounts);
  * is something else, which is not opened. */
 int sfd_store_open_file(int dirfd, const char *path);
 
-/* The whole file beneath dirfd, as sfd_read_file_at(). */
+/* The whole file beneath dirfd, as sfd_read_file_fd(). */
 int sfd_store_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
 /* True for 64 lower-case hex digits and nothing else: an image's or a layer's ID. Nothing else ever
