@@ -24,14 +24,14 @@
 
 /* i_format: bit 0 is set for an extended inode, then the data layout. */
 #define SFD_EROFS_EXTENDED	1u
+#define SFD_EROFS_LAYOUT	14u /* the bits of it */
 #define SFD_EROFS_FLAT_PLAIN	0u
 #define SFD_EROFS_FLAT_INLINE	4u
 #define SFD_EROFS_CHUNK_BASED	8u
 #define SFD_EROFS_COMPACT_SIZE	32u
 #define SFD_EROFS_EXTENDED_SIZE 64u
 
-#define SFD_EROFS_CHUNK_BITS_MAX 31u	     /* over the block's bits */
-#define SFD_EROFS_NULL_CHUNK	 0xffffffffu /* a hole */
+#define SFD_EROFS_CHUNK_BITS_MAX 31u /* over the block's bits */
 
 #define SFD_EROFS_DIRENT       12u
 #define SFD_EROFS_XATTR_HEADER 12u /* of an inode's xattrs */

@@ -2,23 +2,14 @@
 #include "transport/composefs/erofs-objects.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/composefs/erofs-format.h"
 
 #include <endian.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define COMPOSEFS_MAGIC 0xd078629aU
-#define EROFS_MAGIC	0xe0f5e1e2U
-#define SUPER		1024
-#define BLOCK		4096
-#define SLOT		32
-#define DIRENT		12
-#define XATTR_HEADER	12
-#define XATTR_ENTRY	4
-#define TRUSTED		4 /* index of the prefix "trusted." */
-#define METACOPY	"overlay.metacopy"
-#define FLAT_PLAIN	0
-#define FLAT_INLINE	2
+#define TRUSTED	 4 /* index of the prefix "trusted." */
+#define METACOPY "overlay.metacopy"
 
 struct walk {
 	const uint8_t *image;
@@ -76,20 +67,20 @@ static uint64_t u64(const struct walk *w, uint64_t at)
 
 static int read_super(struct walk *w, uint64_t *ret_root, struct splitfd_error *err)
 {
-	if (!inside(w, 0, SUPER + 128))
+	if (!inside(w, 0, SFD_EROFS_INODES))
 		return malformed(err, "cannot parse header");
-	if (u32(w, 0) != COMPOSEFS_MAGIC || u32(w, 4) != 1)
+	if (u32(w, 0) != SFD_COMPOSEFS_MAGIC || u32(w, 4) != 1)
 		return malformed(err, "no composefs header");
-	if (u32(w, SUPER) != EROFS_MAGIC || w->image[SUPER + 12] != 12)
+	if (u32(w, SFD_EROFS_HEADER) != SFD_EROFS_MAGIC || w->image[SFD_EROFS_HEADER + 12] != 12)
 		return malformed(err, "no EROFS superblock of 4096-byte blocks");
-	if (w->size % BLOCK != 0)
+	if (w->size % SFD_EROFS_BLOCK != 0)
 		return malformed(err, "its size is no multiple of 4096");
-	w->inodes = (uint64_t)u32(w, SUPER + 40) * BLOCK;
-	w->shared_xattrs = (uint64_t)u32(w, SUPER + 44) * BLOCK;
-	*ret_root = u16(w, SUPER + 14);
+	w->inodes = (uint64_t)u32(w, SFD_EROFS_HEADER + 40) * SFD_EROFS_BLOCK;
+	w->shared_xattrs = (uint64_t)u32(w, SFD_EROFS_HEADER + 44) * SFD_EROFS_BLOCK;
+	*ret_root = u16(w, SFD_EROFS_HEADER + 14);
 	if (w->inodes > w->size)
 		return malformed(err, "the inodes lie outside of it");
-	w->n_slots = (size_t)((w->size - w->inodes) / SLOT);
+	w->n_slots = (size_t)((w->size - w->inodes) / SFD_EROFS_SLOT);
 	w->seen = calloc(w->n_slots / 8 + 1, 1);
 	return w->seen != NULL ? 0 : splitfd_error_oom(err);
 }
@@ -118,22 +109,22 @@ static int push(struct walk *w, uint64_t nid, struct splitfd_error *err)
 static int read_inode(
 	const struct walk *w, uint64_t nid, struct inode *ret, struct splitfd_error *err)
 {
-	uint64_t at = w->inodes + nid * SLOT;
+	uint64_t at = w->inodes + nid * SFD_EROFS_SLOT;
 	bool extended;
 	unsigned int format, icount;
 	uint64_t len;
 
-	if (!inside(w, at, SLOT))
+	if (!inside(w, at, SFD_EROFS_SLOT))
 		return malformed(err, "an inode lies outside of it");
 	format = u16(w, at);
 	icount = u16(w, at + 2);
-	extended = (format & 1) != 0;
+	extended = (format & SFD_EROFS_EXTENDED) != 0;
 	len = extended ? 64 : 32;
-	ret->xattrs_len = icount == 0 ? 0 : XATTR_HEADER + 4 * ((uint64_t)icount - 1);
+	ret->xattrs_len = icount == 0 ? 0 : SFD_EROFS_XATTR_HEADER + 4 * ((uint64_t)icount - 1);
 	if (!inside(w, at, len + ret->xattrs_len))
 		return malformed(err, "an inode reaches out of it");
 	ret->offset = at;
-	ret->layout = (format >> 1) & 7;
+	ret->layout = format & SFD_EROFS_LAYOUT;
 	ret->mode = u16(w, at + 4);
 	ret->size = extended ? u64(w, at + 8) : u32(w, at + 8);
 	ret->block = u32(w, at + 16);
@@ -151,17 +142,17 @@ static int visit_xattr(
 	const uint8_t *value;
 	unsigned int name_len, value_len;
 
-	if (end > w->size || at > end || end - at < XATTR_ENTRY)
+	if (end > w->size || at > end || end - at < SFD_EROFS_XATTR_ENTRY)
 		return malformed(err, "an xattr lies outside of it");
 	name_len = w->image[at];
 	value_len = u16(w, at + 2);
-	*ret_len = ((uint64_t)XATTR_ENTRY + name_len + value_len + 3) & ~(uint64_t)3;
-	if (XATTR_ENTRY + name_len + value_len > end - at)
+	*ret_len = ((uint64_t)SFD_EROFS_XATTR_ENTRY + name_len + value_len + 3) & ~(uint64_t)3;
+	if (SFD_EROFS_XATTR_ENTRY + name_len + value_len > end - at)
 		return malformed(err, "an xattr reaches out of its place");
 	if (w->image[at + 1] != TRUSTED || name_len != strlen(METACOPY) ||
-		memcmp(w->image + at + XATTR_ENTRY, METACOPY, name_len) != 0)
+		memcmp(w->image + at + SFD_EROFS_XATTR_ENTRY, METACOPY, name_len) != 0)
 		return 0;
-	value = w->image + at + XATTR_ENTRY + name_len;
+	value = w->image + at + SFD_EROFS_XATTR_ENTRY + name_len;
 	/* Without a digest it is a plain metacopy mark. */
 	if (value_len != 4 + digest_size || value[3] != w->algorithm)
 		return 0;
@@ -171,7 +162,7 @@ static int visit_xattr(
 
 static int visit_xattrs(struct walk *w, const struct inode *inode, struct splitfd_error *err)
 {
-	uint64_t at = inode->xattrs + XATTR_HEADER, end = inode->body, len = 0;
+	uint64_t at = inode->xattrs + SFD_EROFS_XATTR_HEADER, end = inode->body, len = 0;
 	unsigned int n_shared;
 	int r = 0;
 
@@ -194,13 +185,13 @@ static int visit_block(struct walk *w, uint64_t at, uint64_t n, struct splitfd_e
 {
 	uint64_t count;
 
-	if (!inside(w, at, n) || n < DIRENT)
+	if (!inside(w, at, n) || n < SFD_EROFS_DIRENT)
 		return malformed(err, "a directory lies outside of it");
-	count = u16(w, at + 8) / DIRENT;
-	if (count == 0 || count * DIRENT > n)
+	count = u16(w, at + 8) / SFD_EROFS_DIRENT;
+	if (count == 0 || count * SFD_EROFS_DIRENT > n)
 		return malformed(err, "a directory's names lie outside of it");
 	for (uint64_t i = 0; i < count; i++) {
-		int r = push(w, u64(w, at + i * DIRENT), err);
+		int r = push(w, u64(w, at + i * SFD_EROFS_DIRENT), err);
 
 		if (r < 0)
 			return r;
@@ -210,20 +201,21 @@ static int visit_block(struct walk *w, uint64_t at, uint64_t n, struct splitfd_e
 
 static int visit_dir(struct walk *w, const struct inode *inode, struct splitfd_error *err)
 {
-	uint64_t blocks = inode->size / BLOCK, tail = inode->size % BLOCK;
-	uint64_t data = (uint64_t)inode->block * BLOCK;
+	uint64_t blocks = inode->size / SFD_EROFS_BLOCK, tail = inode->size % SFD_EROFS_BLOCK;
+	uint64_t data = (uint64_t)inode->block * SFD_EROFS_BLOCK;
 	int r = 0;
 
-	if (inode->layout != FLAT_PLAIN && inode->layout != FLAT_INLINE)
+	if (inode->layout != SFD_EROFS_FLAT_PLAIN && inode->layout != SFD_EROFS_FLAT_INLINE)
 		return malformed(err, "a directory has another layout than flat");
-	if (blocks > 0 && !inside(w, data, blocks * BLOCK))
+	if (blocks > 0 && !inside(w, data, blocks * SFD_EROFS_BLOCK))
 		return malformed(err, "a directory lies outside of it");
 	for (uint64_t i = 0; r == 0 && i < blocks; i++)
-		r = visit_block(w, data + i * BLOCK, BLOCK, err);
+		r = visit_block(w, data + i * SFD_EROFS_BLOCK, SFD_EROFS_BLOCK, err);
 	if (r == 0 && tail > 0)
 		r = visit_block(w,
-			inode->layout == FLAT_INLINE ? inode->body : data + blocks * BLOCK, tail,
-			err);
+			inode->layout == SFD_EROFS_FLAT_INLINE ? inode->body
+							       : data + blocks * SFD_EROFS_BLOCK,
+			tail, err);
 	return r;
 }
 

@@ -10,6 +10,9 @@
 
 #include "transport/composefs/repository.h"
 
+/* Larger images are not read. */
+#define SFD_EROFS_IMAGE_MAX ((size_t)2 * 1024 * 1024 * 1024)
+
 /* Calls `object` for each reference, the same digest perhaps several times; an error of it ends the
  * walk. -EBADMSG where the image is malformed. */
 int sfd_erofs_objects(const uint8_t *image, size_t size, enum splitfd_algorithm algorithm,

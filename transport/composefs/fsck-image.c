@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define IMAGE_MAX ((size_t)2 * 1024 * 1024 * 1024)
-
 struct check {
 	struct sfd_fsck *f;
 	const char *name;
@@ -64,7 +62,7 @@ static int check_image(struct sfd_fsck *f, const char *name, int fd)
 	sfd_cleanup_free char *data = NULL;
 	struct splitfd_error why = { 0 };
 	size_t size = 0;
-	int r = sfd_read_file_fd(fd, IMAGE_MAX, &data, &size);
+	int r = sfd_read_file_fd(fd, SFD_EROFS_IMAGE_MAX, &data, &size);
 
 	if (r < 0)
 		return r == -ENOMEM ? r : corrupted(f, "image-read-failed", name, strerror(-r));

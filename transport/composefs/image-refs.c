@@ -17,7 +17,6 @@
 
 #define REFS	  "images/refs"
 #define MAX_DEPTH 32
-#define IMAGE_MAX ((size_t)2 * 1024 * 1024 * 1024)
 
 struct list {
 	struct splitfd_repository *repository;
@@ -217,7 +216,7 @@ int sfd_image_objects(struct splitfd_repository *repository, const char *name,
 	int r = find_image(repository, name, &image, err);
 
 	if (r == 0)
-		r = sfd_object_read(repository, &image, IMAGE_MAX, &data, &size, err);
+		r = sfd_object_read(repository, &image, SFD_EROFS_IMAGE_MAX, &data, &size, err);
 	if (r == 0)
 		r = sfd_erofs_objects(
 			(const uint8_t *)data, size, repository->algorithm, on_object, ret, err);

@@ -14,7 +14,6 @@
 #define SFD_STREAM_LAYER    "ocilayer"
 #define SFD_STREAM_CONFIG   "ociconfg"
 #define SFD_STREAM_MANIFEST "ocimanif"
-#define SFD_STREAM_BLOB	    "oci_blob"
 
 struct sfd_splitstream_writer;
 

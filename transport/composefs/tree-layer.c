@@ -41,7 +41,7 @@ struct sfd_tree_layer {
 static int refuse_entry(const struct sfd_tar_entry *e, const char *why, struct splitfd_error *err)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL, "%.*s: %s",
-		(int)(e->path_len < 512 ? e->path_len : 512), e->path, why);
+		sfd_shown_length(e->path_len), e->path, why);
 }
 
 static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
@@ -59,7 +59,7 @@ static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 		if (e->v7)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
 				"%.*s: a device without device numbers",
-				(int)(e->path_len < 512 ? e->path_len : 512), e->path);
+				sfd_shown_length(e->path_len), e->path);
 		return e->type == '3' ? SFD_TREE_CHARACTER : SFD_TREE_BLOCK;
 	case '5':
 		return SFD_TREE_DIRECTORY;
@@ -67,8 +67,8 @@ static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 		return SFD_TREE_FIFO;
 	default:
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
-			"%.*s: a tar entry of unknown type '%c'",
-			(int)(e->path_len < 512 ? e->path_len : 512), e->path, e->type);
+			"%.*s: a tar entry of unknown type '%c'", sfd_shown_length(e->path_len),
+			e->path, e->type);
 	}
 }
 

@@ -155,4 +155,10 @@ bool sfd_tree_xattr_kept(enum sfd_tree_xattrs mode, const char *name, size_t len
 /* The type as the upper bits of st_mode have it. */
 uint32_t sfd_tree_file_type(enum sfd_tree_type type);
 
+/* So much of a path goes into an error's text; for "%.*s". */
+static inline int sfd_shown_length(size_t len)
+{
+	return (int)(len < 512 ? len : 512);
+}
+
 #endif

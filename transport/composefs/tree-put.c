@@ -107,7 +107,7 @@ static struct sfd_tree_inode *make_parent(struct sfd_tree *tree, struct sfd_tree
 	sfd_tree_tell(tree, SFD_DEVIATION_PARENT,
 		"the directory of %.*s has no entry; made as 0755, root's, with the time of what "
 		"is in it",
-		(int)(item->path_len < 512 ? item->path_len : 512), item->path);
+		sfd_shown_length(item->path_len), item->path);
 	return inode;
 }
 
@@ -351,7 +351,7 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 		return put_root(tree, item, err);
 	if (item->before_1970)
 		sfd_tree_tell(tree, SFD_DEVIATION_TIME, "the time of %.*s is before 1970 and kept",
-			(int)(item->path_len < 512 ? item->path_len : 512), item->path);
+			sfd_shown_length(item->path_len), item->path);
 	if (is_parent(&last)) {
 		/* cfsctl takes "x/.." for the root, whose metadata /usr replaces. */
 		if (item->type == SFD_TREE_DIRECTORY)

@@ -176,8 +176,7 @@ static int apply_item(void *ctx, const struct sfd_tree_item *item, struct splitf
 		!sfd_tree_is_link_loop(a->layer, item))
 		return r;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-		"%.*s: a loop of hard links, by %.*s",
-		(int)(item->path_len < 512 ? item->path_len : 512), item->path,
+		"%.*s: a loop of hard links, by %.*s", sfd_shown_length(item->path_len), item->path,
 		(int)(item->target_len < 512 ? item->target_len : 512), item->target);
 }
 
