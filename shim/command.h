@@ -3,8 +3,8 @@
 #define SPLITFD_SHIM_COMMAND_H
 
 /*
- * The commands: one file each (cmd-NAME.c), one table in main.c. Help, the man page check and
- * completion read the table.
+ * The commands: one file each (cmd-NAME.c), one table in commands.c. Help, the man page check
+ * and completion read the table.
  */
 
 #include "splitfdstream/base/error.h"

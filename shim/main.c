@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/as-skopeo.h"
-#include "shim/command.h"
+#include "shim/commands.h"
 #include "shim/confine.h"
 #include "splitfdstream/base/error.h"
 #include "splitfdstream/version.h"
@@ -12,8 +12,6 @@
 #include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "shim/commands.h"
 
 static void print_help(void)
 {

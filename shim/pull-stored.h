@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_PULL_STORED_H
-#define SPLITFD_PULL_STORED_H
+#ifndef SPLITFD_SHIM_PULL_STORED_H
+#define SPLITFD_SHIM_PULL_STORED_H
 
 /*
  * The records of layers that the repository has already, from their stored streams: read by a

@@ -8,7 +8,7 @@
  *	GetImage {imageId}		manifest and config as stored, and the IDs of the storage's
  *					layers, the top first
  *	GetSplitFDStream {layerId}	a file with the layer's splitfdstream, and behind it the
- *files that this refers to, all as descriptors of one answer
+ *					files that this refers to, all as descriptors of one answer
  *
  * serve-jsonrpc.c has the connection and the methods' words, serve-jsonrpc-layer.c the second
  * method's work.

@@ -44,14 +44,16 @@ struct splitfd_init_options {
 	int erofs_default;		  /* 0: V1, as cfsctl; else 1 or 2 */
 };
 
-/* Makes the directory (0700, parents must be there) and meta.json. The same settings again: success
+/* Makes the directory (0700, those above it 0755) and meta.json. The same settings again: success
  * and no change. Others: an error. */
 int splitfd_repository_init(
 	const char *path, const struct splitfd_init_options *options, struct splitfd_error *err);
 
-/* Opens a repository and holds flock(LOCK_SH) on it until closed. `write`: it is going to be
+/* Opens a repository and holds flock(LOCK_SH) on it until closed. Waits for who has it exclusively
+ * (cfsctl's garbage collection); a signal ends the waiting (EINTR). `write`: it is going to be
  * written; refused where meta.json's features forbid that. NOT_FOUND where there is none. A
- * directory with objects but without meta.json (old cfsctl) is refused with the way out. */
+ * directory with objects but without meta.json (old cfsctl) is refused with the way out. *ret is
+ * the caller's (splitfd_repository_close). */
 int splitfd_repository_open(
 	const char *path, bool write, struct splitfd_repository **ret, struct splitfd_error *err);
 /* NULL is allowed. Returns NULL. */
@@ -75,7 +77,8 @@ struct splitfd_import_stats {
 
 struct splitfd_import_options {
 	enum splitfd_reflink reflink;
-	unsigned int jobs;   /* threads; 0: the number of CPUs that this process may use */
+	unsigned int jobs;   /* threads, at most 64; 0: one for each CPU that this process may
+				use, at most 12 */
 	bool verify_diff_id; /* sha256 of each layer against its diff_id */
 	/* Called from the importing thread now and then: bytes of the layer so far. May be NULL. */
 	void (*progress)(void *ctx, const char *diff_id, uint64_t bytes);
@@ -87,6 +90,7 @@ struct splitfd_import_options {
 /* One import: worker threads, the table of objects already seen, statistics. */
 struct splitfd_import;
 
+/* The repository must outlive the import; `options` is copied. *ret is the caller's. */
 int splitfd_import_new(struct splitfd_repository *repository,
 	const struct splitfd_import_options *options, struct splitfd_import **ret,
 	struct splitfd_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_CONTAINERS_STORAGE_H
-#define SPLITFD_CONTAINERS_STORAGE_H
+#ifndef SPLITFD_CONTAINERS_STORAGE_STORE_H
+#define SPLITFD_CONTAINERS_STORAGE_STORE_H
 
 /*
  * Reading containers-storage, the store of podman, buildah, skopeo and CRI-O: overlay and vfs.
@@ -69,7 +69,7 @@ enum splitfd_lookup {
 
 /* Finds an image, reads its records, manifest and config (both checked against their digests), and
  * walks its chain of layers. NOT_FOUND where there is none; an ambiguous name is a USAGE error that
- * lists the candidates. Keeps the store: close it after the image. */
+ * lists the candidates. *ret is the caller's and may outlive the store. */
 int splitfd_image_open(struct splitfd_store *store, const char *name, enum splitfd_lookup lookup,
 	struct splitfd_image **ret, struct splitfd_error *err);
 /* NULL is allowed. Returns NULL. */
@@ -114,11 +114,11 @@ int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct split
 
 /* One row of a listing of the store; borrowed while the callback runs. */
 struct splitfd_image_row {
-	const char *id;
-	const char *digest;
-	const char *const *names;
-	const char *created;
-	const char *layer;
+	const char *id;		  /* 64 hex digits */
+	const char *digest;	  /* "sha256:HEX" of the manifest; NULL where not recorded */
+	const char *const *names; /* NULL-terminated */
+	const char *created;	  /* RFC 3339; NULL where not recorded */
+	const char *layer;	  /* the ID of the topmost layer; NULL where it has none */
 };
 
 /* Calls `row` for each image of all stores until it returns not 0; that is returned. */

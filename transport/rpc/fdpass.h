@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_FDPASS_H
-#define SPLITFD_FDPASS_H
+#ifndef SPLITFD_RPC_FDPASS_H
+#define SPLITFD_RPC_FDPASS_H
 
 /*
  * Descriptors over Unix sockets (SCM_RIGHTS), and the wire formats' inputs and outputs that use
