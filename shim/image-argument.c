@@ -35,8 +35,10 @@ static int config_tree(struct splitfd_repository *repository, const char *comman
 	struct splitfd_digest stream;
 	int r;
 
-	if (asprintf(&name, "streams/oci-config-%s", digest) < 0)
+	if (asprintf(&name, "streams/oci-config-%s", digest) < 0) {
+		name = NULL;
 		return splitfd_error_oom(err);
+	}
 	r = sfd_name_read(repository, name, &stream, err);
 	if (r <= 0)
 		return r;

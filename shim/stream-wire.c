@@ -133,9 +133,10 @@ static void print_name(const char *name, size_t n)
 	}
 }
 
+static const char *const kinds[] = { "inline", "content", "file" };
+
 static void print_text(const struct wire *w)
 {
-	static const char *const kinds[] = { "inline", "content", "file" };
 	const struct sfd_wire_header *h = &w->header;
 
 	printf("%12llu  %-7s  ", (unsigned long long)h->offset, kinds[h->kind]);
@@ -164,8 +165,6 @@ static bool add_name(cJSON *row, const struct sfd_wire_header *h)
 
 static bool fill_row(cJSON *row, const struct sfd_wire_header *h)
 {
-	static const char *const kinds[] = { "inline", "content", "file" };
-
 	return cJSON_AddNumberToObject(row, "offset", (double)h->offset) != NULL &&
 	       cJSON_AddStringToObject(row, "kind", kinds[h->kind]) != NULL &&
 	       (h->size == UINT64_MAX ||
