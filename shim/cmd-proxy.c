@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static int run(int argc, char **argv, struct splitfd_error *err);
 
@@ -22,17 +21,6 @@ const struct sfd_command sfd_cmd_proxy = {
 	.summary = "Skopeo's image proxy, with containers-storage read natively",
 	.run = run,
 };
-
-/* Each open blob takes descriptors; the hard limit is what the administrator allows. */
-static void raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 {
@@ -51,7 +39,8 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 	socket = fcntl((int)a->sockfd, F_DUPFD_CLOEXEC, 3);
 	if (socket < 0)
 		return splitfd_error_sys(err, errno, "cannot use the socket %ld", a->sockfd);
-	raise_limit();
+	/* Each open blob takes descriptors. */
+	sfd_raise_fd_limit();
 	settings.socket = socket;
 	return sfd_proxy_serve(&settings, err);
 }

@@ -6,10 +6,10 @@
 #include "shim/serve.h"
 #include "shim/stop-signal.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/text.h"
 
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 extern const struct sfd_command sfd_cmd_serve;
@@ -23,17 +23,6 @@ struct request {
 	char repository[PATH_MAX];
 	uid_t *uids;
 };
-
-/* Each layer under way takes descriptors; the hard limit is what the administrator allows. */
-static void raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static int parse_uids(struct request *q, struct splitfd_error *err)
 {
@@ -170,7 +159,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"takes no argument; see 'splitfd serve --help'");
 	if (r == 0)
 		r = check(&q, &protocol, err);
-	raise_limit();
+	/* Each layer under way takes descriptors. */
+	sfd_raise_fd_limit();
 	if (r == 0)
 		r = serve(&q, protocol, err);
 	free(q.uids);

@@ -46,20 +46,16 @@ static int parse_reference(
 /* A service of one store or repository needs no handle, and takes 0. */
 static int open_repository(struct sfd_pull_service *s, const char *path, struct splitfd_error *err)
 {
-	char absolute[PATH_MAX], here[PATH_MAX] = "";
+	char absolute[PATH_MAX];
 	struct sfd_oci_repository opened;
 	int r;
 
 	if (path == NULL)
 		return 0;
-	if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
-		return splitfd_error_sys(err, errno, "cannot tell the current folder");
-	if (snprintf(absolute, PATH_MAX, "%s%s%s", here, path[0] == '/' ? "" : "/", path) >=
-		PATH_MAX)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_USAGE, ENAMETOOLONG, "--from-repo is too long");
-	r = sfd_oci_call_open(
-		s->connection, &(struct sfd_oci_selector){ .path = absolute }, &opened, err);
+	r = sfd_repo_absolute(path, absolute, err);
+	if (r == 0)
+		r = sfd_oci_call_open(s->connection, &(struct sfd_oci_selector){ .path = absolute },
+			&opened, err);
 	if (r == 0)
 		s->handle = opened.handle;
 	return r;

@@ -17,8 +17,8 @@ struct push {
 	struct sfd_origin origin;
 	struct sfd_varlink *connection;
 	struct sfd_push_service service;
-	char path[PATH_MAX];	/* the repository, absolute */
-	char objects[PATH_MAX]; /* its objects, as we see it */
+	char path[PATH_MAX];			     /* the repository, absolute */
+	char objects[PATH_MAX + sizeof("/objects")]; /* its objects, as we see it */
 	struct sfd_progress *progress;
 	struct sfd_oci_layer_ref *layers;
 	struct sfd_oci_image_text image;
@@ -34,20 +34,14 @@ static int timeout_ms(const struct sfd_push_options *o)
 /* The service's working directory is not ours. */
 static int absolute_path(struct push *p, struct splitfd_error *err)
 {
-	char path[PATH_MAX], here[PATH_MAX];
-	int r = sfd_repo_path(&p->options->repo, path, err), n;
+	char path[PATH_MAX];
+	int r = sfd_repo_path(&p->options->repo, path, err);
 
-	if (r < 0)
-		return r;
-	if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
-		return splitfd_error_sys(err, errno, "cannot tell the current folder");
-	n = snprintf(p->path, PATH_MAX, "%s%s%s", path[0] == '/' ? "" : here,
-		path[0] == '/' ? "" : "/", path);
-	if (n < PATH_MAX)
-		n = snprintf(p->objects, PATH_MAX, "%s/objects", p->path);
-	return n < PATH_MAX ? 0
-			    : splitfd_error_set(err, SPLITFD_ERROR_USAGE, ENAMETOOLONG,
-				      "the repository's path is too long");
+	if (r == 0)
+		r = sfd_repo_absolute(path, p->path, err);
+	if (r == 0)
+		(void)snprintf(p->objects, sizeof(p->objects), "%s/objects", p->path);
+	return r;
 }
 
 static int connect_service(struct push *p, struct splitfd_error *err)

@@ -41,4 +41,7 @@ int sfd_check_regular(
 /* Makes fd CLOEXEC and moves it above 2 where it is 0, 1 or 2. Takes fd. Returns it or -errno. */
 int sfd_fd_sane(int fd);
 
+/* Raises the limit of open descriptors to the hard one, which is what the administrator allows. */
+void sfd_raise_fd_limit(void);
+
 #endif
