@@ -3,6 +3,7 @@
 #   SPLITFD_SEED=N    the first seed (default 1)
 
 load ../lib/common
+load ../lib/erofs
 
 setup_file() {
     scratch_make
@@ -10,22 +11,6 @@ setup_file() {
     export RUST_BACKTRACE=0 TREES=${SPLITFD_TREES:-10000} SEED=${SPLITFD_SEED:-1}
 }
 teardown_file() { scratch_drop; }
-
-dump_digest() { "$BUILD/tests/lib/dump-digest" "$@"; }
-
-# mkcomposefs_same OPTIONS FORMAT FILE…: cfsctl's and our digest of each dumpfile.
-mkcomposefs_same() {
-    local options=$1 format=$2 f
-    shift 2
-    for f in "$@"; do
-        "$CFSCTL" mkcomposefs --from-file $options --print-digest-only "$f" || return 1
-    done > "$SCRATCH/theirs"
-    dump_digest -f "$format" "$@" > "$SCRATCH/ours" || return 1
-    if ! cmp -s "$SCRATCH/theirs" "$SCRATCH/ours"; then
-        paste "$SCRATCH/theirs" "$SCRATCH/ours" | awk '$1 != $2 { print NR ": " $0 }' | head
-        return 1
-    fi
-}
 
 @test "random trees have the digest that cfsctl mkcomposefs gives, formats 1 and 0" {
     local first last batch=500 files

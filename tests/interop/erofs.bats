@@ -3,6 +3,7 @@
 #   SPLITFD_SEED=N    the first seed (default 1)
 
 load ../lib/common
+load ../lib/erofs
 
 setup_file() {
     scratch_make
@@ -15,22 +16,6 @@ setup_file() {
     python3 "$LIB/odd-layers.py" "$SCRATCH/odd" || return 1
 }
 teardown_file() { scratch_drop; }
-
-dump_digest() { "$BUILD/tests/lib/dump-digest" "$@"; }
-
-# mkcomposefs_same OPTIONS FORMAT FILE…: cfsctl's and our digest of each dumpfile.
-mkcomposefs_same() {
-    local options=$1 format=$2 f
-    shift 2
-    for f in "$@"; do
-        "$CFSCTL" mkcomposefs --from-file $options --print-digest-only "$f" || return 1
-    done > "$SCRATCH/theirs"
-    dump_digest -f "$format" "$@" > "$SCRATCH/ours" || return 1
-    if ! cmp -s "$SCRATCH/theirs" "$SCRATCH/ours"; then
-        paste "$SCRATCH/theirs" "$SCRATCH/ours" | awk '$1 != $2 { print NR ": " $0 }' | head
-        return 1
-    fi
-}
 
 @test "real trees have cfsctl's digest and dump, formats 0, 1 and 2, both algorithms" {
     local i a f done_n=0 n=$((TREES / 50 > 10 ? TREES / 50 : 10))

@@ -3,6 +3,7 @@
 # layer, container-libs' locks.
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/registry
 load ../lib/store
 
 setup_file() {
@@ -327,19 +328,6 @@ END
     damage 4 "" sh -c "printf x >> overlay/$top/diff/usr/own3"
 }
 
-# A registry of the test's own; $registry is its address.
-registry_start() {
-    registry=127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "%s"}\n' "$SCRATCH/registry" "$registry" \
-        > "$BATS_TEST_TMPDIR/registry.yml"
-    docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" > "$BATS_TEST_TMPDIR/registry.log" 2>&1 < /dev/null 3>&- &
-    registry_pid=$!
-    for _ in $(seq 50); do
-        python3 -c "import urllib.request; urllib.request.urlopen('http://$registry/v2/')" 2> /dev/null && return
-        sleep 0.1
-    done
-    return 1
-}
 teardown() {
     [ -z "${registry_pid:-}" ] || kill "$registry_pid"
 }
@@ -348,7 +336,7 @@ teardown() {
     require_newer
     require_cfsctl
     require_program docker-registry
-    registry_start
+    registry_start "$SCRATCH/registry"
     # The library runs mkcomposefs, which cfsctl is under that name.
     mkdir -p "$SCRATCH/bin"
     cp "$CFSCTL" "$SCRATCH/bin/mkcomposefs"

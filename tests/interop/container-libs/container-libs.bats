@@ -3,6 +3,7 @@
 # get-layer: equal bytes, or both refuse. Its writers' lock and our readers exclude each other. All of
 # it with the newest release of the library and with the oldest that still builds (oldest.mod).
 load ../../lib/common
+load ../../lib/registry
 load ../../lib/store
 
 setup_file() {
@@ -132,18 +133,6 @@ mapped_copy() {
 }
 
 # Layers that the library pulls file by file, and may keep by their digest under a composefs image.
-registry_start() {
-    registry=127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "%s"}\n' "$BATS_TEST_TMPDIR/registry" \
-        "$registry" > "$BATS_TEST_TMPDIR/registry.yml"
-    docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" > "$BATS_TEST_TMPDIR/registry.log" 2>&1 < /dev/null 3>&- &
-    registry_pid=$!
-    for _ in $(seq 50); do
-        python3 -c "import urllib.request; urllib.request.urlopen('http://$registry/v2/')" 2> /dev/null && return
-        sleep 0.1
-    done
-    return 1
-}
 chunked() { # true|false: in composefs form
     local store=(-root "$at/root" -runroot "$at/run" -opt "overlay.use_composefs=$1") source=docker://$registry/$release
     conf
@@ -165,11 +154,11 @@ chunked_composefs() { chunked true; }
 @test "transient store" { both transient; }
 @test "ID-mapped layers: a store with a map, a container's mapped copy" { both mapped_store mapped_vfs mapped_copy; }
 @test "zstd:chunked layers of a registry" {
-    registry_start
+    registry_start "$BATS_TEST_TMPDIR/registry"
     both chunked_files
 }
 @test "zstd:chunked layers of a registry, in composefs form" {
-    registry_start
+    registry_start "$BATS_TEST_TMPDIR/registry"
     both chunked_composefs
 }
 
