@@ -89,9 +89,9 @@ static int stall_ms(const struct sfd_pull_options *o)
 }
 
 /* --skopeo may name splitfd, too: nothing goes round in circles here. */
-static int start(
-	const struct sfd_pull_options *o, struct sfd_proxy **ret, struct splitfd_error *err)
+static int start(const struct sfd_pull *pull, struct sfd_proxy **ret, struct splitfd_error *err)
 {
+	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 	sfd_cleanup_free char *found = NULL;
 	int r = o->skopeo == NULL ? sfd_find_skopeo(NULL, &found, err) : 0;
 
@@ -100,7 +100,8 @@ static int start(
 	return sfd_proxy_start(
 		&(struct sfd_proxy_options){ .program = found != NULL ? found : o->skopeo,
 			.arguments = o->proxy_arguments.items,
-			.stall_ms = stall_ms(o) },
+			.stall_ms = stall_ms(o),
+			.cancel = sfd_pull_cancel_flag(pull) },
 		ret, err);
 }
 
@@ -261,24 +262,16 @@ static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, struct spl
 	return r == 0 ? pull_layers(pull, image, err) : r;
 }
 
-static void hang_up(void *proxy)
-{
-	sfd_proxy_hang_up(proxy);
-}
-
 int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = NULL;
-	int r = start(o, &proxy, err);
+	int r = start(pull, &proxy, err);
 
 	/* Only now: skopeo itself must not be confined. */
 	sfd_confine(o->sandbox,
 		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);
-	sfd_pull_stop_hook(o->stop, hang_up, proxy);
-	r = pull_image(pull, proxy, err);
-	sfd_pull_stop_hook(o->stop, NULL, NULL);
-	return r;
+	return pull_image(pull, proxy, err);
 }

@@ -15,7 +15,7 @@
 
 /* We ignore SIGPIPE, and whoever started us may ignore the others: the program shall not inherit
  * that, nor a signal mask. */
-static int fill_attributes(posix_spawnattr_t *attributes, bool apart)
+static int fill_attributes(posix_spawnattr_t *attributes, bool own_group)
 {
 	short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 	sigset_t defaults, none;
@@ -29,7 +29,7 @@ static int fill_attributes(posix_spawnattr_t *attributes, bool apart)
 	r = posix_spawnattr_setsigdefault(attributes, &defaults);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(attributes, &none);
-	if (r == 0 && apart) {
+	if (r == 0 && own_group) {
 		flags |= POSIX_SPAWN_SETPGROUP;
 		r = posix_spawnattr_setpgroup(attributes, 0);
 	}
@@ -66,7 +66,7 @@ int sfd_process_start(const struct sfd_process *process, pid_t *ret_pid)
 		posix_spawn_file_actions_destroy(&actions);
 		return -r;
 	}
-	r = fill_attributes(&attributes, process->apart);
+	r = fill_attributes(&attributes, process->own_group || process->apart);
 	if (r == 0)
 		r = fill_actions(&actions, process);
 	if (r == 0)

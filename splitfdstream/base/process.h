@@ -15,8 +15,10 @@ struct sfd_process {
 	char *const *environment; /* NULL: ours */
 	int input;		  /* its standard input; borrowed */
 	int error;		  /* its standard error; borrowed; negative: ours */
-	/* It outlives what we do: no other descriptor of ours, the working directory "/", and a
-	 * process group of its own, so that an interrupt from the keyboard is not for it. */
+	/* A process group of its own: an interrupt from the keyboard is ours, and we end it. */
+	bool own_group;
+	/* It outlives what we do: besides, no other descriptor of ours and the working directory
+	 * "/". */
 	bool apart;
 };
 

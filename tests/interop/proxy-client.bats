@@ -7,6 +7,7 @@ load ../lib/common
 load ../lib/store
 load ../lib/repo
 load ../lib/proxy
+load ../lib/slow
 
 setup_file() {
     require_interop || return 0
@@ -22,6 +23,7 @@ teardown_file() {
     registry_drop
     scratch_drop
 }
+teardown() { slow_kill; }
 
 # One image of every compression, in a layout, a registry, archives, a directory and a store.
 make_images() {
@@ -43,11 +45,6 @@ make_images() {
 
 media_types() { jq -r '.layers[].mediaType' "$LAYOUT/blobs/sha256/$(jq -r --arg t "$1" \
     '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $t) | .digest[7:]' "$LAYOUT/index.json")"; }
-
-# Debian's skopeo unpacks an archive in /var/tmp, whatever TMPDIR says; other tests may do so now.
-nothing_unpacked() { # FORM
-    refute grep -lsF "\"org.opencontainers.image.ref.name\":\"$1\"" /var/tmp/oci*/index.json
-}
 
 # pulls_alike FORM REFERENCE…: each gives the repository that the store's image gives, to the last name.
 pulls_alike() {
@@ -177,6 +174,36 @@ size_wrong='skopeo: expected [0-9]+ bytes in blob, got [0-9]+|blob sha256:[0-9a-
     (cd "$SCRATCH/unpacked" && chmod u+w "$layer.tar" && printf x | dd of="$layer.tar" bs=1 seek=3000000 conv=notrunc status=none)
     tar -C "$SCRATCH/unpacked" -cf "$SCRATCH/bad-docker.tar" .
     refused "$digest_wrong|the stream ends at" "sha256:$layer" "docker-archive:$SCRATCH/bad-docker.tar"
+}
+@test "an archive whose layer is refused: skopeo leaves nothing of it in /var/tmp" {
+    local layer
+    "$LIB/make-layout.py" "$SCRATCH/broken" broken "gzip+damaged:$SCRATCH/base.tar" "gzip:$SCRATCH/top.tar" > "$SCRATCH/broken.txt"
+    layer=$(head -n 1 "$SCRATCH/broken.txt" | cut -d' ' -f1)
+    tar -C "$SCRATCH/broken" -czf "$SCRATCH/broken.tar" .
+    refused "$digest_wrong|cannot decompress: " "$layer" "oci-archive:$SCRATCH/broken.tar:broken"
+    nothing_unpacked broken
+}
+@test "a pull of an archive that is interrupted, also from the keyboard: nothing of it in /var/tmp" {
+    local skopeo signal
+    mkdir -p "$SCRATCH/interrupted"
+    "$LIB/make-layout.py" "$SCRATCH/interrupted" interrupted "gzip:$SCRATCH/base.tar" > /dev/null
+    tar -C "$SCRATCH/interrupted" -cf "$SCRATCH/interrupted.tar" .
+    for skopeo in $SKOPEOS; do
+        for signal in TERM INT; do
+            rm -rf "$SCRATCH/r"
+            repo_init "$SCRATCH/r"
+            SLOW_CALL=linkat slow_start 50000 pull --repo "$SCRATCH/r" --skopeo "$skopeo" \
+                "oci-archive:$SCRATCH/interrupted.tar:interrupted" tag
+            slow_wait_objects "$SCRATCH/r" 5
+            # The keyboard's goes to the whole group.
+            case $signal in INT) kill -INT -- "-$slow" ;; *) kill "-$signal" "$slow" ;; esac
+            slow_end
+            [ "$slow_code" -eq 1 ]
+            assert_match '^splitfd pull: layer [^ ]*: .*interrupted' "$(cat "$BATS_TEST_TMPDIR/slow.err")"
+            nothing_unpacked interrupted
+            assert_nothing_visible "$SCRATCH/r"
+        done
+    done
 }
 @test "a blob that is damaged or cut off in the registry's own store is refused" {
     local layer blob data

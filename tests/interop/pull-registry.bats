@@ -126,6 +126,7 @@ fails_in_a_layer() { # TEXT. Either one: the small layer's request may have come
         relay_start cut
         SPLITFD_STDERR_OK=1 SPLITFD_TIMEOUT=100 pull 1 "$RELAYED" --tls-verify=false
         [ -e "$SCRATCH/relay.failed" ]
+        errors=$(tail -n 1 <<< "$errors") # skopeo itself may have told of its attempts
         fails_in_a_layer 'skopeo: .*'
     done
 }

@@ -75,3 +75,9 @@ contents() { # REPO
         case $s in *manifest*) echo "$s" ;; *layer*) echo "$s $(readlink "$s")" ;; *) echo "$s" ;; esac
     done)
 }
+
+# Debian's skopeo unpacks an archive in /var/tmp, whatever TMPDIR says; other tests may do so now, of
+# other names.
+nothing_unpacked() { # NAME
+    refute grep -lsE "\"org.opencontainers.image.ref.name\": ?\"$1\"" /var/tmp/oci*/index.json
+}

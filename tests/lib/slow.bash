@@ -1,14 +1,16 @@
-# Pulls that run for long enough to do something beside them: strace delays every ioctl (FICLONE).
+# Pulls that run for long enough to do something beside them: strace delays every ioctl (FICLONE), or
+# what $SLOW_CALL says.
 
 # slow_start MICROSECONDS ARGUMENT…: starts `splitfd ARGUMENT…` in the background; its process in $slow,
-# its output in $BATS_TEST_TMPDIR/slow.{out,err}.
+# which leads a process group, its output in $BATS_TEST_TMPDIR/slow.{out,err}.
 slow_start() {
     local delay=$1
     shift
-    # Background jobs of a shell ignore SIGINT; -D keeps the program itself as our child.
+    # Background jobs of a shell ignore SIGINT; -DD keeps the program itself as our child, and strace
+    # apart from its group.
     (
-        exec env --default-signal=INT strace -D -f -qq -o /dev/null -e trace=ioctl \
-            -e inject=ioctl:delay_exit="$delay" "$BUILD/splitfd" "$@"
+        exec env --default-signal=INT setsid strace -DD -f -qq -o /dev/null -e trace="${SLOW_CALL:-ioctl}" \
+            -e inject="${SLOW_CALL:-ioctl}:delay_exit=$delay" "$BUILD/splitfd" "$@"
     ) > "$BATS_TEST_TMPDIR/slow.out" 2> "$BATS_TEST_TMPDIR/slow.err" < /dev/null 3>&- &
     slow=$!
 }

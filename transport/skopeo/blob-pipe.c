@@ -57,18 +57,28 @@ static void *finish_thread(void *arg)
 	return NULL;
 }
 
+static int finish_early(struct sfd_blob_pipe *p)
+{
+	int r = pthread_create(&p->thread, NULL, finish_thread, p);
+
+	p->threaded = r == 0;
+	return -r;
+}
+
 static int wait_bytes(struct sfd_blob_pipe *p, int fd, struct splitfd_error *err)
 {
-	bool early = fd == p->fd && p->pipeid != 0 && !p->threaded && SILENCE_MS < p->stall_ms;
-	int left = early ? p->stall_ms - SILENCE_MS : 0;
-	int r = sfd_wait_fd(fd, POLLIN, early ? SILENCE_MS : p->stall_ms);
+	int left = p->stall_ms, r = 0;
 
-	if (r == 0 && early) {
-		r = pthread_create(&p->thread, NULL, finish_thread, p);
-		if (r != 0)
-			return splitfd_error_sys(err, r, "cannot start a thread");
-		p->threaded = true;
-		r = sfd_wait_fd(fd, POLLIN, left);
+	while (r == 0 && left > 0) {
+		int part = left < SILENCE_MS ? left : SILENCE_MS;
+
+		r = sfd_proxy_check_ending(p->proxy, err);
+		if (r < 0)
+			return r;
+		r = sfd_wait_fd(fd, POLLIN, part);
+		left -= part;
+		if (r == 0 && left > 0 && fd == p->fd && p->pipeid != 0 && !p->threaded)
+			r = finish_early(p);
 	}
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot wait for skopeo");

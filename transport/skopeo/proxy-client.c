@@ -3,12 +3,14 @@
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/clock.h"
+#include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/process.h"
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-process.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,16 +26,20 @@
 #define REQUEST_MAX ((size_t)32 * 1024)
 /* How often a silent program is looked at. */
 #define LOOK_MS 500
-/* For a program that we hung up on, and that may wait for something that never comes. */
-#define HUNG_UP_MS 200
+/* The same for a program that is to end. */
+#define END_MS 2000
 
 struct sfd_proxy {
 	pid_t pid;
 	int socket;
 	int stall_ms;
+	const volatile int *cancel; /* or NULL */
 	unsigned int version;
 	atomic_bool hung_up;  /* by us */
 	pthread_mutex_t lock; /* one request and its reply */
+	uint64_t *images;     /* n_images that it has open */
+	size_t n_images, cap_images;
+	bool opening; /* one more: the reply was not waited for */
 	bool broken;
 	struct splitfd_error why; /* it is broken */
 	char *buffer;		  /* REPLY_MAX */
@@ -41,23 +47,14 @@ struct sfd_proxy {
 
 SFD_DEFINE_CLEANUP(cleanup_proxy, struct sfd_proxy, sfd_proxy_stop);
 
-struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy)
-{
-	if (proxy == NULL)
-		return NULL;
-	sfd_close(proxy->socket);
-	if (proxy->pid > 0)
-		sfd_process_end(proxy->pid, atomic_load(&proxy->hung_up) ? HUNG_UP_MS : 1000);
-	pthread_mutex_destroy(&proxy->lock);
-	free(proxy->buffer);
-	free(proxy);
-	return NULL;
-}
-
 void sfd_proxy_hang_up(struct sfd_proxy *proxy)
 {
 	atomic_store(&proxy->hung_up, true);
-	(void)shutdown(proxy->socket, SHUT_RDWR);
+}
+
+static bool is_ending(const struct sfd_proxy *proxy)
+{
+	return atomic_load(&proxy->hung_up) || sfd_flag_is_set(proxy->cancel);
 }
 
 unsigned int sfd_proxy_version(const struct sfd_proxy *proxy)
@@ -75,6 +72,14 @@ bool sfd_proxy_broken(struct sfd_proxy *proxy)
 	return broken;
 }
 
+int sfd_proxy_check_ending(const struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	if (!is_ending(proxy))
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "%s",
+		sfd_flag_is_set(proxy->cancel) ? "interrupted" : "skopeo was ended");
+}
+
 void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
 {
 	for (size_t i = 0; i < reply->n_fds; i++)
@@ -87,12 +92,9 @@ void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
 /* The program ended: its exit status says more than a closed socket. */
 static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
-	bool hung_up = atomic_load(&proxy->hung_up);
-	int status = sfd_process_end(proxy->pid, hung_up ? HUNG_UP_MS : 2000);
+	int status = sfd_process_end(proxy->pid, END_MS);
 
 	proxy->pid = 0;
-	if (hung_up)
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "skopeo was ended");
 	if (WIFSIGNALED(status))
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
 			"skopeo was killed by signal %d", WTERMSIG(status));
@@ -127,6 +129,8 @@ static int gave_up(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
 	sfd_process_end(proxy->pid, 0);
 	proxy->pid = 0;
+	if (is_ending(proxy))
+		return sfd_proxy_check_ending(proxy, err);
 	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
 		"skopeo moved no byte for %d seconds and was ended", proxy->stall_ms / 1000);
 }
@@ -143,6 +147,8 @@ static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_erro
 
 	for (;;) {
 		int r = poll(fds, watch_fd >= 0 ? 2 : 1, look_ms);
+		int most_ms = is_ending(proxy) && END_MS < proxy->stall_ms ? END_MS
+									   : proxy->stall_ms;
 		uint64_t now;
 
 		if (r < 0 && errno != EINTR)
@@ -156,7 +162,7 @@ static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_erro
 		if (now != before) {
 			before = now;
 			since = sfd_now_ms();
-		} else if (sfd_now_ms() - since >= proxy->stall_ms) {
+		} else if (sfd_now_ms() - since >= most_ms) {
 			return gave_up(proxy, err);
 		}
 	}
@@ -198,18 +204,40 @@ static int parse_reply(const char *method, struct sfd_packet *packet, struct sfd
 	return 0;
 }
 
-static int exchange(struct sfd_proxy *proxy, const char *method, const struct sfd_buffer *request,
+static bool opens(const char *method)
+{
+	return strncmp(method, "OpenImage", strlen("OpenImage")) == 0;
+}
+
+static void forget_image(struct sfd_proxy *proxy, uint64_t id)
+{
+	for (size_t i = 0; i < proxy->n_images; i++) {
+		if (proxy->images[i] == id)
+			proxy->images[i] = proxy->images[--proxy->n_images];
+	}
+}
+
+static int note_image(struct sfd_proxy *proxy, uint64_t id, struct splitfd_error *err)
+{
+	if (proxy->n_images == proxy->cap_images) {
+		size_t cap = 2 * proxy->cap_images + 8;
+		uint64_t *images = reallocarray(proxy->images, cap, sizeof(*images));
+
+		if (images == NULL)
+			return splitfd_error_oom(err);
+		proxy->images = images;
+		proxy->cap_images = cap;
+	}
+	proxy->images[proxy->n_images++] = id;
+	return 0;
+}
+
+static int receive_reply(struct sfd_proxy *proxy, const char *method, const char *args,
 	int watch_fd, struct sfd_proxy_reply *ret, struct splitfd_error *err)
 {
 	struct sfd_packet packet = { .data = proxy->buffer, .size = REPLY_MAX };
-	int r;
+	int r = wait_reply(proxy, watch_fd, err);
 
-	r = sfd_seqpacket_send(
-		proxy->socket, request->data, request->len, NULL, 0, proxy->stall_ms, err);
-	if (r == -EPIPE)
-		return went_away(proxy, err);
-	if (r == 0)
-		r = wait_reply(proxy, watch_fd, err);
 	if (r < 0)
 		return r;
 	r = sfd_seqpacket_receive(proxy->socket, &packet, proxy->stall_ms, err);
@@ -218,6 +246,30 @@ static int exchange(struct sfd_proxy *proxy, const char *method, const struct sf
 	if (r > 0)
 		r = parse_reply(method, &packet, ret, err);
 	sfd_packet_close_fds(&packet);
+	if (r < 0 || !ret->success)
+		return r;
+	if (strcmp(method, "CloseImage") == 0)
+		forget_image(proxy, strtoull(args + 1, NULL, 10));
+	if (opens(method) && cJSON_IsNumber(ret->value) && ret->value->valuedouble >= 1)
+		return note_image(proxy, (uint64_t)ret->value->valuedouble, err);
+	return 0;
+}
+
+static int exchange(struct sfd_proxy *proxy, const char *method, const char *args,
+	const struct sfd_buffer *request, int watch_fd, struct sfd_proxy_reply *ret,
+	struct splitfd_error *err)
+{
+	int r = sfd_proxy_check_ending(proxy, err);
+
+	if (r < 0)
+		return r;
+	r = sfd_seqpacket_send(
+		proxy->socket, request->data, request->len, NULL, 0, proxy->stall_ms, err);
+	if (r == -EPIPE)
+		return went_away(proxy, err);
+	if (r == 0)
+		r = receive_reply(proxy, method, args, watch_fd, ret, err);
+	proxy->opening = r == -ECANCELED && opens(method);
 	return r;
 }
 
@@ -237,7 +289,7 @@ int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args
 		return splitfd_error_oom(err);
 	pthread_mutex_lock(&proxy->lock);
 	if (!proxy->broken)
-		r = exchange(proxy, method, &request, watch_fd, ret, &proxy->why);
+		r = exchange(proxy, method, args, &request, watch_fd, ret, &proxy->why);
 	if (proxy->broken || r < 0) {
 		proxy->broken = true;
 		r = tell_why(proxy, err);
@@ -246,6 +298,54 @@ int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args
 	if (r < 0)
 		sfd_proxy_reply_done(ret);
 	return r;
+}
+
+/* Closes what is still open; false where the program does not answer. */
+static bool close_images(struct sfd_proxy *proxy)
+{
+	struct sfd_packet packet = { .data = proxy->buffer, .size = REPLY_MAX };
+	int64_t end = sfd_now_ms() + END_MS;
+	int r = 1;
+
+	for (size_t i = 0; r > 0 && i < proxy->n_images; i++) {
+		int64_t left = end - sfd_now_ms();
+		char request[64];
+		int n = snprintf(request, sizeof(request),
+			"{\"method\":\"CloseImage\",\"args\":[%" PRIu64 "]}", proxy->images[i]);
+
+		r = left <= 0 ? -ETIMEDOUT
+			      : sfd_seqpacket_send(proxy->socket, request, (size_t)n, NULL, 0,
+					(int)left, NULL);
+		/* To which request a reply belongs does not matter any more. */
+		if (r == 0)
+			r = sfd_seqpacket_receive(proxy->socket, &packet, (int)left, NULL);
+		if (r > 0)
+			sfd_packet_close_fds(&packet);
+	}
+	return r > 0;
+}
+
+struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy)
+{
+	struct sfd_proxy_reply reply = { 0 };
+	bool answers;
+
+	if (proxy == NULL)
+		return NULL;
+	sfd_proxy_hang_up(proxy);
+	if (proxy->pid > 0 && proxy->opening &&
+		receive_reply(proxy, "OpenImage", "", -1, &reply, NULL) == 0)
+		sfd_proxy_reply_done(&reply);
+	answers = proxy->pid > 0 && close_images(proxy);
+	(void)shutdown(proxy->socket, SHUT_WR);
+	if (proxy->pid > 0)
+		sfd_process_end(proxy->pid, answers ? END_MS : 0);
+	sfd_close(proxy->socket);
+	pthread_mutex_destroy(&proxy->lock);
+	free(proxy->images);
+	free(proxy->buffer);
+	free(proxy);
+	return NULL;
 }
 
 int sfd_proxy_check(
@@ -299,6 +399,7 @@ int sfd_proxy_start(
 		return splitfd_error_oom(err);
 	proxy->socket = -EBADF;
 	proxy->stall_ms = options->stall_ms > 0 ? options->stall_ms : SFD_PROXY_STALL_MS;
+	proxy->cancel = options->cancel;
 	pthread_mutex_init(&proxy->lock, NULL);
 	proxy->buffer = malloc(REPLY_MAX);
 	if (proxy->buffer == NULL)

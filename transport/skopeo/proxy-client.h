@@ -22,6 +22,7 @@ struct sfd_proxy_options {
 	const char *const *arguments; /* behind `experimental-image-proxy`; NULL-terminated or NULL
 				       */
 	int stall_ms;		      /* 0: SFD_PROXY_STALL_MS */
+	const volatile int *cancel;   /* is looked at: once set, it is as if hung up; NULL: none */
 };
 
 struct sfd_proxy;
@@ -30,13 +31,17 @@ struct sfd_proxy;
  * closed, its standard error ours, and calls Initialize. *ret is the caller's. */
 int sfd_proxy_start(
 	const struct sfd_proxy_options *options, struct sfd_proxy **ret, struct splitfd_error *err);
-/* Closes the socket; a program that does not end by itself within a second is killed. NULL is
+/* Has all images closed, because an old skopeo leaves what it has unpacked of an archive otherwise,
+ * and closes the socket; a program that has not ended within two seconds is killed. NULL is
  * allowed. Returns NULL. */
 struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy);
 
-/* As if the program had closed the socket: every call ends now, and so does the program, with the
- * pipes that it fills. Any thread. */
+/* Nothing more is wanted of the program: calls fail, and who waits for it or for its pipes gives up
+ * soon. Any thread. */
 void sfd_proxy_hang_up(struct sfd_proxy *proxy);
+/* -ECANCELED from then on, and once options->cancel is set; else 0. Readers of pipes ask now and
+ * then. */
+int sfd_proxy_check_ending(const struct sfd_proxy *proxy, struct splitfd_error *err);
 
 /* The protocol version that it announced, as major.minor.patch in one number: 0.2.8 is 208. */
 unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);

@@ -18,24 +18,10 @@
 
 SFD_DEFINE_CLEANUP(cleanup_image, struct sfd_remote_image, sfd_remote_close);
 
-/* An old skopeo removes what it has unpacked of an archive only when told so. */
-static void close_image(const struct sfd_remote_image *image)
-{
-	struct sfd_proxy_reply reply;
-	char args[32];
-
-	if (image->id == 0)
-		return;
-	snprintf(args, sizeof(args), "[%" PRIu64 "]", image->id);
-	if (sfd_proxy_call(image->proxy, "CloseImage", args, -1, &reply, NULL) == 0)
-		sfd_proxy_reply_done(&reply);
-}
-
 struct sfd_remote_image *sfd_remote_close(struct sfd_remote_image *image)
 {
 	if (image == NULL)
 		return NULL;
-	close_image(image);
 	for (size_t i = 0; i < image->n_layers; i++) {
 		free(image->layers[i].digest);
 		free(image->layers[i].diff_id);

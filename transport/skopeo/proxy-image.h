@@ -29,7 +29,7 @@ struct sfd_remote_image {
  * docker's has the converted config. *ret is the caller's. */
 int sfd_remote_open(struct sfd_proxy *proxy, const char *reference, struct sfd_remote_image **ret,
 	struct splitfd_error *err);
-/* Closes it in the proxy too, where that still listens. NULL is allowed. Returns NULL. */
+/* In the proxy it stays open, until that is stopped. NULL is allowed. Returns NULL. */
 struct sfd_remote_image *sfd_remote_close(struct sfd_remote_image *image);
 
 #endif

@@ -36,7 +36,7 @@ int sfd_proxy_spawn(const char *program, const char *const *arguments, int socke
 {
 	sfd_cleanup_free const char **argv = make_argv(program, arguments);
 	struct sfd_process process = {
-		.program = program, .argv = argv, .input = socket, .error = -1
+		.program = program, .argv = argv, .input = socket, .error = -1, .own_group = true
 	};
 	char **environment = NULL;
 	int r;

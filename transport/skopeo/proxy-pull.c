@@ -58,7 +58,9 @@ static int next(struct splitfd_source *source, struct splitfd_chunk *ret, struct
 	struct splitfd_error ours = { 0 };
 	int r = 0;
 
-	if (s->failed == 0 && s->inner != NULL)
+	if (s->failed == 0)
+		r = sfd_proxy_check_ending(s->proxy, &ours);
+	if (r == 0 && s->failed == 0 && s->inner != NULL)
 		r = splitfd_source_next(s->inner, ret, &ours);
 	if (r > 0)
 		return r;
