@@ -2,13 +2,32 @@
 #include "shim/cancel.h"
 #include "splitfdstream/base/flag.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 
 static volatile int cancelled;
+/* Of a server; set before its handlers are there. */
+static int client = -1, cancel_fd = -1;
 
 static void on_signal(int signo)
 {
+	int saved = errno;
+
 	sfd_flag_set(&cancelled, signo);
+	if (client >= 0)
+		(void)shutdown(client, SHUT_RDWR);
+	if (cancel_fd >= 0)
+		(void)eventfd_write(cancel_fd, 1);
+	errno = saved;
+}
+
+void sfd_cancel_install_server(int client_socket, int event_fd)
+{
+	client = client_socket;
+	cancel_fd = event_fd;
+	sfd_cancel_install();
 }
 
 void sfd_cancel_install(void)

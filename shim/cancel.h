@@ -10,6 +10,10 @@
 /* Installs the handlers; a second signal ends the program at once. */
 void sfd_cancel_install(void);
 
+/* For the server of one client: a signal is as if the client had closed its socket, and writes to
+ * the eventfd. */
+void sfd_cancel_install_server(int client_socket, int event_fd);
+
 /* The flag: 0, or the number of the signal that came. */
 const volatile int *sfd_cancel_flag(void);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/cancel.h"
 #include "shim/command.h"
 #include "shim/options.h"
 #include "shim/proxy-arguments.h"
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 static int run(int argc, char **argv, struct splitfd_error *err);
 
@@ -29,7 +31,7 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 		.insecure_policy = a->insecure_policy,
 		.stall_ms = a->stall_ms,
 		.arguments = a->forwarded.items };
-	sfd_cleanup_fd int socket = -EBADF;
+	sfd_cleanup_fd int socket = -EBADF, cancel_fd = -EBADF;
 	int r;
 
 	r = splitfd_fds_check_socket((int)a->sockfd, "--sockfd", NULL, err);
@@ -39,9 +41,14 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 	socket = fcntl((int)a->sockfd, F_DUPFD_CLOEXEC, 3);
 	if (socket < 0)
 		return splitfd_error_sys(err, errno, "cannot use the socket %ld", a->sockfd);
+	cancel_fd = eventfd(0, EFD_CLOEXEC);
+	if (cancel_fd < 0)
+		return splitfd_error_sys(err, errno, "cannot make an eventfd");
 	/* Each open blob takes descriptors. */
 	sfd_raise_fd_limit();
 	settings.socket = socket;
+	settings.cancel_fd = cancel_fd;
+	sfd_cancel_install_server(socket, cancel_fd);
 	return sfd_proxy_serve(&settings, err);
 }
 

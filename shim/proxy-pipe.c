@@ -36,8 +36,6 @@ struct sfd_pipes {
 	int cancel_fd;
 };
 
-SFD_DEFINE_CLEANUP(cleanup_pipes, struct sfd_pipes, sfd_pipes_free);
-
 const char *sfd_proxy_error_code(const struct splitfd_error *err)
 {
 	static const int retryable[] = { ECONNREFUSED, EINTR, EAGAIN, EBUSY, ENETDOWN, ENETUNREACH,
@@ -52,17 +50,15 @@ const char *sfd_proxy_error_code(const struct splitfd_error *err)
 	return "other";
 }
 
-int sfd_pipes_new(int stall_ms, struct sfd_pipes **ret, struct splitfd_error *err)
+int sfd_pipes_new(int stall_ms, int cancel_fd, struct sfd_pipes **ret, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_pipes) struct sfd_pipes *pipes = calloc(1, sizeof(*pipes));
+	struct sfd_pipes *pipes = calloc(1, sizeof(*pipes));
 
 	if (pipes == NULL)
 		return splitfd_error_oom(err);
 	pipes->stall_ms = stall_ms;
-	pipes->cancel_fd = eventfd(0, EFD_CLOEXEC);
-	if (pipes->cancel_fd < 0)
-		return splitfd_error_sys(err, errno, "cannot make an eventfd");
-	*ret = sfd_take_ptr(&pipes);
+	pipes->cancel_fd = cancel_fd;
+	*ret = pipes;
 	return 0;
 }
 
@@ -90,15 +86,13 @@ struct sfd_pipes *sfd_pipes_free(struct sfd_pipes *pipes)
 {
 	if (pipes == NULL)
 		return NULL;
-	if (pipes->cancel_fd >= 0)
-		(void)eventfd_write(pipes->cancel_fd, 1);
+	(void)eventfd_write(pipes->cancel_fd, 1);
 	while (pipes->first != NULL) {
 		struct pipe *p = pipes->first;
 
 		pipes->first = p->next;
 		destroy(p);
 	}
-	sfd_close(pipes->cancel_fd);
 	free(pipes);
 	return NULL;
 }

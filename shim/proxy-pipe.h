@@ -28,8 +28,9 @@ struct sfd_pipe_work {
 
 struct sfd_pipes;
 
-/* stall_ms: how long a client may read nothing. */
-int sfd_pipes_new(int stall_ms, struct sfd_pipes **ret, struct splitfd_error *err);
+/* stall_ms: how long a client may read nothing. cancel_fd: an eventfd, borrowed; whoever writes to
+ * it ends all workers. */
+int sfd_pipes_new(int stall_ms, int cancel_fd, struct sfd_pipes **ret, struct splitfd_error *err);
 /* Cancels and joins all workers. NULL is allowed. Returns NULL. */
 struct sfd_pipes *sfd_pipes_free(struct sfd_pipes *pipes);
 

@@ -194,9 +194,11 @@ int sfd_proxy_serve(const struct sfd_proxy_settings *settings, struct splitfd_er
 
 	if (buffer == NULL)
 		return splitfd_error_oom(err);
-	r = sfd_pipes_new(settings->stall_ms, &s.pipes, err);
+	r = sfd_pipes_new(settings->stall_ms, settings->cancel_fd, &s.pipes, err);
 	if (r == 0)
 		r = loop(&s, buffer, err);
+	if (s.skopeo != NULL)
+		sfd_proxy_hang_up(s.skopeo); /* workers may wait for it */
 	sfd_pipes_free(s.pipes);
 	sfd_varlink_sockets_free(s.varlink);
 	sfd_proxy_stop(s.skopeo);

@@ -22,6 +22,7 @@
 
 struct sfd_proxy_settings {
 	int socket;	      /* connected to the client; borrowed */
+	int cancel_fd;	      /* an eventfd that ends the session's work; borrowed */
 	const char *skopeo;   /* the real one; NULL: found when it is needed */
 	const char *policy;   /* --policy; NULL: the system's */
 	bool insecure_policy; /* accept every image */

@@ -197,6 +197,16 @@ X
 @test "a real skopeo that hangs or dies is an error in time, and the session goes on" {
     python3 "$LIB/proxy-peer-dies.py" "oci:$SCRATCH/layout:two" "${spec}localhost/two" $OURS
 }
+@test "a client that just goes away, at any time: the real skopeo leaves nothing of an archive in /var/tmp" {
+    local skopeo
+    skopeo copy -q --insecure-policy "oci:$SCRATCH/layout:two" "oci:$SCRATCH/gone:client-gone"
+    tar -C "$SCRATCH/gone" -czf "$SCRATCH/gone.tar" .
+    for skopeo in /usr/bin/skopeo "$SCRATCH/bin-newer/skopeo"; do
+        python3 "$LIB/proxy-leave.py" "oci-archive:$SCRATCH/gone.tar:client-gone" \
+            "docker-archive:$SCRATCH/docker.tar" $OURS --skopeo "$skopeo"
+        nothing_unpacked client-gone
+    done
+}
 @test "under the name skopeo, everything else is the real one" {
     assert_same "$(skopeo --version)" "$(PATH=$SCRATCH/bin-debian:$PATH skopeo --version)"
     assert_same "$(skopeo copy --help)" "$(PATH=$SCRATCH/bin-debian:$PATH skopeo copy --help)"
