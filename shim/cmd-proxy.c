@@ -29,6 +29,7 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 	struct sfd_proxy_settings settings = { .skopeo = a->skopeo,
 		.policy = a->policy,
 		.insecure_policy = a->insecure_policy,
+		.conflict = a->conflict,
 		.stall_ms = a->stall_ms,
 		.arguments = a->forwarded.items };
 	sfd_cleanup_fd int socket = -EBADF, cancel_fd = -EBADF;

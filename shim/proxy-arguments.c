@@ -133,6 +133,42 @@ static const char *take_tls_verify(int *argc, char **argv)
 	return value;
 }
 
+/* Which skopeo says at Initialize. NULL: they agree. */
+static const char *conflict(const struct passed *p)
+{
+	const char *creds = p->texts[1].value, *username = p->texts[2].value;
+	const char *password = p->texts[3].value;
+
+	if (creds != NULL && p->no_creds)
+		return "creds and no-creds cannot be specified at the same time";
+	if (username != NULL && p->no_creds)
+		return "username and no-creds cannot be specified at the same time";
+	if (creds != NULL && username != NULL)
+		return "creds and username cannot be specified at the same time";
+	if (username != NULL && password == NULL)
+		return "password must be specified when username is specified";
+	if (username == NULL && password != NULL)
+		return "username must be specified when password is specified";
+	if (creds != NULL && creds[0] == '\0')
+		return "credentials can't be empty";
+	if (creds != NULL && creds[0] == ':')
+		return "username can't be empty";
+	return NULL;
+}
+
+/* As Go's flags take them. */
+static bool is_boolean(const char *text)
+{
+	static const char *const words[] = { "1", "t", "T", "TRUE", "true", "True", "0", "f", "F",
+		"FALSE", "false", "False" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int check(
 	struct sfd_proxy_arguments *a, const struct passed *p, int argc, struct splitfd_error *err)
 {
@@ -141,6 +177,10 @@ static int check(
 	if (argc > 0)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_USAGE, EINVAL, "accepts 0 arg(s), received %d", argc);
+	if (p->tls_verify != NULL && !is_boolean(p->tls_verify))
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"--tls-verify takes true or false, not '%s'", p->tls_verify);
+	a->conflict = conflict(p);
 	a->stall_ms = SFD_PROXY_STALL_MS;
 	if (timeout != NULL && parse_duration(timeout, &a->stall_ms) < 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,

@@ -14,6 +14,7 @@ struct sfd_proxy_arguments {
 	long sockfd;
 	const char *skopeo, *policy;
 	bool insecure_policy;
+	const char *conflict; /* of credentials; NULL: none */
 	int stall_ms;
 	struct sfd_strings forwarded; /* NULL-terminated, each malloc'd */
 };

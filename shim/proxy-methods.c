@@ -91,6 +91,8 @@ static int initialize(struct sfd_proxy_session *s, const cJSON *args,
 		return bad(err, "invalid request, expecting zero arguments");
 	if (s->initialized)
 		return bad(err, "already initialized");
+	if (s->settings->conflict != NULL)
+		return bad(err, s->settings->conflict);
 	s->initialized = true;
 	if (sfd_buffer_append_str(&answer->value, "\"" SFD_PROXY_PROTOCOL "\"") < 0)
 		return splitfd_error_oom(err);

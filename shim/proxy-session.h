@@ -26,6 +26,7 @@ struct sfd_proxy_settings {
 	const char *skopeo;   /* the real one; NULL: found when it is needed */
 	const char *policy;   /* --policy; NULL: the system's */
 	bool insecure_policy; /* accept every image */
+	const char *conflict; /* what Initialize is refused with; NULL: it is not */
 	int stall_ms;	      /* how long anybody may be silent in the middle of something */
 	const char *const *arguments; /* for the real skopeo; NULL-terminated */
 };

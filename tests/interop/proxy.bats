@@ -120,6 +120,26 @@ assert p.open(sys.argv[1]) == 1
 assert p.close() == 0
 X
 }
+@test "flags that contradict each other: the same errors as skopeo 1.22's" {
+    python3 - "$NEWER" "$OURS" "${spec}localhost/two" << 'X'
+import os, subprocess, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+def first_words(program, flags):
+    p = Proxy([*program.split(), *flags.split()], initialize=False, stderr=subprocess.DEVNULL)
+    try:
+        said = p.call("Initialize"), p.call("OpenImage", sys.argv[3])
+    except (EOFError, ConnectionError):
+        said = None
+    p.sock.close()
+    return said, p.process.wait() == 0
+for flags in ("--creds=a:b --no-creds", "--username=x --no-creds", "--creds=a:b --username=x", "--username=x", "--password=x",
+              "--creds=", "--creds=:b", "--no-creds=true", "--no-creds=x", "--username=x --password=y", "--creds=a",
+              "--registry-token=x --creds=a:b", "--tls-verify=x", "--tls-verify=f", "--insecure-policy=false", "--sockfd=99"):
+    a, b = (first_words(program, flags) for program in sys.argv[1:3])
+    assert a == b, (flags, a, b)
+X
+}
 @test "splitfd pull of an image with a docker manifest: through a proxy as from the store" {
     repo_init "$SCRATCH/docker-a"
     store_pull 0 "$SCRATCH/docker-a" "$STORE" localhost/docker tag
