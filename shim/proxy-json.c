@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy-json.h"
 #include "splitfdstream/base/text.h"
+#include "transport/rpc/jsonrpc-scan.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -58,7 +58,9 @@ const cJSON *sfd_json_member(const cJSON *object, const char *key)
 	if (!cJSON_IsObject(object))
 		return NULL;
 	for (const cJSON *item = object->child; item != NULL; item = item->next) {
-		if (strcasecmp(item->string, key) == 0)
+		/* To Go, null behind a text is nothing at all. */
+		if (strcasecmp(item->string, key) == 0 &&
+			!(cJSON_IsNull(item) && cJSON_IsString(found)))
 			found = item;
 	}
 	return cJSON_IsNull(found) ? NULL : found;
@@ -79,32 +81,19 @@ const char *sfd_json_type(const cJSON *value)
 	return "<nil>";
 }
 
-/* cJSON ends a string at an escaped NUL without a word. */
-static bool has_nul(const char *text, size_t len)
-{
-	for (size_t i = 0; i + 5 < len; i++) {
-		if (text[i] != '\\')
-			continue;
-		if (memcmp(text + i, "\\u0000", 6) == 0)
-			return true;
-		i++;
-	}
-	return memchr(text, '\0', len) != NULL;
-}
-
+/* cJSON alone would take numbers such as 01 and line feeds in strings. */
 cJSON *sfd_json_parse(const char *text, size_t len)
 {
-	const char *end = NULL;
-	cJSON *json;
+	struct sfd_json_scan scan = { .values_max = SIZE_MAX };
+	size_t used = 0;
 
-	if (has_nul(text, len))
-		return NULL;
-	json = cJSON_ParseWithLengthOpts(text, len, &end, false);
-	while (json != NULL && end < text + len && strchr(" \t\r\n", *end) != NULL)
-		end++;
-	if (json != NULL && end != text + len) {
-		cJSON_Delete(json);
-		return NULL;
+	while (len > 0 && sfd_json_blank((uint8_t)text[len - 1]))
+		len--;
+	while (len > 0 && sfd_json_blank((uint8_t)*text)) {
+		text++;
+		len--;
 	}
-	return json;
+	if (sfd_json_scan(&scan, (const uint8_t *)text, len, &used) != 1 || used != len)
+		return NULL;
+	return cJSON_ParseWithLength(text, len);
 }

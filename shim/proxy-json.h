@@ -16,13 +16,14 @@
 int sfd_json_string(struct sfd_buffer *b, const char *text);
 
 /* A member of an object: the last one of that name in any case of ASCII letters, or NULL. JSON null
- * is NULL. */
+ * is NULL, except behind a text, where it is passed over. */
 const cJSON *sfd_json_member(const cJSON *object, const char *key);
 
 /* What a value is called in error texts: "string", "float64", "[]interface {}" … */
 const char *sfd_json_type(const cJSON *value);
 
-/* A whole text that is exactly one JSON value; NULL otherwise, or where a string holds NUL. */
+/* A whole text that is exactly one JSON object (RFC 8259); NULL otherwise, where a string holds
+ * NUL, or where it is deeper than SFD_JSON_DEPTH_MAX. */
 cJSON *sfd_json_parse(const char *text, size_t len);
 
 #endif

@@ -125,9 +125,7 @@ static int run_method(struct sfd_proxy_session *s, const cJSON *json,
 	sfd_proxy_method *run;
 
 	if (json == NULL)
-		return invalid(err, "no JSON, or more than one value");
-	if (!cJSON_IsObject(json) && !cJSON_IsNull(json))
-		return invalid(err, "a JSON object is expected");
+		return invalid(err, "one JSON object is expected");
 	if (method != NULL && !cJSON_IsString(method))
 		return invalid(err, "\"method\" must be a string");
 	if (args != NULL && !cJSON_IsArray(args))

@@ -26,6 +26,11 @@ PACKETS = [b"", b" ", b"{", b"{}", b"[]", b"null", b"1", b'"x"', b"{}{}", b'{"me
            b'{"METHOD":"FinishPipe","Args":[77]}', b'{"method":"GetManifest"}', b'{"method":"\xff"}',
            b'{"method":"OpenImage","args":["containers-storage:"]}', b"\xef\xbb\xbf{}",
            b'{"method":"OpenImage","args":[' + b"[" * 500 + b"]" * 500 + b"]}", b"x" * 40000,
+           b'{"method":"Initialize","method":null}', b'{"method":"OpenImage","args":[1],"args":null}',
+           b'{"args":[1e999]}', b'{"method":"Initi\\u0061lize","ARGS":[]}', b'{"method":"GetManifest","args":[1,]}',
+           b'{"method":"GetManifest","args":[1],"args":["x"]}', b'{"method":"FinishPipe","args":[-1]}',
+           b'{"method":"FinishPipe","args":[4294967296]}', b'{"method":"OpenImage","args":["\\ud800:x"]}',
+           b'{"method":"OpenImage","args":' + b"[" * 5000 + b"]" * 5000 + b"}", b'{"method":"Shutdow"}',
            b'{"method":"' + b"m" * 33000 + b'"}', b'{"method":"OpenImage","args":["' + b"r" * 30000 + b'"]}']
 IMAGE_METHODS = ["CloseImage", "GetManifest", "GetConfig", "GetFullConfig", "GetLayerInfo", "GetLayerInfoPiped"]
 
@@ -38,6 +43,7 @@ class Plan:
         self.references = references
         self.facts = facts
         self.opened = 0
+        self.held = 0
 
     def image(self):
         if self.opened == 0 or self.r.random() < 0.1:
@@ -74,8 +80,14 @@ class Plan:
         if kind < 0.75:
             digest, size = self.digest()
             return r.choice(["call", "drop"]), "GetBlob", [self.image(), digest, size]
-        if kind < 0.88:
+        if kind < 0.84:
             return r.choice(["call", "drop"]), "GetRawBlob", [self.image(), self.digest()[0]]
+        if kind < 0.88:
+            if self.held > 0 and r.random() < 0.6:
+                return "release", r.randint(1, self.held), None
+            self.held += 1
+            return "hold", *r.choice([("GetBlob", [self.image(), *self.digest()]), ("GetFullConfig", [self.image()]),
+                                      ("GetRawBlob", [self.image(), self.digest()[0]])])
         if kind < 0.92:
             return "call", "FinishPipe", [r.choice([x for x in WRONG if x is not True] + [12345])]
         if kind < 0.96:
@@ -83,6 +95,18 @@ class Plan:
             return "call", method, [r.choice(WRONG) for _ in range(r.randint(0, 4))]
         # None of splitfd's own, which skopeo does not have.
         return "call", r.choice(["", "Nope", "initialize", "GetLayer"]), []
+
+
+def release(proxy, held, number):
+    """A pipe that was held, once: other requests came between. Then once more, when it is no pipe any more."""
+    reply, fds = held.pop(number, (None, []))
+    if not fds:
+        return "nothing held"
+    got = consume(proxy, reply, fds, False)
+    if reply["pipeid"]:
+        again, more = proxy.call("FinishPipe", reply["pipeid"])
+        got += [again["success"], again["error_code"], len(more)]
+    return got
 
 
 def consume(proxy, reply, fds, drop):
@@ -107,8 +131,11 @@ def consume(proxy, reply, fds, drop):
 
 def play(argv, seed, references, facts):
     proxy = Proxy(argv, initialize=False, stderr=__import__("subprocess").DEVNULL)
-    log = []
+    log, held, holds = [], {}, 0
     for kind, method, args in Plan(seed, references, facts).steps():
+        if kind == "release":
+            log.append([kind, method, release(proxy, held, method)])
+            continue
         shown = [kind, method if isinstance(method, str) else method[:80].decode("latin1"), args]
         packet = method if kind == "raw" else json.dumps({"method": method, "args": args}).encode()
         if packet == b"":
@@ -119,7 +146,15 @@ def play(argv, seed, references, facts):
             log.append([shown, "closed"])
             break
         answer = [reply["success"], reply["value"], bool(reply["pipeid"]), reply.get("error_code"), len(fds)]
+        if kind == "hold":
+            holds += 1
+            held[holds] = reply, fds
+            log.append([shown, answer])
+            continue
         log.append([shown, answer, consume(proxy, reply, fds, kind == "drop")])
+    for _, fds in held.values():
+        for fd in fds:
+            os.close(fd)
     log.append(["exit", proxy.close()])
     return log
 
