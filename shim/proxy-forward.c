@@ -71,7 +71,9 @@ static int take_reply(struct sfd_proxy_session *s, struct sfd_proxy_reply *reply
 		return take_failure(reply, answer, err);
 	r = print_value(reply->value, &answer->value, err);
 	if (r == 0 && reply->pipeid != 0)
-		r = sfd_pipes_adopt(s->pipes, reply->pipeid, &answer->pipeid, err);
+		r = sfd_pipes_adopt(s->pipes,
+			&(struct sfd_foreign_pipe){ reply->pipeid, s->generation }, &answer->pipeid,
+			err);
 	for (size_t i = 0; r == 0 && i < reply->n_fds; i++)
 		answer->fds[answer->n_fds++] = sfd_take_fd(&reply->fds[i]);
 	return r;
@@ -188,14 +190,15 @@ int sfd_forward_image(struct sfd_proxy_session *s, struct sfd_proxy_image *image
 	return r == 0 ? call(s, method, (const char *)b.data, answer, err) : r;
 }
 
-int sfd_forward_finish(struct sfd_proxy_session *s, uint32_t foreign_id,
+int sfd_forward_finish(struct sfd_proxy_session *s, const struct sfd_foreign_pipe *pipe,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	char args[32];
 
-	if (s->skopeo == NULL)
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET, "skopeo is gone");
-	snprintf(args, sizeof(args), "[%u]", foreign_id);
+	if (s->skopeo == NULL || pipe->generation != s->generation)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
+			"the skopeo that had opened this pipe is gone");
+	snprintf(args, sizeof(args), "[%u]", pipe->id);
 	return call(s, "FinishPipe", args, answer, err);
 }
 

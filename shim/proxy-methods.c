@@ -436,7 +436,7 @@ static int open_varlink_socket(struct sfd_proxy_session *s, const cJSON *args,
 static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	uint32_t foreign = 0;
+	struct sfd_foreign_pipe foreign;
 	uint64_t id = 0;
 	int r;
 
@@ -446,7 +446,7 @@ static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 	if (r < 0)
 		return r;
 	if (sfd_pipes_take_foreign(s->pipes, (uint32_t)id, &foreign) > 0)
-		return sfd_forward_finish(s, foreign, answer, err);
+		return sfd_forward_finish(s, &foreign, answer, err);
 	return sfd_pipes_finish(s->pipes, (uint32_t)id, err);
 }
 

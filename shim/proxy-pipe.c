@@ -18,7 +18,7 @@ struct pipe {
 	struct pipe *next;
 	uint32_t id; /* 0: raw */
 	bool foreign;
-	uint32_t foreign_id;
+	struct sfd_foreign_pipe other;
 	bool threaded;
 	pthread_t thread;
 	struct sfd_pipe_work work;
@@ -287,8 +287,8 @@ int sfd_pipes_start_raw(struct sfd_pipes *pipes, const struct sfd_pipe_work *giv
 	return 0;
 }
 
-int sfd_pipes_adopt(
-	struct sfd_pipes *pipes, uint32_t foreign_id, uint32_t *ret_id, struct splitfd_error *err)
+int sfd_pipes_adopt(struct sfd_pipes *pipes, const struct sfd_foreign_pipe *other, uint32_t *ret_id,
+	struct splitfd_error *err)
 {
 	struct pipe *p = calloc(1, sizeof(*p));
 
@@ -296,7 +296,7 @@ int sfd_pipes_adopt(
 		return splitfd_error_oom(err);
 	p->writer.fd = p->error_fd = -EBADF;
 	p->foreign = true;
-	p->foreign_id = foreign_id;
+	p->other = *other;
 	p->id = *ret_id = ++pipes->last_id;
 	add(pipes, p);
 	return 0;
@@ -315,11 +315,11 @@ static struct pipe *take(struct sfd_pipes *pipes, uint32_t id)
 	return NULL;
 }
 
-int sfd_pipes_take_foreign(struct sfd_pipes *pipes, uint32_t id, uint32_t *ret_foreign)
+int sfd_pipes_take_foreign(struct sfd_pipes *pipes, uint32_t id, struct sfd_foreign_pipe *ret)
 {
 	for (struct pipe *p = pipes->first; p != NULL; p = p->next) {
 		if (p->id == id && p->foreign && id != 0) {
-			*ret_foreign = p->foreign_id;
+			*ret = p->other;
 			destroy(take(pipes, id));
 			return 1;
 		}

@@ -47,12 +47,18 @@ int sfd_pipes_start_bytes(struct sfd_pipes *pipes, const void *data, size_t n, i
 int sfd_pipes_start_raw(struct sfd_pipes *pipes, const struct sfd_pipe_work *work, int ret_fds[2],
 	struct splitfd_error *err);
 
-/* Gives a pipe of the real skopeo a number of ours. */
-int sfd_pipes_adopt(
-	struct sfd_pipes *pipes, uint32_t foreign_id, uint32_t *ret_id, struct splitfd_error *err);
+/* A pipe of the real skopeo, and which of them: a new one begins with the same numbers. */
+struct sfd_foreign_pipe {
+	uint32_t id;
+	unsigned int generation;
+};
 
-/* 1 and *ret_foreign where pipe `id` is an adopted one, and forgets it. Otherwise 0. */
-int sfd_pipes_take_foreign(struct sfd_pipes *pipes, uint32_t id, uint32_t *ret_foreign);
+/* Gives it a number of ours. */
+int sfd_pipes_adopt(struct sfd_pipes *pipes, const struct sfd_foreign_pipe *other, uint32_t *ret_id,
+	struct splitfd_error *err);
+
+/* 1 and *ret where pipe `id` is an adopted one, and forgets it. Otherwise 0. */
+int sfd_pipes_take_foreign(struct sfd_pipes *pipes, uint32_t id, struct sfd_foreign_pipe *ret);
 
 /* Waits for the worker of a numbered pipe, closes the pipe, and returns how the worker ended.
  * ENOENT where there is no such pipe. */

@@ -90,7 +90,7 @@ int sfd_forward_open(struct sfd_proxy_session *s, const char *reference, bool op
 int sfd_forward_image(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
 	const char *method, const cJSON *args, struct sfd_proxy_answer *answer,
 	struct splitfd_error *err);
-int sfd_forward_finish(struct sfd_proxy_session *s, uint32_t foreign_id,
+int sfd_forward_finish(struct sfd_proxy_session *s, const struct sfd_foreign_pipe *pipe,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err);
 /* Asks skopeo, which enforces the policy, for the image, and compares what it opened with ours. */
 int sfd_forward_check(struct sfd_proxy_session *s, const char *reference,

@@ -43,3 +43,23 @@ for what in (signal.SIGSTOP, signal.SIGKILL):
     works(p, native)
     works(p, foreign)  # by a new one
     assert p.close() == 0
+
+# A pipe of the one that is gone: no verdict over it by the next one, which has the same numbers.
+p = Proxy(argv)
+image = p.open(foreign)
+layer = max(p.layers(image), key=lambda x: x["size"])
+old, fds = p.call("GetBlob", image, layer["digest"], layer["size"])
+assert old["success"], old
+os.kill(child(p), signal.SIGKILL)
+assert not p.call("GetManifest", image)[0]["success"]
+image = p.open(foreign)
+small = min(p.layers(image), key=lambda x: x["size"])
+new, more = p.call("GetBlob", image, small["digest"], small["size"])
+assert new["success"], new
+finished, _ = p.call("FinishPipe", old["pipeid"])
+assert not finished["success"], finished
+with os.fdopen(more[0], "rb") as f:
+    assert sha256(f.read(small["size"])) == small["digest"]
+finished, _ = p.call("FinishPipe", new["pipeid"])
+assert finished["success"], finished
+assert p.close() == 0
