@@ -127,7 +127,7 @@ static bool find_size(const struct sfd_proxy_image *image, const char *digest, u
 }
 
 struct relay {
-	/* Of a proxy that is borrowed: the session joins its workers first. */
+	struct sfd_proxy *proxy; /* the session may have another one by now */
 	struct sfd_blob_pipe *from;
 };
 
@@ -160,6 +160,7 @@ static void free_relay(void *ctx)
 	struct relay *relay = ctx;
 
 	sfd_blob_pipe_free(relay->from);
+	sfd_proxy_stop(relay->proxy);
 	free(relay);
 }
 
@@ -176,6 +177,7 @@ static int start_relay(struct sfd_proxy_session *s, struct sfd_proxy_reply *repl
 		free(relay);
 		return r;
 	}
+	relay->proxy = sfd_proxy_ref(s->skopeo);
 	r = sfd_pipes_start_raw(s->pipes,
 		&(struct sfd_pipe_work){ .run = run_relay, .free = free_relay, .ctx = relay },
 		answer->fds, err);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The real skopeo behind our proxy is stopped or killed. proxy-peer-dies.py FOREIGN NATIVE PROGRAM…"""
+import json
 import os
 import signal
 import sys
@@ -62,4 +63,19 @@ with os.fdopen(more[0], "rb") as f:
     assert sha256(f.read(small["size"])) == small["digest"]
 finished, _ = p.call("FinishPipe", new["pipeid"])
 assert finished["success"], finished
+assert p.close() == 0
+
+# A raw blob that is made of its GetBlob, and that the client takes only when the next one runs.
+p = Proxy(argv)
+image = p.open(foreign)
+layer = max(p.layers(image), key=lambda x: x["size"])
+reply, fds = p.call("GetRawBlob", image, layer["digest"])
+assert reply["success"], reply
+os.kill(child(p), signal.SIGKILL)
+assert not p.call("GetManifest", image)[0]["success"]
+works(p, foreign)
+with os.fdopen(fds[0], "rb") as data, os.fdopen(fds[1], "rb") as error:
+    assert len(data.read()) < layer["size"]
+    assert json.loads(error.read())["message"]
+works(p, foreign)
 assert p.close() == 0

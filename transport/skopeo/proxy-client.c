@@ -30,6 +30,7 @@
 #define END_MS 2000
 
 struct sfd_proxy {
+	atomic_uint refs;
 	pid_t pid;
 	int socket;
 	int stall_ms;
@@ -46,6 +47,12 @@ struct sfd_proxy {
 };
 
 SFD_DEFINE_CLEANUP(cleanup_proxy, struct sfd_proxy, sfd_proxy_stop);
+
+struct sfd_proxy *sfd_proxy_ref(struct sfd_proxy *proxy)
+{
+	atomic_fetch_add(&proxy->refs, 1);
+	return proxy;
+}
 
 void sfd_proxy_hang_up(struct sfd_proxy *proxy)
 {
@@ -330,7 +337,7 @@ struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy)
 	struct sfd_proxy_reply reply = { 0 };
 	bool answers;
 
-	if (proxy == NULL)
+	if (proxy == NULL || atomic_fetch_sub(&proxy->refs, 1) > 1)
 		return NULL;
 	sfd_proxy_hang_up(proxy);
 	if (proxy->pid > 0 && proxy->opening &&
@@ -397,6 +404,7 @@ int sfd_proxy_start(
 
 	if (proxy == NULL)
 		return splitfd_error_oom(err);
+	atomic_init(&proxy->refs, 1);
 	proxy->socket = -EBADF;
 	proxy->stall_ms = options->stall_ms > 0 ? options->stall_ms : SFD_PROXY_STALL_MS;
 	proxy->cancel = options->cancel;

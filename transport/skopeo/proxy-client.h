@@ -31,6 +31,9 @@ struct sfd_proxy;
  * closed, its standard error ours, and calls Initialize. *ret is the caller's. */
 int sfd_proxy_start(
 	const struct sfd_proxy_options *options, struct sfd_proxy **ret, struct splitfd_error *err);
+/* One more user of it: each calls sfd_proxy_stop, and only the last has any effect. */
+struct sfd_proxy *sfd_proxy_ref(struct sfd_proxy *proxy);
+
 /* Has all images closed, because an old skopeo leaves what it has unpacked of an archive otherwise,
  * and closes the socket; a program that has not ended within two seconds is killed. NULL is
  * allowed. Returns NULL. */
