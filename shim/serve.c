@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* How long clients get to end when the service does. */
-#define LAST_MS 3000
+/* How long clients get to end when the service does: longer than a stuck skopeo of theirs. */
+#define LAST_MS 5000
 /* Before the next look where the system has no descriptor or thread left for a client. */
 #define PAUSE_MS 100
 
