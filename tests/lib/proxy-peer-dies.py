@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The real skopeo behind our proxy is stopped or killed. proxy-peer-dies.py FOREIGN NATIVE PROGRAM…"""
+import fcntl
 import json
 import os
 import signal
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -17,6 +19,11 @@ def child(proxy):
     pid = proxy.process.pid
     with open(f"/proc/{pid}/task/{pid}/children") as f:
         return int(f.read().split()[0])
+
+
+def waiting(fd):
+    """Bytes in a pipe."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def works(proxy, reference):
@@ -71,6 +78,8 @@ image = p.open(foreign)
 layer = max(p.layers(image), key=lambda x: x["size"])
 reply, fds = p.call("GetRawBlob", image, layer["digest"])
 assert reply["success"], reply
+while waiting(fds[0]) < fcntl.fcntl(fds[0], 1032):  # F_GETPIPE_SZ: its worker waits for us
+    time.sleep(0.01)
 os.kill(child(p), signal.SIGKILL)
 assert not p.call("GetManifest", image)[0]["success"]
 works(p, foreign)
