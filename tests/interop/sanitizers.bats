@@ -72,13 +72,25 @@ cli/rootless-opener.bats all
 END
 }
 
+@test "AddressSanitizer and UndefinedBehaviorSanitizer: repositories, mounts, trees, streams that are wrong" {
+    with_variant address-undefined << END
+interop/repository.bats all
+interop/pull-mount.bats all
+interop/erofs.bats 5 ^more than|^odd layers|^random layers|^what
+cli/import-layer-bad.bats all
+END
+}
+
 @test "ThreadSanitizer: the build" { build thread; }
 
-@test "ThreadSanitizer: pulls, two at once" {
+@test "ThreadSanitizer: pulls, two at once, odd layers, with bars" {
     with_variant thread << END
 interop/pull.bats 2 ^XFS, store of Debian|reflink=never
 interop/pull-concurrent.bats 8 ^podman|^two|^beside|^cfsctl|^a pull waits
 interop/layer-wire-all.bats all
+interop/pull-odd.bats 1 of Debian's suite
+interop/import.bats 2 ^XFS|^10,000
+interop/output.bats 1 ^bars are drawn
 END
 }
 
@@ -91,6 +103,7 @@ END
 
 @test "ThreadSanitizer: both services, push, the rootless opener" {
     with_variant thread << END
+interop/serve-varlink-repo.bats 2 ^Pull of a store|go away
 interop/serve-varlink.bats 5 OpenVarlinkSocket|PutLayer|keep the rules|the same at|thousand
 interop/serve-jsonrpc.bats 3 is pull from the store|hostile|thousand
 interop/push.bats 2 ^XFS|own services
