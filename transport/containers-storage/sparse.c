@@ -82,22 +82,17 @@ static char only_digit(const struct sfd_tar_record *r)
 	return r->value_len == 1 ? r->value[0] : '?';
 }
 
-static bool is_key(const struct sfd_tar_record *r, const char *key)
-{
-	return r->key_len == strlen(key) && memcmp(r->key, key, r->key_len) == 0;
-}
-
 static int take_record(struct sfd_member *m, struct records *rec, const struct sfd_tar_record *r)
 {
-	if (is_key(r, "GNU.sparse.major"))
+	if (sfd_tar_record_is(r, "GNU.sparse.major"))
 		rec->major = only_digit(r);
-	else if (is_key(r, "GNU.sparse.minor"))
+	else if (sfd_tar_record_is(r, "GNU.sparse.minor"))
 		rec->minor = only_digit(r);
-	else if (is_key(r, "GNU.sparse.offset"))
+	else if (sfd_tar_record_is(r, "GNU.sparse.offset"))
 		return add_number(m, r->value, r->value_len, false);
-	else if (is_key(r, "GNU.sparse.numbytes"))
+	else if (sfd_tar_record_is(r, "GNU.sparse.numbytes"))
 		return add_number(m, r->value, r->value_len, true);
-	else if (is_key(r, "GNU.sparse.map")) {
+	else if (sfd_tar_record_is(r, "GNU.sparse.map")) {
 		rec->has_map = true;
 		rec->map = r->value;
 		rec->map_len = r->value_len;

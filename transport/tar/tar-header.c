@@ -150,6 +150,11 @@ int sfd_tar_header_numbers(
 	return 0;
 }
 
+bool sfd_tar_record_is(const struct sfd_tar_record *record, const char *key)
+{
+	return record->key_len == strlen(key) && memcmp(record->key, key, record->key_len) == 0;
+}
+
 bool sfd_tar_decimal(const char *text, size_t len, uint64_t *ret)
 {
 	uint64_t value = 0;

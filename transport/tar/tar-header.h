@@ -49,6 +49,8 @@ struct sfd_tar_record {
 int sfd_tar_record_next(
 	const char **data, size_t *len, struct sfd_tar_record *ret, struct splitfd_error *err);
 
+bool sfd_tar_record_is(const struct sfd_tar_record *record, const char *key);
+
 /* A decimal number; a plus sign in front is allowed. False where the text is anything else or does
  * not fit. */
 bool sfd_tar_decimal(const char *text, size_t len, uint64_t *ret);

@@ -34,11 +34,6 @@ static int add_xattr(struct sfd_tar_xattrs *xattrs, struct sfd_tar_entry *e,
 	return 0;
 }
 
-static bool key_is(const struct sfd_tar_record *record, const char *key)
-{
-	return record->key_len == strlen(key) && memcmp(record->key, key, record->key_len) == 0;
-}
-
 /* What the records of one header have said beside the entry itself. */
 struct pax_state {
 	const char *sparse_name;
@@ -62,22 +57,23 @@ static int sparse_record(
 	uint64_t n;
 	int r = 0;
 
-	if (key_is(record, "GNU.sparse.name")) {
+	if (sfd_tar_record_is(record, "GNU.sparse.name")) {
 		s->sparse_name = record->value;
 		s->sparse_name_len = record->value_len;
-	} else if (key_is(record, "GNU.sparse.map")) {
+	} else if (sfd_tar_record_is(record, "GNU.sparse.map")) {
 		s->sparse_map = true;
-	} else if (key_is(record, "GNU.sparse.offset")) {
+	} else if (sfd_tar_record_is(record, "GNU.sparse.offset")) {
 		s->sparse_offset = true;
-	} else if (key_is(record, "GNU.sparse.numbytes")) {
+	} else if (sfd_tar_record_is(record, "GNU.sparse.numbytes")) {
 		s->sparse_map = s->sparse_map || s->sparse_offset;
-	} else if (key_is(record, "GNU.sparse.major")) {
+	} else if (sfd_tar_record_is(record, "GNU.sparse.major")) {
 		s->have_major = true;
 		r = number_record(record, &s->sparse_major, err);
-	} else if (key_is(record, "GNU.sparse.minor")) {
+	} else if (sfd_tar_record_is(record, "GNU.sparse.minor")) {
 		s->have_minor = true;
 		r = number_record(record, &s->sparse_minor, err);
-	} else if (key_is(record, "GNU.sparse.size") || key_is(record, "GNU.sparse.realsize")) {
+	} else if (sfd_tar_record_is(record, "GNU.sparse.size") ||
+		   sfd_tar_record_is(record, "GNU.sparse.realsize")) {
 		r = number_record(record, &n, err);
 	}
 	return r;
@@ -103,19 +99,19 @@ static int apply_record(struct sfd_tar_entry *e, struct sfd_tar_xattrs *xattrs,
 {
 	static const char xattr[] = "SCHILY.xattr.", sparse[] = "GNU.sparse.";
 
-	if (key_is(record, "path")) {
+	if (sfd_tar_record_is(record, "path")) {
 		e->path = record->value;
 		e->path_len = record->value_len;
-	} else if (key_is(record, "linkpath")) {
+	} else if (sfd_tar_record_is(record, "linkpath")) {
 		e->link = record->value;
 		e->link_len = record->value_len;
-	} else if (key_is(record, "size")) {
+	} else if (sfd_tar_record_is(record, "size")) {
 		return number_record(record, &e->size, err);
-	} else if (key_is(record, "uid")) {
+	} else if (sfd_tar_record_is(record, "uid")) {
 		return number_record(record, &e->uid, err);
-	} else if (key_is(record, "gid")) {
+	} else if (sfd_tar_record_is(record, "gid")) {
 		return number_record(record, &e->gid, err);
-	} else if (key_is(record, "mtime")) {
+	} else if (sfd_tar_record_is(record, "mtime")) {
 		return time_record(e, record, s, err);
 	} else if (record->key_len >= strlen(xattr) &&
 		   memcmp(record->key, xattr, strlen(xattr)) == 0) {
