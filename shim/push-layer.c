@@ -136,6 +136,6 @@ int sfd_push_layer_fault(
 	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
 
 	if (r == 0)
-		r = splitfd_pump(source, sink, sfd_cancel_flag(), err);
+		r = splitfd_pump(owned, sink, sfd_cancel_flag(), err);
 	return r == 0 ? splitfd_sink_finish(sink, err) : r;
 }
