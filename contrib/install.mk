@@ -14,7 +14,6 @@ $(B)/splitfd.pc: contrib/splitfd.pc.in $(B)/.flags
 
 D := $(DESTDIR)
 # Units of the system's manager, with the program's place put in.
-unitdir ?= $(prefix)/lib/systemd/system
 units := $(notdir $(wildcard contrib/systemd/*))
 header_root := $(D)$(includedir)/splitfd
 
