@@ -362,10 +362,17 @@ hostile() {
 @test "services that misbehave while they are pulled from" {
     fresh "$X"
     hostile pull pull --timeout 1 --repo "$repo" --from-repo /some "varlink:$X/hostile#image" name
-    # The service that does nothing wrong is one that can be pulled from.
-    rm -f "$X/hostile"
-    python3 "$LIB/varlink-lying-services.py" "$X/hostile" good > /dev/null 2>&1 < /dev/null 3>&- &
-    for n in $(seq 400); do [ ! -S "$X/hostile" ] || break; sleep 0.05; done
-    run_splitfd 0 pull --repo "$repo" --from-repo /some "varlink:$X/hostile#image" name
-    assert_cfsctl_accepts "$repo" name
+}
+
+# A peer's own choice of descriptors and frames: cfsctl sends few.
+@test "services that do nothing wrong, with a layer's descriptors in one frame and in many" {
+    fresh "$X"
+    local case n
+    for case in good "good in frames"; do
+        rm -rf "$X/hostile" "$repo" && repo_init "$repo"
+        python3 "$LIB/varlink-lying-services.py" "$X/hostile" "$case" > /dev/null 2>&1 < /dev/null 3>&- &
+        for n in $(seq 400); do [ ! -S "$X/hostile" ] || break; sleep 0.05; done
+        run_splitfd 0 pull --repo "$repo" --from-repo /some "varlink:$X/hostile#image" name
+        assert_cfsctl_accepts "$repo" name
+    done
 }

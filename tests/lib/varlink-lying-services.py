@@ -4,7 +4,8 @@
 
 Answers OpenRepository, HasLayer, PutLayer, FinalizeImage, Inspect and GetLayer as cfsctl does, for an
 image of one small layer, but for what CASE names. Serves one connection, then ends. CASE `list-push`
-and `list-pull` print the cases of each side; `good` misbehaves in nothing.
+and `list-pull` print the cases of each side. `good` misbehaves in nothing, nor does `good in frames`,
+whose GetLayer answers with more descriptors than one message can carry, as services may.
 """
 import array
 import hashlib
@@ -152,6 +153,19 @@ class Service:
         os.close(r)
         os.close(keep_w)
 
+    def frames(self):
+        """700 slots, of which one is a directory; the frames of a service may be of any size."""
+        null = os.open("/dev/null", os.O_RDONLY)
+        r, w = os.pipe()
+        slots = [null] * 599 + [os.open(self.dir, os.O_PATH)] + [null] * 100
+        fds = [r, *slots, os.pipe()[1], null]
+        os.write(w, stream(named(b"file", slot=599)))
+        os.close(w)
+        for n in (240, 1, 240, 2):
+            self.answer({"dir_count": len(slots)}, fds[:n], continues=True)
+            del fds[:n]
+        self.answer({"dir_count": len(slots)}, fds)
+
     def frames_for_ever(self):
         for _ in range(20000):
             self.answer({"dir_count": 1}, continues=True)
@@ -269,7 +283,8 @@ PULL = {
     "another length": gives(data=stream(named(b"file", size=len(BODY) + 1))),
     "dies on get": {"GetLayer": leave},
 }
-CASES = {**BOTH, **PUSH, **PULL}
+GOOD = {"good": {}, "good in frames": {"GetLayer": Service.frames}}
+CASES = {**BOTH, **PUSH, **PULL, **GOOD}
 DEFAULT = {"OpenRepository": Service.open_repository, "CloseRepository": Service.close_repository,
            "HasLayer": Service.has_layer, "PutLayer": Service.put_layer, "FinalizeImage": Service.finalize,
            "Inspect": Service.inspect, "GetLayer": Service.get_layer}
@@ -280,7 +295,7 @@ def main():
     if case in ("list-push", "list-pull"):
         print("\n".join([*START, *BOTH, *(PUSH if case == "list-push" else PULL)]))
         return
-    if case not in CASES and case not in START and case != "good":
+    if case not in CASES and case not in START:
         sys.exit(f"no case '{case}'")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path + ".new")
