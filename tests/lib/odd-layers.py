@@ -214,6 +214,14 @@ def three_layers():
     return [base, middle, upper]
 
 
+@case("whiteout-of-a-long-name")
+def whiteout_long():
+    """The whiteout's own name is longer than any file's."""
+    def long(prefix, data):
+        return pax([("path", b"usr/" + prefix + b"n" * 255)]) + reg(b"usr/short", data)
+    return [USR + long(b"", text(70)) + END, USR + long(b".wh.", b"") + END]
+
+
 @case("whiteout-then-file")
 def whiteout_file():
     return [USR + reg(b"usr/a", text(70)) + END, USR + reg(b"usr/.wh.a") + reg(b"usr/a", text(71, b"n")) + END]

@@ -29,7 +29,7 @@ class Image:
             return "%02x" % r.randrange(256)
         if kind < 0.2:
             return bytes(r.choices([c for c in range(1, 256) if c not in b"/"],
-                                   k=r.choice([1, 5, 60, 250]))).decode("utf-8", "surrogateescape")
+                                   k=r.choice([1, 5, 60, 255]))).decode("utf-8", "surrogateescape")
         if kind < 0.3:
             return r.choice(["...", "..a", ".a", "-", "a b", "a=b", "wh.", ".w"])
         return "".join(r.choices("abcdefgh._-", k=r.choice([1, 2, 5, 30, 120])))
@@ -116,7 +116,7 @@ class Image:
             return self.info(parent + "/.wh..wh..opq", tarfile.REGTYPE), b""
         path = r.choice(list(self.tree)) if r.random() < 0.8 else self.new_path()
         head, _, tail = path.rpartition("/")
-        if path in keep or len(tail.encode("utf-8", "surrogateescape")) > 250:
+        if path in keep:
             return None
         self.forget(path)
         return self.info((head + "/" if head else "") + ".wh." + tail, tarfile.REGTYPE), b""

@@ -199,6 +199,18 @@ TEST(hostile_names)
 	name[255] = '\0';
 	put_ok(&f, SFD_TREE_FILE, name, NULL);
 	sfd_tree_free(f.tree);
+	/* A whiteout of such a name; no directory may have one as long. */
+	start(&f);
+	put_ok(&f, SFD_TREE_FILE, name, NULL);
+	(void)snprintf(path, sizeof(path), ".wh.%s", name);
+	put_ok(&f, SFD_TREE_FILE, path, NULL);
+	(void)snprintf(path, sizeof(path), ".wh.%s/x", name);
+	CHECK_INT(put(&f, SFD_TREE_FILE, path, NULL), -EINVAL);
+	(void)snprintf(path, sizeof(path), ".wh.%sn", name);
+	CHECK_INT(put(&f, SFD_TREE_FILE, path, NULL), -EINVAL);
+	CHECK_OK(sfd_tree_freeze(f.tree, &f.err), &f.err);
+	check_paths(&f, "/:2 ");
+	sfd_tree_free(f.tree);
 }
 
 TEST(a_whiteout_device_has_one_name)

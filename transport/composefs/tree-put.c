@@ -47,16 +47,17 @@ static bool is_parent(const struct walk *w)
 	return w->len == 2 && w->name[0] == '.' && w->name[1] == '.';
 }
 
-static int check_path(const char *path, size_t len, struct splitfd_error *err)
+/* A whiteout's last name may be longer than one that stays by the `prefix` it begins with. */
+static int check_path(const char *path, size_t len, size_t prefix, struct splitfd_error *err)
 {
 	struct walk w = { .at = path, .end = path + len };
 
-	if (len >= PATH_MAX)
+	if (len >= PATH_MAX + prefix)
 		return refuse_path(err, path, len, "a path of more than 4095 bytes");
 	if (len > 0 && memchr(path, '\0', len) != NULL)
 		return refuse_path(err, path, len, "a NUL in a path");
 	while (next_component(&w))
-		if (w.len > NAME_MAX)
+		if (w.len > NAME_MAX + (w.at == w.end ? prefix : 0))
 			return refuse_path(err, path, len, "a name of more than 255 bytes");
 	return 0;
 }
@@ -172,7 +173,7 @@ static int find_target(struct sfd_tree *tree, const struct sfd_tree_item *item,
 	struct sfd_tree_inode *inode = tree->root;
 	int r;
 
-	r = check_path(item->target, item->target_len, err);
+	r = check_path(item->target, item->target_len, 0, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "the target of a hard link");
 	while (next_component(&w)) {
@@ -308,19 +309,25 @@ static int put_leaf(struct sfd_tree *tree, struct sfd_tree_inode *parent, const 
 	return sfd_tree_set_name(tree, parent->dir, last->name, last->len, inode);
 }
 
-/* True where the name was a whiteout's, and done. */
-static bool whiteout(struct sfd_tree *tree, struct sfd_tree_directory *dir, const struct walk *last)
+/* The length of the prefix that makes the name a whiteout's; 0. */
+static size_t whiteout_prefix(const struct walk *last)
 {
-	static const char prefix[] = ".wh.", opaque[] = ".wh..wh..opq";
+	static const char prefix[] = ".wh.";
+	size_t n = strlen(prefix);
 
-	if (last->len < strlen(prefix) || memcmp(last->name, prefix, strlen(prefix)) != 0)
-		return false;
+	return last->len >= n && memcmp(last->name, prefix, n) == 0 ? n : 0;
+}
+
+static void whiteout(struct sfd_tree *tree, struct sfd_tree_directory *dir, const struct walk *last,
+	size_t prefix)
+{
+	static const char opaque[] = ".wh..wh..opq";
+
 	tree->parent = NULL;
 	if (last->len == strlen(opaque) && memcmp(last->name, opaque, last->len) == 0)
 		sfd_tree_clear(dir);
 	else
-		sfd_tree_remove(dir, last->name + strlen(prefix), last->len - strlen(prefix));
-	return true;
+		sfd_tree_remove(dir, last->name + prefix, last->len - prefix);
 }
 
 static int put_root(
@@ -340,14 +347,16 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 	struct sfd_tree_inode *inode = NULL, *parent = NULL;
 	struct walk last;
 	const char *end;
+	bool root = !last_component(item->path, item->path_len, &last, &end);
+	size_t prefix = whiteouts ? whiteout_prefix(&last) : 0;
 	int r;
 
-	r = check_path(item->path, item->path_len, err);
+	r = check_path(item->path, item->path_len, prefix, err);
 	if (r == 0)
 		r = check_xattrs(item, err);
 	if (r < 0)
 		return r;
-	if (!last_component(item->path, item->path_len, &last, &end))
+	if (root)
 		return put_root(tree, item, err);
 	if (item->before_1970)
 		sfd_tree_tell(tree, SFD_DEVIATION_TIME, "the time of %.*s is before 1970 and kept",
@@ -366,8 +375,10 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 	r = walk_parents(tree, item, end, &parent, err);
 	if (r < 0)
 		return r;
-	if (whiteouts && whiteout(tree, parent->dir, &last))
+	if (prefix > 0) {
+		whiteout(tree, parent->dir, &last, prefix);
 		return 0;
+	}
 	r = inode == NULL ? put_directory(tree, parent, &last, item)
 			  : put_leaf(tree, parent, &last, inode);
 	return r < 0 ? splitfd_error_oom(err) : 0;
