@@ -68,7 +68,8 @@ static int open_store(struct sfd_origin_options *options, const char *reference,
 					      .store = o->store,
 					      .objects = options->objects,
 					      .spool = true });
-	r = splitfd_image_open(o->store, rest, SPLITFD_LOOKUP_PODMAN, &o->image, err);
+	r = splitfd_image_open(o->store, rest,
+		rest == reference ? SPLITFD_LOOKUP_PODMAN : SPLITFD_LOOKUP_BOTH, &o->image, err);
 	if (r >= 0)
 		o->n_layers = splitfd_image_n_layers(o->image);
 	return r;

@@ -74,7 +74,8 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 					.store = store,
 					.repository = sfd_pull_repository(pull),
 					.objects = -EBADF });
-	r = splitfd_image_open(store, name, SPLITFD_LOOKUP_PODMAN, &image, err);
+	r = splitfd_image_open(store, name,
+		name == o->reference ? SPLITFD_LOOKUP_PODMAN : SPLITFD_LOOKUP_BOTH, &image, err);
 	if (r < 0)
 		return r;
 	r = begin(pull, image, err);

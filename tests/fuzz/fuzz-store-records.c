@@ -63,7 +63,7 @@ static void look_up(const struct sfd_image_db *db, const char *word)
 {
 	struct sfd_image_found found;
 
-	for (int lookup = SPLITFD_LOOKUP_PODMAN; lookup <= SPLITFD_LOOKUP_TRANSPORT; lookup++)
+	for (int lookup = SPLITFD_LOOKUP_PODMAN; lookup <= SPLITFD_LOOKUP_BOTH; lookup++)
 		if (sfd_image_ref_find(db, word, (enum splitfd_lookup)lookup, &found, NULL) >= 0)
 			assert(found.list == 0 && sfd_store_id_valid(found.image->id));
 }

@@ -88,6 +88,51 @@ exact() { # ARGUMENTS OF THE TOOL… REFERENCE
     done
 }
 
+# The same image as podman of a suite; counts those that were found.
+same_image() { # SUITE STORE NAME
+    local theirs ours
+    theirs=$(suite_podman "$1" "$2" -- image inspect --format '{{.Id}}' "$3" 2> /dev/null 3>&-) || theirs=none
+    ours=$(tool --root "$2/root" show "$3" 2> /dev/null | jq -r .id) || ours=none
+    echo "$1 $3: podman ${theirs:0:12}, we ${ours:0:12}"
+    [ "${theirs:-none}" = "${ours:-none}" ] || return 1
+    [ "${ours:-none}" = none ] || found=$((found + 1))
+}
+
+@test "short names by registries.conf, and lists of manifests: the image of both suites' podman" {
+    s=$SCRATCH/short
+    store_make "$s"
+    build overlay short localhost/one 1
+    build overlay short localhost/two 1
+    pod "$s" tag localhost/one localhost/clash localhost/debian quay.io/podman/stable search.example/s search.example/a/b:c
+    pod "$s" tag localhost/two docker.io/library/debian docker.io/library/clash docker.io/library/s docker.io/a/b:c
+    pod "$s" manifest create localhost/list containers-storage:localhost/two
+    id=$(store_image_id "$s" localhost/list:latest)
+    conf=$BATS_TEST_TMPDIR/registries.conf
+    printf '%s\n' 'unqualified-search-registries = ["search.example", "docker.io"]' '[aliases]' \
+        '"clash" = "docker.io/clash"' '"mine/x" = "search.example/a/b"' '"off" = ""' \
+        '[[registry]]' 'location = "quay.io"' 'insecure = true' '[[registry.mirror]]' 'location = "m.example"' > "$conf"
+    mkdir -p "$BATS_TEST_TMPDIR/home/.config/containers/registries.conf.d"
+    printf '[aliases]\n"s" = "localhost/two"\n' > "$BATS_TEST_TMPDIR/home/.config/containers/registries.conf.d/0.conf"
+    suites=debian
+    "$LIB/peers" path suite > /dev/null && suites="debian newer"
+    found=0 n=0
+    for suite in $suites; do
+        for name in debian containers-storage:debian podman:latest s a/b:c list "${id:0:12}" "containers-storage:s"; do
+            same_image "$suite" "$s" "$name"
+        done
+        for name in clash containers-storage:clash mine/x:c a/b:c debian; do
+            CONTAINERS_REGISTRIES_CONF=$conf same_image "$suite" "$s" "$name"
+        done
+        for name in s clash; do HOME=$BATS_TEST_TMPDIR/home same_image "$suite" "$s" "$name"; done
+        n=$((n + 15))
+    done
+    [ $found -eq $n ]
+    # Where the file is wrong, names with a registry go on.
+    echo '[[registry]' >> "$conf"
+    CONTAINERS_REGISTRIES_CONF=$conf fails 2 "registries.conf line 11: ']' is missing" --root "$s/root" show debian
+    CONTAINERS_REGISTRIES_CONF=$conf exact --root "$s/root" localhost/debian
+}
+
 @test "skopeo and we find the same image, and the same bytes" {
     id=$(image_id "$store" localhost/one:latest)
     digest=$(tool --root "$store/root" show one | jq -r .manifestDigest)
@@ -223,8 +268,12 @@ exact() { # ARGUMENTS OF THE TOOL… REFERENCE
     store_make "$s"
     build overlay list localhost/m 1
     pod "$s" manifest create localhost/list:latest
-    fails 4 "list of manifests" --root "$s/root" show list
+    fails 3 "list of manifests, and the store has none of its images" --root "$s/root" show list
+    fails 4 "list of manifests" --transport --root "$s/root" show localhost/list
     exact --root "$s/root" m
+    # Other machines' images are none of ours; what fits two is said to.
+    pod "$s" manifest add --arch other localhost/list containers-storage:localhost/m
+    fails 3 "none of its images for linux/" --root "$s/root" show list
 }
 
 # hold COMMAND…: runs it in the background with a stdin that stays open until `let_go`.

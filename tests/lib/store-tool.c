@@ -221,6 +221,8 @@ static int run(struct tool *t, int argc, char **argv, struct splitfd_error *err)
 		else
 			cJSON_Delete(rows);
 	} else if (r >= 0) {
+		if (t->lookup == SPLITFD_LOOKUP_PODMAN && argc > 1 && rest != argv[1])
+			t->lookup = SPLITFD_LOOKUP_BOTH;
 		r = splitfd_image_open(store, rest, t->lookup, &image, err);
 		if (r >= 0)
 			r = with_image(t, image, argv, err);

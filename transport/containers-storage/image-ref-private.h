@@ -36,4 +36,7 @@ int sfd_lookup_podman(const struct sfd_image_db *db, const char *name, struct sf
 int sfd_lookup_transport(const struct sfd_image_db *db, const char *name,
 	struct sfd_image_found *ret, struct splitfd_error *err);
 
+/* The USAGE error of several images that fit equally well; lists them. */
+int sfd_lookup_ambiguous(const char *name, const struct sfd_matches *m, struct splitfd_error *err);
+
 #endif

@@ -78,5 +78,7 @@ int sfd_image_ref_find(const struct sfd_image_db *db, const char *name, enum spl
 {
 	if (lookup == SPLITFD_LOOKUP_TRANSPORT)
 		return sfd_lookup_transport(db, name, ret, err);
+	if (lookup == SPLITFD_LOOKUP_BOTH && sfd_lookup_transport(db, name, ret, NULL) >= 0)
+		return 0;
 	return sfd_lookup_podman(db, name, ret, err);
 }

@@ -9,18 +9,21 @@
  * IDs and their prefixes of three digits or more, and nothing else.
  *
  * SPLITFD_LOOKUP_PODMAN is what podman's user expects, in this order: a whole ID (also with
- * sha256:); the exact name; localhost/NAME; docker.io/library/NAME; a unique prefix of an ID; a
- * unique NAME of whatever registry. NAME@ID is taken as the transport does. Several that fit
+ * sha256:); the exact name; the alias of a short name, localhost/NAME, NAME of each search registry
+ * (short-names.h), docker.io/library/NAME; a unique prefix of an ID; a unique NAME of whatever
+ * registry. NAME@ID is taken as the transport does. Several that fit
  * equally well are an error that lists them, where podman takes the first.
  */
 
 #include "transport/containers-storage/database.h"
+#include "transport/containers-storage/short-names.h"
 #include "transport/containers-storage/store.h"
 
 /* The images of all stores in the order of search. */
 struct sfd_image_db {
 	struct sfd_image_list *lists;
 	size_t n;
+	const struct sfd_short_names *short_names; /* NULL: none are configured */
 };
 
 struct sfd_image_found {
@@ -32,5 +35,11 @@ struct sfd_image_found {
 /* NOT_FOUND; USAGE where the words are no name or fit several images. */
 int sfd_image_ref_find(const struct sfd_image_db *db, const char *name, enum splitfd_lookup lookup,
 	struct sfd_image_found *ret, struct splitfd_error *err);
+
+/* Where `manifest` (size bytes) of the found image is a list of manifests, *found becomes the one
+ * image among its images for this machine that a store has, as for podman. NOT_FOUND where there
+ * is none, USAGE where there are several. What is no list is left alone. */
+int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
+	size_t size, struct sfd_image_found *found, struct splitfd_error *err);
 
 #endif

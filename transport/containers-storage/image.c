@@ -263,6 +263,23 @@ static int read_chain(struct splitfd_image *image, const struct sfd_image_record
 	return r;
 }
 
+/* For podman's user, a local list of manifests is this machine's image of it. It has no layers. */
+static int choose_instance(struct splitfd_store *store, const struct sfd_image_db *db,
+	const char *name, struct sfd_image_found *found, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *manifest = NULL;
+	char digest[72];
+	size_t size;
+	int r;
+
+	if (found->image->layer != NULL)
+		return 0;
+	r = read_document(store, found, "manifest", "", &manifest, &size, digest, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "image %.12s", found->image->id);
+	return sfd_lookup_instance(db, name, manifest, size, found, err);
+}
+
 /* Everything that is read of a found image. The caller holds the locks. */
 static int read_image(
 	struct splitfd_image *image, const struct sfd_image_found *found, struct splitfd_error *err)
@@ -302,6 +319,8 @@ int splitfd_image_open(struct splitfd_store *store, const char *name, enum split
 		r = sfd_store_read_images(store, &db, err);
 	if (r >= 0)
 		r = sfd_image_ref_find(&db, name, lookup, &found, err);
+	if (r >= 0 && lookup != SPLITFD_LOOKUP_TRANSPORT)
+		r = choose_instance(store, &db, name, &found, err);
 	if (r >= 0)
 		r = sfd_store_read_layers(store, &image->db, err);
 	if (r >= 0)

@@ -32,7 +32,7 @@ static int telling_digits(const struct sfd_matches *m)
 	return digits;
 }
 
-static int ambiguous(const char *name, const struct sfd_matches *m, struct splitfd_error *err)
+int sfd_lookup_ambiguous(const char *name, const struct sfd_matches *m, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer list = { .max = 4096 };
 	int digits = telling_digits(m), r = 0;
@@ -115,28 +115,35 @@ static bool ends_in_name(const struct sfd_image_record *image, const void *word)
 	return false;
 }
 
-/* localhost/NAME, then docker.io/…; a name with its registry only as it is. */
-static bool by_name(
-	const struct sfd_image_db *db, const struct sfd_docker_ref *ref, struct sfd_matches *m)
+/* A short name is what registries.conf makes of it, localhost/NAME, then docker.io/…; a name with
+ * its registry only as it is. 1 where something was found. */
+static int by_name(const struct sfd_image_db *db, const struct sfd_docker_ref *ref,
+	struct sfd_matches *m, struct splitfd_error *err)
 {
 	struct sfd_docker_ref full = *ref;
+	int r;
 
-	if (!ref->qualified) {
-		(void)snprintf(
-			full.repository, sizeof(full.repository), "localhost/%s", ref->repository);
-		if (by_repository(db, &full, m))
-			return true;
-		full = *ref;
+	if (ref->qualified) {
+		sfd_docker_ref_normalise(&full);
+		return by_repository(db, &full, m);
 	}
-	sfd_docker_ref_normalise(&full);
-	return by_repository(db, &full, m);
+	if (db->short_names != NULL && db->short_names->wrong.kind != SPLITFD_ERROR_NONE) {
+		if (err != NULL)
+			*err = db->short_names->wrong;
+		return -db->short_names->wrong.errnum;
+	}
+	for (size_t step = 0; (r = sfd_short_names_step(db->short_names, ref, step, &full)) >= 0;
+		step++)
+		if (r > 0 && by_repository(db, &full, m))
+			return 1;
+	return 0;
 }
 
 static int take(const char *name, const struct sfd_matches *m, const char *digest,
 	struct sfd_image_found *ret, struct splitfd_error *err)
 {
 	if (m->n != 1)
-		return ambiguous(name, m, err);
+		return sfd_lookup_ambiguous(name, m, err);
 	*ret = m->v[0];
 	(void)snprintf(ret->digest, sizeof(ret->digest), "%s", digest);
 	return 0;
@@ -179,13 +186,14 @@ int sfd_lookup_podman(const struct sfd_image_db *db, const char *name, struct sf
 	if (wrong != NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"%s: not an image's name: %s", name, wrong);
-	if (first_of(db, sfd_image_has_name, name, &m) || by_name(db, &ref, &m))
-		return take(name, &m, ref.digest, ret, err);
+	r = first_of(db, sfd_image_has_name, name, &m) ? 1 : by_name(db, &ref, &m, err);
+	if (r != 0)
+		return r < 0 ? r : take(name, &m, ref.digest, ret, err);
 	all_of(db, sfd_image_has_id_prefix, name, &prefix);
 	if (prefix.n == 1)
 		return take(name, &prefix, "", ret, err);
 	all_of(db, ends_in_name, &ref, &m);
 	if (m.n > 0)
 		return take(name, &m, ref.digest, ret, err);
-	return prefix.n > 0 ? ambiguous(name, &prefix, err) : not_found(name, err);
+	return prefix.n > 0 ? sfd_lookup_ambiguous(name, &prefix, err) : not_found(name, err);
 }

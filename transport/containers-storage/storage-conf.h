@@ -3,10 +3,10 @@
 #define SPLITFD_CONTAINERS_STORAGE_STORAGE_CONF_H
 
 /*
- * storage.conf: the subset of TOML that it uses, read strictly. Tables, dotted keys, strings of all
- * four kinds, arrays of strings (with {append=true}), booleans, integers, inline tables, comments.
- * What is not understood is an error with file and line, never skipped: a store that was found by
- * half a configuration is the wrong store.
+ * storage.conf and registries.conf: the subset of TOML that they use, read strictly. Tables, dotted
+ * keys, strings of all four kinds, arrays of strings (with {append=true}), booleans, integers,
+ * inline tables, comments. What is not understood is an error with file and line, never skipped: a
+ * store that was found by half a configuration is the wrong store.
  *
  * Several files go into one configuration, one after the other, key by key: a later value replaces
  * an earlier one, except that an array whose key was ever given {append=true} grows (until

@@ -27,6 +27,7 @@ struct sfd_place {
 struct splitfd_store {
 	unsigned int refs; /* atomic; images and layer sources hold one each */
 	struct sfd_store_config config;
+	struct sfd_short_names short_names;
 	char driver[8];				 /* "overlay" or "vfs" */
 	struct sfd_place places[SFD_PLACES_MAX]; /* in the order in which layers are searched */
 	size_t n_places;

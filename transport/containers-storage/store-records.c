@@ -134,6 +134,7 @@ int sfd_store_read_images(
 	if (db->lists == NULL)
 		return splitfd_error_oom(err);
 	db->n = store->n_places;
+	db->short_names = &store->short_names;
 	sfd_store_path(store, path, "images", "images.json");
 	for (size_t i = 0; i < db->n && r >= 0; i++) {
 		const struct sfd_place *place = &store->places[sfd_store_image_place(store, i)];

@@ -28,6 +28,7 @@ struct splitfd_store *splitfd_store_close(struct splitfd_store *store)
 	sfd_close(store->spool_fd);
 	sfd_opener_unref(store->opener);
 	sfd_store_config_done(&store->config);
+	sfd_short_names_done(&store->short_names);
 	free(store);
 	return NULL;
 }
@@ -195,6 +196,8 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 		r = choose_driver(store, err);
 	if (r >= 0)
 		r = open_volatile(store, err);
+	if (r >= 0)
+		r = sfd_short_names_load(&store->short_names, err);
 	if (r >= 0)
 		r = make_opener(store, options != NULL ? options->rootless_helper : NULL, err);
 	if (r < 0)

@@ -63,8 +63,10 @@ int splitfd_store_parse_reference(const char *reference, struct splitfd_store_op
 	char **ret_spec, const char **ret_rest, struct splitfd_error *err);
 
 enum splitfd_lookup {
-	SPLITFD_LOOKUP_PODMAN = 0, /* as podman's user expects: short names, any ID prefix, … */
+	SPLITFD_LOOKUP_PODMAN = 0, /* as podman's user expects: short names, any ID prefix, …; a
+				      local list of manifests is its image for this machine */
 	SPLITFD_LOOKUP_TRANSPORT = 1, /* as the containers-storage: transport of skopeo does */
+	SPLITFD_LOOKUP_BOTH = 2, /* as the transport; what that does not find, as podman's user */
 };
 
 /* Finds an image, reads its records, manifest and config (both checked against their digests), and

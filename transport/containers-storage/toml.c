@@ -16,6 +16,7 @@ struct parser {
 	struct sfd_toml_cursor at;
 	const char *file;
 	struct sfd_buffer table; /* the current [table] with a dot behind it */
+	bool skip;		 /* it is one of an array of tables */
 	sfd_toml_set *set;
 	void *ctx;
 	struct splitfd_error *err;
@@ -113,6 +114,8 @@ static int emit(struct parser *p, struct sfd_buffer *key, struct sfd_toml_value 
 {
 	if (sfd_buffer_append(key, "", 1) < 0)
 		return fail(p, "a key is too long");
+	if (p->skip)
+		return 0;
 	value->file = p->file;
 	value->line = p->at.line;
 	return p->set(p->ctx, (const char *)key->data, value, p->err);
@@ -333,23 +336,34 @@ static int parse_pair(struct parser *p, const void *prefix, size_t prefix_len, i
 	return parse_word(p, &key);
 }
 
-/* [TABLE] */
+/* True within [[registry]], [[registry.mirror]]. */
+static bool is_registry(const struct parser *p)
+{
+	return p->table.len >= 9 && memcmp(p->table.data, "registry.", 9) == 0;
+}
+
+/* [TABLE] or [[TABLE]] */
 static int parse_table(struct parser *p)
 {
-	int r;
+	int brackets = 1, r;
 
 	p->at.p++;
-	if (at_char(p, '['))
-		return fail(p, "arrays of tables have no meaning here");
+	if (at_char(p, '[')) {
+		brackets = 2;
+		p->at.p++;
+	}
 	p->table.len = 0;
 	r = parse_key(p, &p->table);
 	if (r < 0)
 		return r;
-	if (!at_char(p, ']'))
-		return fail(p, "']' is missing after a table's name");
-	p->at.p++;
+	for (int i = 0; i < brackets; i++, p->at.p++)
+		if (!at_char(p, ']'))
+			return fail(p, "']' is missing after a table's name");
 	if (sfd_buffer_append(&p->table, ".", 1) < 0)
 		return fail(p, "a table's name is too long");
+	p->skip = brackets == 2;
+	if (p->skip && !is_registry(p))
+		return fail(p, "arrays of tables have no meaning here");
 	return end_line(p);
 }
 

@@ -3,9 +3,10 @@
 #define SPLITFD_CONTAINERS_STORAGE_TOML_H
 
 /*
- * The subset of TOML 1.0 that storage.conf uses, read strictly: tables, dotted and quoted keys,
- * strings of all four kinds, arrays of strings with container-libs' {append=true}, booleans,
- * integers, inline tables, comments. All else is an error with file and line.
+ * The subset of TOML 1.0 that storage.conf and registries.conf use, read strictly: tables, dotted
+ * and quoted keys, strings of all four kinds, arrays of strings with container-libs' {append=true},
+ * booleans, integers, inline tables, comments. The tables of [[registry]], which say how to reach
+ * one, are checked and left out. All else is an error with file and line.
  */
 
 #include "splitfdstream/base/error.h"

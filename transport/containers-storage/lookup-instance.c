@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/containers-storage/image-ref-private.h"
+
+#include "splitfdstream/base/cleanup.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+SFD_DEFINE_CLEANUP(cleanup_json, struct cJSON, cJSON_Delete);
+
+/* What images call this machine's processor. */
+static const char *architecture(struct utsname *buf)
+{
+	static const char *const names[][2] = { { "x86_64", "amd64" }, { "aarch64", "arm64" },
+		{ "i386", "386" }, { "i486", "386" }, { "i586", "386" }, { "i686", "386" },
+		{ "armv6l", "arm" }, { "armv7l", "arm" }, { "armv8l", "arm" },
+		{ "loongarch64", "loong64" } };
+
+	if (uname(buf) < 0)
+		return "unknown";
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(buf->machine, names[i][0]) == 0)
+			return names[i][1];
+	return buf->machine;
+}
+
+static bool member_is(const cJSON *object, const char *key, const char *want)
+{
+	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsString(member) && strcmp(member->valuestring, want) == 0;
+}
+
+/* Its manifest is, or was, the one of that digest; `word` is the digest's text. */
+static bool has_manifest(const struct sfd_image_record *image, const void *word)
+{
+	char key[256];
+
+	if (image->digest != NULL && strcmp(image->digest, word) == 0)
+		return true;
+	(void)snprintf(key, sizeof(key), "manifest-%s", (const char *)word);
+	return sfd_image_big_data_digest(image, key) != NULL;
+}
+
+int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
+	size_t size, struct sfd_image_found *found, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_json) cJSON *json = cJSON_ParseWithLength(manifest, size);
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "manifests"), *one;
+	struct sfd_matches m = { .n = 0 };
+	struct utsname buf;
+	const char *arch = architecture(&buf);
+
+	/* An empty list has null there. */
+	if (list == NULL)
+		return 0;
+	cJSON_ArrayForEach (one, list) {
+		const cJSON *platform = cJSON_GetObjectItemCaseSensitive(one, "platform");
+		const cJSON *digest = cJSON_GetObjectItemCaseSensitive(one, "digest");
+		size_t before = m.n;
+
+		if (!cJSON_IsString(digest) || !member_is(platform, "os", "linux") ||
+			!member_is(platform, "architecture", arch))
+			continue;
+		for (size_t i = 0; i < db->n; i++)
+			sfd_matches_add(&m, db, i, has_manifest, digest->valuestring);
+		if (m.n == 1 && before == 0)
+			(void)snprintf(
+				m.v[0].digest, sizeof(m.v[0].digest), "%s", digest->valuestring);
+	}
+	if (m.n == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"%s: it is a list of manifests, and the store has none of its images for "
+			"linux/%s; name one of its images",
+			name, arch);
+	if (m.n > 1)
+		return sfd_lookup_ambiguous(name, &m, err);
+	*found = m.v[0];
+	return 0;
+}
