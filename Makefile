@@ -21,7 +21,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 -include config.mk
 
-prefix      ?= /usr/local
+prefix      ?= $(or $(PREFIX),/usr/local)
 bindir      ?= $(prefix)/bin
 libdir      ?= $(prefix)/lib
 includedir  ?= $(prefix)/include
@@ -48,7 +48,7 @@ SOVERSION := 0
 VARIANT := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),default)
 B := build/$(VARIANT)
 
-no_build_goals := clean help dist format print-public-headers
+no_build_goals := clean help dist format uninstall print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
 # libarchive, intel-ipsec-mb and libseccomp are opened at run time by those who need them: their headers suffice.
 linked := libzstd libcjson libcrypto libisal

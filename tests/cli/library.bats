@@ -10,6 +10,8 @@ setup_file() {
     *) skip "kernel: no shared library in a sanitizer build" ;;
     esac
     export DEST=$BATS_FILE_TMPDIR/dest
+    # The last word about the places counts.
+    make -s -C "$TOP" install DESTDIR="$DEST.first" PREFIX=/opt > /dev/null
     make -s -C "$TOP" install DESTDIR="$DEST" prefix=/usr > /dev/null
 }
 
@@ -72,6 +74,12 @@ expected() {
         grep -oE '\bsplitfd_[a-z0-9_]+ ?\(' | tr -d ' (' | grep -vx splitfd_bytes_fn | sort -u > "$BATS_TEST_TMPDIR/declared"
     diff "$BATS_TEST_TMPDIR/declared" "$BATS_TEST_TMPDIR/exported"
     [ -z "$(nm -D --defined-only --with-symbol-versions lib/libsplitfd.so.0 | awk '$2 == "T" { print $3 }' | grep -v '@@SPLITFD_')" ]
+}
+@test "programs, libraries and units name the place that they were installed for" {
+    [ -x "$DEST.first/opt/bin/splitfd" ]
+    grep -qx 'prefix=/opt' "$DEST.first/opt/lib/pkgconfig/splitfd.pc"
+    grep -qx 'libdir=/usr/lib' "$DEST/usr/lib/pkgconfig/splitfd.pc"
+    grep -q '^ExecStart=/usr/bin/splitfd ' "$DEST/usr/lib/systemd/system/splitfd-store.service"
 }
 @test "uninstall leaves nothing" {
     make -s -C "$TOP" uninstall DESTDIR="$DEST" prefix=/usr > /dev/null
