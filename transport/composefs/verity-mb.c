@@ -27,8 +27,12 @@ struct sfd_hasher {
 
 #if SFD_WITH_IPSEC_MB
 
-/* The name carries the ABI version. */
+/* The name carries the ABI version: the one that the header is of. */
+#if IMB_VERSION_NUM >= IMB_VERSION(2, 0, 0)
+#define SONAME "libIPSec_MB.so.2"
+#else
 #define SONAME "libIPSec_MB.so.1"
+#endif
 
 SFD_DLOPEN_NOTE("ipsec-mb", "Several hashes at once, where the CPU's vectors make that faster",
 	SFD_DLOPEN_SUGGESTED, SONAME);
