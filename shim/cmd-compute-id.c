@@ -49,8 +49,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (argc != 1)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_USAGE, EINVAL, "one image is wanted; see --help");
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"one image is wanted; see 'splitfd compute-id --help'");
 	if (bootable)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
 			"the boot variant is not supported; 'cfsctl oci compute-id --bootable' "

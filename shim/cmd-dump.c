@@ -28,8 +28,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (argc != 1)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_USAGE, EINVAL, "one image is wanted; see --help");
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"one image is wanted; see 'splitfd dump --help'");
 	r = sfd_repo_open(&repo, false, &repository, err);
 	if (r == 0)
 		r = sfd_image_argument_tree(repository, "dump", argv[0], xattrs, &tree, err);

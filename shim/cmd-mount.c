@@ -60,7 +60,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		return r < 0 ? r : 0;
 	if (argc != 2)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"an image and a directory are wanted; see --help");
+			"an image and a directory are wanted; see 'splitfd mount --help'");
 	r = sfd_repo_open(&repo, false, &repository, err);
 	if (r == 0)
 		r = find_image(repository, argv[0], bootable, &image, err);

@@ -35,7 +35,9 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 	sfd_cleanup_fd int socket = -EBADF, cancel_fd = -EBADF;
 	int r;
 
-	r = splitfd_fds_check_socket((int)a->sockfd, "--sockfd", NULL, err);
+	r = splitfd_fds_check_socket((int)a->sockfd,
+		a->sockfd == 0 ? "standard input (--sockfd N names another socket)" : "--sockfd",
+		NULL, err);
 	if (r < 0)
 		return r;
 	/* Not 0, which a program that we start gets as its own. */

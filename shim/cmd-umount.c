@@ -16,8 +16,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (argc != 1)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_USAGE, EINVAL, "one directory is wanted; see --help");
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"one directory is wanted; see 'splitfd umount --help'");
 	return sfd_umount_image(argv[0], err);
 }
 

@@ -44,8 +44,9 @@ static int find(struct subject *s, const char *name, struct splitfd_error *err)
 	r = strncmp(name, "refs/", 5) == 0 ? sfd_ref_read(s->repository, path, &s->digest, err)
 					   : sfd_name_read(s->repository, path, &s->digest, err);
 	if (r == 0)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "no stream '%s'", name);
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"no stream '%s' in the repository; 'splitfd layers' lists those of layers",
+			name);
 	return r < 0 ? r : 0;
 }
 

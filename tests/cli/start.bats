@@ -74,3 +74,14 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     [ "$status" -eq 1 ]
     assert_match 'cannot read a tar that may be compressed without libarchive: .*install libarchive.so.13' "$output"
 }
+
+@test "a wrong command line is one line that names the command's help" {
+    local command
+    for command in pull push inspect mount umount dump compute-id get-layer import-layer stream; do
+        run_splitfd 2 "$command"
+        assert_match "^splitfd $command: [^
+]*; see 'splitfd $command --help'\$" "$errors"
+    done
+    run_splitfd 2 experimental-image-proxy
+    assert_match 'standard input \(--sockfd N names another socket\) is not a Unix socket' "$errors"
+}
