@@ -3,6 +3,7 @@
  * Extracts a layer below a directory, by the library: files are cloned (FICLONE), not copied, where
  * the file system can.
  *
+ *	cc splitfd-extract.c -o splitfd-extract $(pkg-config --cflags --libs splitfd)
  *	splitfd get-layer --fds=N IMAGE LAYER | splitfd-extract M DIFFID DIRECTORY
  *
  * (N and M are the two ends of a socket pair.) The stream is checked against DIFFID; what was
