@@ -8,8 +8,9 @@
 #include <sys/socket.h>
 
 static volatile int cancelled;
-/* Of a server; set before its handlers are there. */
-static int client = -1, cancel_fd = -1;
+/* Set before the handlers are there: the socket of a server's client, and what is readable after a
+ * signal. */
+static int client = -1, cancel_fd;
 
 static void on_signal(int signo)
 {
@@ -18,19 +19,12 @@ static void on_signal(int signo)
 	sfd_flag_set(&cancelled, signo);
 	if (client >= 0)
 		(void)shutdown(client, SHUT_RDWR);
-	if (cancel_fd >= 0)
-		(void)eventfd_write(cancel_fd, 1);
+	if (cancel_fd > 0)
+		(void)eventfd_write(cancel_fd, 1); /* fails only where it is readable already */
 	errno = saved;
 }
 
-void sfd_cancel_install_server(int client_socket, int event_fd)
-{
-	client = client_socket;
-	cancel_fd = event_fd;
-	sfd_cancel_install();
-}
-
-void sfd_cancel_install(void)
+static void install(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
@@ -43,6 +37,26 @@ void sfd_cancel_install(void)
 		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			(void)sigaction(signals[i], &action, NULL);
 	}
+}
+
+void sfd_cancel_install(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	cancel_fd = fd > 0 ? fd : 0;
+	install();
+}
+
+void sfd_cancel_install_server(int client_socket, int event_fd)
+{
+	client = client_socket;
+	cancel_fd = event_fd;
+	install();
+}
+
+int sfd_cancel_fd(void)
+{
+	return cancel_fd;
 }
 
 const volatile int *sfd_cancel_flag(void)

@@ -14,6 +14,10 @@ void sfd_cancel_install(void);
  * the eventfd. */
 void sfd_cancel_install_server(int client_socket, int event_fd);
 
+/* Readable as soon as the flag is set: for who waits. Borrowed; 0 where nothing is installed, or
+ * could not be made. */
+int sfd_cancel_fd(void);
+
 /* The flag: 0, or the number of the signal that came. */
 const volatile int *sfd_cancel_flag(void);
 

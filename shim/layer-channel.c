@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/layer-channel.h"
+#include "shim/cancel.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/reconstruct.h"
 #include "splitfdstream/splitdirfdstream-reader.h"
@@ -263,6 +264,7 @@ static int open_wire(const struct sfd_channel_options *o, enum sfd_wire_format f
 	r = open_input(o, timeout, &input, err);
 	if (r < 0)
 		return r;
+	input->cancel_fd = sfd_cancel_fd();
 	return format == SFD_FORMAT_SPLITFDSTREAM
 		       ? splitfd_splitfdstream_reader_new(input, ret, err)
 		       : splitfd_splitdirfdstream_reader_new(input, &dir, ret, err);

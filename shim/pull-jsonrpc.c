@@ -47,14 +47,14 @@ bool sfd_pull_is_jsonrpc(const struct sfd_pull_options *options)
 	return strncmp(options->reference, PREFIX, strlen(PREFIX)) == 0;
 }
 
-static int connect_to(const struct sfd_pull_options *o, const volatile int *cancel,
-	struct image *image, const char **ret_name, struct splitfd_error *err)
+static int connect_to(const struct sfd_pull_options *o, int cancel_fd, struct image *image,
+	const char **ret_name, struct splitfd_error *err)
 {
 	const struct sfd_jsonrpc_options options = { .message_max = MESSAGE_MAX,
 		.fds_max = FDS_MAX,
 		.idle_ms = (int)o->timeout * 1000,
 		.timeout_ms = (int)o->timeout * 1000,
-		.cancel = cancel };
+		.cancel_fd = cancel_fd };
 	const char *path = o->reference + strlen(PREFIX), *hash = strrchr(path, '#');
 	sfd_cleanup_free char *copy = NULL;
 
@@ -211,7 +211,7 @@ int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err)
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 	sfd_cleanup(image_done) struct image image = { 0 };
 	const char *name = "";
-	int r = connect_to(o, sfd_pull_cancel_flag(pull), &image, &name, err);
+	int r = connect_to(o, sfd_pull_cancel_fd(pull), &image, &name, err);
 
 	/* What another process gives is never taken at its word. */
 	sfd_pull_verify_diff_ids(pull);

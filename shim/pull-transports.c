@@ -5,6 +5,8 @@
 #include "shim/pull-varlink.h"
 #include "shim/pull.h"
 
+#include <errno.h>
+
 /* Every transport but containers-storage is named by its prefix; a bare reference has none of
  * these in front of its first colon. */
 static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
@@ -24,6 +26,10 @@ int sfd_pull_run(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	int r = pull_layers(pull, err);
 
+	/* Whatever it waited for then. */
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
+			"interrupted; nothing was made visible");
 	return r < 0 ? r : sfd_pull_end(pull, err);
 }
 

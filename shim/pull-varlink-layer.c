@@ -39,17 +39,20 @@ static void held_free(struct splitfd_source *source)
 }
 
 /* The stream and the directories go to the reader. */
-static int read_layer(struct sfd_oci_layer *layer, int timeout_ms, int spool_dir,
-	struct splitfd_source **ret, struct splitfd_error *err)
+static int read_layer(struct sfd_oci_layer *layer, const struct sfd_pull_service *service,
+	int spool_dir, struct splitfd_source **ret, struct splitfd_error *err)
 {
 	const struct splitfd_splitdirfdstream_reader_options options = { .spool_dir = spool_dir };
 	struct splitfd_input *input = NULL;
 	int r = splitfd_input_new(
-		layer->fds[0], layer->fds + 1, layer->n_dirs, timeout_ms, &input, err);
+		layer->fds[0], layer->fds + 1, layer->n_dirs, service->timeout_ms, &input, err);
 
 	for (size_t i = 0; i < 1 + layer->n_dirs; i++)
 		layer->fds[i] = -EBADF;
-	return r < 0 ? r : splitfd_splitdirfdstream_reader_new(input, &options, ret, err);
+	if (r < 0)
+		return r;
+	input->cancel_fd = service->cancel_fd;
+	return splitfd_splitdirfdstream_reader_new(input, &options, ret, err);
 }
 
 int sfd_pull_varlink_layer(const struct sfd_pull_service *service, const char *diff_id,
@@ -67,7 +70,7 @@ int sfd_pull_varlink_layer(const struct sfd_pull_service *service, const char *d
 	r = sfd_oci_call_get_layer(
 		service->connection, service->handle, diff_id, service->reads_all, &s->layer, err);
 	if (r == 0)
-		r = read_layer(&s->layer, service->timeout_ms, spool_dir, &s->inner, err);
+		r = read_layer(&s->layer, service, spool_dir, &s->inner, err);
 	if (r < 0) {
 		held_free(&s->base);
 		return r;

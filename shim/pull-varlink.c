@@ -10,7 +10,6 @@
 
 #include <limits.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define PREFIX "varlink:"
@@ -157,7 +156,9 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 	const char *image, struct splitfd_error *err)
 {
 	const char *from = sfd_pull_get_options(pull)->from_repo;
-	struct sfd_pull_service s = { .connection = connection, .timeout_ms = timeout_ms };
+	struct sfd_pull_service s = { .connection = connection,
+		.timeout_ms = timeout_ms,
+		.cancel_fd = sfd_pull_cancel_fd(pull) };
 	struct description d = { 0 };
 	struct sfd_peer_rights rights;
 	int r;
@@ -177,11 +178,6 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 	return r;
 }
 
-static void hang_up(void *connection)
-{
-	(void)shutdown(sfd_varlink_socket(connection), SHUT_RDWR);
-}
-
 int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	long timeout = sfd_pull_get_options(pull)->timeout;
@@ -189,20 +185,17 @@ int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err)
 	const struct sfd_varlink_options options = {
 		.idle_ms = timeout_ms,
 		.timeout_ms = timeout_ms,
+		.cancel_fd = sfd_pull_cancel_fd(pull),
 	};
 	sfd_cleanup(cleanup_connection) struct sfd_varlink *connection = NULL;
 	const char *reference = sfd_pull_get_options(pull)->reference, *image = NULL;
-	struct sfd_pull_stop *stop = sfd_pull_get_options(pull)->stop;
 	sfd_cleanup_free char *socket = NULL;
 	int r = parse_reference(reference, &socket, &image, err);
 
 	if (r < 0)
 		return r;
 	r = sfd_varlink_connect(socket, &options, &connection, err);
-	if (r == 0) {
-		sfd_pull_stop_hook(stop, hang_up, connection);
+	if (r == 0)
 		r = pull_image(pull, connection, timeout_ms, image, err);
-		sfd_pull_stop_hook(stop, NULL, NULL);
-	}
 	return r < 0 ? splitfd_error_wrap(err, r, "'%s'", reference) : 0;
 }

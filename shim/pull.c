@@ -110,6 +110,11 @@ const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull)
 	return pull->cancel;
 }
 
+int sfd_pull_cancel_fd(const struct sfd_pull *pull)
+{
+	return pull->options.stop != NULL ? pull->options.stop->fd : sfd_cancel_fd();
+}
+
 static void tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const char *id,
 	uint64_t bytes, uint64_t total)
 {

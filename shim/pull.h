@@ -55,6 +55,8 @@ const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull)
 struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull);
 /* Not 0: the pull shall end. */
 const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull);
+/* Readable as soon as it is not 0, for who waits; 0: there is none. Borrowed. */
+int sfd_pull_cancel_fd(const struct sfd_pull *pull);
 
 /* Before sfd_pull_begin(): every layer's sha256 is checked, whatever the options say. */
 void sfd_pull_verify_diff_ids(struct sfd_pull *pull);

@@ -69,6 +69,7 @@ static int stream(const struct sfd_push_service *s, int pipe, struct splitfd_sou
 	const struct sfd_push_pipe to = { .fd = pipe,
 		.connection = sfd_varlink_socket(s->connection),
 		.timeout_ms = s->timeout_ms,
+		.cancel_fd = sfd_cancel_fd(),
 		.sent = &sent->stream };
 	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
 	struct splitfd_output *output = NULL;
@@ -93,9 +94,7 @@ static int end(struct sfd_push_service *s, int streamed, const struct splitfd_er
 			*err = *stream_error;
 		return streamed;
 	}
-	r = sfd_push_wait(sfd_varlink_socket(s->connection), s->timeout_ms, err);
-	if (r == 0)
-		r = sfd_oci_put_layer_result(s->connection, ret, err);
+	r = sfd_oci_put_layer_result(s->connection, ret, err);
 	/* Who has the layer need not read it. */
 	if (r < 0 || streamed == 0 || ret->already_present)
 		return r;

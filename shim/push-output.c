@@ -1,64 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/push-output.h"
-#include "shim/cancel.h"
-#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/fd.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-/* How often the cancel flag is looked at while the service is silent. */
-#define SLICE_MS 500
 
 struct output {
 	struct splitfd_output base;
 	struct sfd_push_pipe pipe;
 };
 
-/* One of the n descriptors becomes ready: 1. */
-static int wait_any(struct pollfd *fds, nfds_t n, int timeout_ms, struct splitfd_error *err)
-{
-	int64_t end = sfd_now_ms() + timeout_ms;
-
-	for (;;) {
-		int64_t left = timeout_ms < 0 ? SLICE_MS : end - sfd_now_ms();
-		int r;
-
-		if (*sfd_cancel_flag() != 0)
-			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
-				"interrupted; what the service has not finished is not visible");
-		if (left < 0)
-			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-				"the service is silent for %d seconds (--timeout)",
-				timeout_ms / 1000);
-		r = poll(fds, n, left < SLICE_MS ? (int)left : SLICE_MS);
-		if (r > 0)
-			return 1;
-		if (r < 0 && errno != EINTR)
-			return splitfd_error_sys(err, errno, "cannot wait for the service");
-	}
-}
-
-int sfd_push_wait(int connection, int timeout_ms, struct splitfd_error *err)
-{
-	struct pollfd fd = { .fd = connection, .events = POLLIN };
-	int r = wait_any(&fd, 1, timeout_ms, err);
-
-	return r < 0 ? r : 0;
-}
-
 /* Room in the pipe. */
 static int wait_room(const struct output *o, struct splitfd_error *err)
 {
-	struct pollfd fds[2] = { { .fd = o->pipe.fd, .events = POLLOUT },
-		{ .fd = o->pipe.connection, .events = POLLIN } };
-	int r = wait_any(fds, 2, o->pipe.timeout_ms, err);
+	struct pollfd p[3] = { { .fd = o->pipe.fd, .events = POLLOUT },
+		{ .fd = o->pipe.connection, .events = POLLIN },
+		{ .fd = o->pipe.cancel_fd > 0 ? o->pipe.cancel_fd : -1, .events = POLLIN } };
+	int r;
 
-	if (r < 0 || fds[0].revents != 0)
-		return r < 0 ? r : 0;
+	do {
+		r = poll(p, 3, o->pipe.timeout_ms);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return splitfd_error_sys(err, errno, "cannot wait for the service");
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"the service is silent for %d seconds (--timeout)",
+			o->pipe.timeout_ms / 1000);
+	if (p[2].revents != 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	if (p[0].revents != 0)
+		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
 		"the service answered before it had the whole layer");
 }

@@ -12,17 +12,14 @@ struct sfd_push_pipe {
 	int fd;		/* the writing end, non-blocking */
 	int connection; /* borrowed */
 	int timeout_ms; /* the longest time that the service may take nothing; < 0: for ever */
+	int cancel_fd;	/* readable when waiting shall end (-ECANCELED); 0: none */
 	uint64_t *sent; /* counts the bytes */
 };
 
 /* An output on the pipe; always takes pipe->fd. Ends with -EPIPE (kind PEER) where the service
  * closes the pipe, or answers on the connection while the pipe is full: then the answer says why.
- * Looks at the cancel flag while it waits. */
+ */
 int sfd_push_output_new(
 	const struct sfd_push_pipe *pipe, struct splitfd_output **ret, struct splitfd_error *err);
-
-/* Waits for an answer on the connection: 0 when there is one (or the peer has closed it),
- * -ETIMEDOUT (PEER), -ECANCELED. */
-int sfd_push_wait(int connection, int timeout_ms, struct splitfd_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/push.h"
+#include "shim/cancel.h"
 #include "shim/push-layer.h"
 #include "shim/push-report.h"
 #include "splitfdstream/base/cleanup.h"
@@ -47,7 +48,8 @@ static int absolute_path(struct push *p, struct splitfd_error *err)
 static int connect_service(struct push *p, struct splitfd_error *err)
 {
 	const struct sfd_varlink_options options = { .idle_ms = timeout_ms(p->options),
-		.timeout_ms = timeout_ms(p->options) };
+		.timeout_ms = timeout_ms(p->options),
+		.cancel_fd = sfd_cancel_fd() };
 	const struct sfd_repo_options *repo = &p->options->repo;
 	struct sfd_oci_selector selector = { .path = p->path };
 	struct sfd_oci_repository opened;

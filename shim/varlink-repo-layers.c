@@ -112,6 +112,8 @@ static int open_stream(struct sfd_varlink_session *s, struct sfd_varlink_message
 		m->fds[0], m->fds + 1, m->n_fds - 1, s->settings->timeout_ms, &input, err);
 	m->n_fds = 0; /* taken, always */
 	if (r == 0)
+		input->cancel_fd = s->settings->cancel_fd;
+	if (r == 0)
 		r = splitfd_splitdirfdstream_reader_new(input, &dir, &wire, err);
 	return r < 0 ? r : sfd_tar_source_new(wire, &tar, ret, err);
 }

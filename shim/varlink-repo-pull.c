@@ -265,7 +265,11 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 
 	if (r < 0)
 		return r;
-	sfd_pull_stop_init(&job.stop);
+	r = sfd_pull_stop_init(&job.stop, err);
+	if (r < 0) {
+		sfd_pull_queue_free(job.queue);
+		return r;
+	}
 	fill_options(s, q, &repo, &options);
 	options.stop = &job.stop;
 	options.listener = call->more ? sfd_pull_queue_listener(job.queue) : NULL;

@@ -42,8 +42,10 @@ static ssize_t plain_read(
 {
 	struct plain_input *in = (struct plain_input *)base;
 	ssize_t got;
-	int r = sfd_wait_fd(in->fd, POLLIN, in->timeout_ms);
+	int r = sfd_wait_or_cancel(in->fd, POLLIN, base->cancel_fd, in->timeout_ms);
 
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	if (r == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
 			"nothing arrived on the stream for %d ms", in->timeout_ms);

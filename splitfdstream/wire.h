@@ -37,6 +37,9 @@ struct splitfd_input_ops {
 
 struct splitfd_input {
 	const struct splitfd_input_ops *ops;
+	/* Readable as soon as waiting for the peer shall end (-ECANCELED); 0: none. Whoever has
+	 * made an input that waits may set it; borrowed. */
+	int cancel_fd;
 };
 
 /* NULL is allowed. Returns NULL. */

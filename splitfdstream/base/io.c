@@ -11,25 +11,35 @@
 #include <time.h>
 #include <unistd.h>
 
-int sfd_wait_fd(int fd, short events, int timeout_ms)
+int sfd_wait_or_cancel(int fd, short events, int cancel_fd, int timeout_ms)
 {
 	int64_t end = timeout_ms < 0 ? 0 : sfd_now_ms() + timeout_ms;
 
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = events };
+		struct pollfd p[2] = {
+			{ .fd = fd, .events = events },
+			{ .fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN },
+		};
 		int64_t left = timeout_ms < 0 ? -1 : end - sfd_now_ms();
 		int r;
 
 		if (timeout_ms >= 0 && left < 0)
 			left = 0;
-		r = poll(&p, 1, (int)left);
+		r = poll(p, 2, (int)left);
+		if (r > 0 && p[1].revents != 0)
+			return -ECANCELED;
 		if (r > 0)
-			return (p.revents & POLLNVAL) != 0 ? -EBADF : 1;
+			return (p[0].revents & POLLNVAL) != 0 ? -EBADF : 1;
 		if (r == 0)
 			return 0;
 		if (errno != EINTR)
 			return -errno;
 	}
+}
+
+int sfd_wait_fd(int fd, short events, int timeout_ms)
+{
+	return sfd_wait_or_cancel(fd, events, 0, timeout_ms);
 }
 
 /* After a failed call: 0 if it is to be tried again, else -errno. */

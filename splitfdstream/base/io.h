@@ -37,4 +37,8 @@ int sfd_read_file_fd(int fd, size_t max, char **ret_data, size_t *ret_size);
  * 1 when ready (or hung up: the next call on it tells), 0 on timeout, -errno. */
 int sfd_wait_fd(int fd, short events, int timeout_ms);
 
+/* The same, but -ECANCELED as soon as cancel_fd (0 or less: none) is readable, also where fd is
+ * ready, too. */
+int sfd_wait_or_cancel(int fd, short events, int cancel_fd, int timeout_ms);
+
 #endif

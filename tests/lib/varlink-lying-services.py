@@ -3,9 +3,10 @@
 """A composefs service that misbehaves in one way: varlink-lying-services.py SOCKET CASE.
 
 Answers OpenRepository, HasLayer, PutLayer, FinalizeImage, Inspect and GetLayer as cfsctl does, for an
-image of one small layer, but for what CASE names. Serves one connection, then ends. CASE `list-push`
-and `list-pull` print the cases of each side. `good` misbehaves in nothing, nor does `good in frames`,
-whose GetLayer answers with more descriptors than one message can carry, as services may.
+image of one small layer, but for what CASE names. Serves one connection, then ends. Where it is silent
+it says "waits" on its standard output. CASE `list-push` and `list-pull` print the cases of each side.
+`good` misbehaves in nothing, nor does `good in frames`, whose GetLayer answers with more descriptors
+than one message can carry, as services may.
 """
 import array
 import hashlib
@@ -17,6 +18,7 @@ import struct
 import sys
 import tarfile
 import tempfile
+import time
 
 OCI, REPOSITORY = "org.composefs.Oci.", "org.composefs.Repository."
 VERITY = "ab" * 64
@@ -104,6 +106,7 @@ class Service:
         return json.loads(message)
 
     def wait_for_end(self):
+        print("waits", flush=True)
         while self.socket.recv(65536):
             pass
         raise Gone
@@ -152,6 +155,12 @@ class Service:
             os.close(w)
         os.close(r)
         os.close(keep_w)
+
+    def silent_stream(self):
+        """Stays open whatever becomes of the connection."""
+        self.get_layer(data=metadata(TAR[:AT]), end=False)
+        print("waits", flush=True)
+        time.sleep(600)
 
     def frames(self):
         """700 slots, of which one is a directory; the frames of a service may be of any size."""
@@ -249,6 +258,8 @@ PUSH = {
                              manifest_verity=VERITY, config_verity=VERITY),
     "finalize says nothing": replies("FinalizeImage"),
     "dies on finalize": {"FinalizeImage": leave},
+    "has is silent": {"HasLayer": Service.wait_for_end},
+    "finalize is silent": {"FinalizeImage": Service.wait_for_end},
 }
 PULL = {
     "manifest is no JSON": {"Inspect": lambda s: s.inspect(manifest="{")},
@@ -269,7 +280,9 @@ PULL = {
     "stream is cut": gives(data=stream(named(b"file"))[:-100]),
     "stream ends early": gives(data=metadata(TAR[:AT]) + named(b"file")),
     "stream is empty": gives(data=b""),
-    "stream is silent": gives(data=metadata(TAR[:AT]), end=False),
+    "stream is silent": {"GetLayer": Service.silent_stream},
+    "get is silent": {"GetLayer": Service.wait_for_end},
+    "inspect is silent": {"Inspect": Service.wait_for_end},
     "other content": gives(data=stream(metadata(BODY.replace(b"c", b"d")))),
     "unknown chunk": gives(data=b"\7"),
     "slot out of range": gives(data=stream(named(b"file", slot=9))),

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -182,7 +183,7 @@ TEST(every_way_under_a_limit_of_64)
 }
 
 /* A consumer of what a misbehaving producer left on pipe and channel; its end is closed. */
-static int consume(struct ends e, struct splitfd_error *err)
+static int consume_until(struct ends e, int cancel_fd, struct splitfd_error *err)
 {
 	struct splitfd_input *input;
 	struct splitfd_source *source;
@@ -190,12 +191,18 @@ static int consume(struct ends e, struct splitfd_error *err)
 	int r;
 
 	*err = (struct splitfd_error){ 0 };
-	CHECK_INT(make_input(e, 200, &input), 0);
+	CHECK_INT(make_input(e, cancel_fd > 0 ? -1 : 200, &input), 0);
+	input->cancel_fd = cancel_fd;
 	CHECK_INT(splitfd_splitfdstream_reader_new(input, &source, err), 0);
 	while ((r = splitfd_source_next(source, &chunk, err)) > 0)
 		splitfd_chunk_clear(&chunk);
 	splitfd_source_free(source);
 	return r;
+}
+
+static int consume(struct ends e, struct splitfd_error *err)
+{
+	return consume_until(e, 0, err);
 }
 
 static void send_index(const struct ends *e, uint64_t index)
@@ -288,6 +295,22 @@ TEST(a_silent_peer)
 	e = make_ends(SOCK_STREAM, true);
 	CHECK_INT(consume(e, &err), -ETIMEDOUT);
 	hang_up(&e);
+}
+
+/* On a stream beside its channel, and on one that is the channel. */
+TEST(waiting_that_is_cancelled)
+{
+	int cancel = eventfd(1, EFD_CLOEXEC);
+	struct splitfd_error err;
+	struct ends e = make_ends(SOCK_SEQPACKET, false);
+
+	CHECK_INT(consume_until(e, cancel, &err), -ECANCELED);
+	CHECK_INT(err.kind, SPLITFD_ERROR_FAILED);
+	hang_up(&e);
+	e = make_ends(SOCK_STREAM, true);
+	CHECK_INT(consume_until(e, cancel, &err), -ECANCELED);
+	hang_up(&e);
+	close(cancel);
 }
 
 TEST(a_producer_whose_peer_is_gone_or_silent)

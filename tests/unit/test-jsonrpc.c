@@ -237,7 +237,6 @@ TEST(silence)
 	static const struct sfd_jsonrpc_options hasty = { .timeout_ms = 30000, .idle_ms = 200 };
 	struct sfd_jsonrpc_options patient = { .timeout_ms = 100, .fds_max = 9 };
 	int event = eventfd(0, EFD_CLOEXEC), code = 0;
-	volatile int flag = 0;
 	struct ends e = connect_ends(&hasty);
 	struct sfd_jsonrpc_message m;
 
@@ -259,11 +258,15 @@ TEST(silence)
 	CHECK_INT(eventfd_write(event, 1), 0);
 	e = connect_ends(&patient);
 	CHECK_INT(receive_one(&e, &code), -ECANCELED);
-	patient.cancel_fd = 0;
-	flag = 15;
-	patient.cancel = &flag;
+	patient.cancel_fd = eventfd(0, EFD_CLOEXEC);
 	e = connect_ends(&patient);
-	CHECK_INT(receive_one(&e, &code), -ECANCELED);
+	say(&e, "{\"fds\":1}");
+	CHECK_INT(sfd_jsonrpc_receive(e.c, &m, NULL), 1);
+	sfd_jsonrpc_message_done(&m);
+	CHECK_INT(eventfd_write(patient.cancel_fd, 1), 0);
+	CHECK_INT(take_number(e.c), -ECANCELED);
+	close_ends(&e);
+	sfd_close(patient.cancel_fd);
 	sfd_close(event);
 }
 

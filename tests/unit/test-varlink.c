@@ -318,6 +318,25 @@ TEST(cancel_ends_waiting)
 	sfd_close(cancel);
 }
 
+/* CloseRepository is one: who was interrupted still lets go of what the service locks for it. */
+TEST(a_last_word_after_cancel)
+{
+	int cancel = eventfd(1, EFD_CLOEXEC);
+	struct pair p = make_pair(0, 0, 0, cancel);
+	cJSON *word = cJSON_CreateObject();
+	char text[8];
+
+	CHECK_INT(sfd_varlink_send(p.v, word, NULL, 0, NULL), 0);
+	CHECK_INT(recv(p.peer, text, sizeof(text), 0), 3);
+	/* One that would have to wait does not. */
+	while (send(sfd_varlink_socket(p.v), text, 1, MSG_DONTWAIT) > 0)
+		;
+	CHECK_INT(sfd_varlink_send(p.v, word, NULL, 0, NULL), -ECANCELED);
+	cJSON_Delete(word);
+	end_pair(&p);
+	sfd_close(cancel);
+}
+
 TEST(a_peer_that_stops_reading)
 {
 	struct pair p = make_pair(0, 0, 100, 0);

@@ -31,9 +31,16 @@ static int receive(struct fd_input *in, int timeout_ms, struct splitfd_error *er
 {
 	int fds[SPLITFD_FDS_MAX];
 	size_t n_fds = 0;
-	ssize_t got = splitfd_fds_receive(in->channel, in->buffer, sizeof(in->buffer), fds,
-		SPLITFD_FDS_MAX, &n_fds, timeout_ms, err);
+	ssize_t got;
+	int r = sfd_wait_or_cancel(in->channel, POLLIN, in->base.cancel_fd, timeout_ms);
 
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"the peer on the socket was silent for %d ms", timeout_ms);
+	got = splitfd_fds_receive(
+		in->channel, in->buffer, sizeof(in->buffer), fds, SPLITFD_FDS_MAX, &n_fds, 0, err);
 	if (got < 0)
 		return (int)got;
 	if (n_fds > QUEUE_MAX - in->n_queued) {
@@ -97,6 +104,7 @@ static ssize_t channel_read(
 {
 	struct fd_input *in = (struct fd_input *)base;
 
+	in->stream->cancel_fd = base->cancel_fd;
 	return in->stream->ops->read(in->stream, buffer, n, err);
 }
 

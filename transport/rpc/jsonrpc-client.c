@@ -15,7 +15,9 @@ SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 int sfd_jsonrpc_connect(const char *path, const struct sfd_jsonrpc_options *options,
 	struct sfd_jsonrpc **ret, struct splitfd_error *err)
 {
-	int socket = sfd_unix_connect(path, strlen(path), err);
+	static const struct sfd_jsonrpc_options none = { 0 };
+	const struct sfd_jsonrpc_options *o = options != NULL ? options : &none;
+	int socket = sfd_unix_connect(path, strlen(path), o->timeout_ms, o->cancel_fd, err);
 
 	return socket < 0 ? socket : sfd_jsonrpc_new(socket, options, ret, err);
 }

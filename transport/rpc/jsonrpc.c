@@ -2,7 +2,7 @@
 /* The connection of jsonrpc.h: its life, and what comes in. */
 #include "transport/rpc/jsonrpc.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/io.h"
 #include "transport/rpc/jsonrpc-message.h"
 #include "transport/rpc/jsonrpc-private.h"
 
@@ -18,44 +18,27 @@
 #define BLANKS_MAX ((size_t)1024 * 1024)
 /* A buffer that one message made larger than this is not kept. */
 #define KEEP_MAX ((size_t)256 * 1024)
-/* How often the cancel flag is looked at. */
-#define FLAG_MS 500
 
 static int64_t after(int timeout_ms)
 {
 	return timeout_ms > 0 ? sfd_now_ms() + timeout_ms : -1;
 }
 
-static int slice(const struct sfd_jsonrpc *c, int64_t deadline)
-{
-	int64_t left = deadline < 0 ? -1 : deadline - sfd_now_ms();
-
-	if (deadline >= 0 && left < 0)
-		left = 0;
-	if (c->options.cancel != NULL && (left < 0 || left > FLAG_MS))
-		left = FLAG_MS;
-	return (int)left;
-}
-
 int sfd_jsonrpc_wait(
 	struct sfd_jsonrpc *c, short events, int64_t deadline, struct splitfd_error *err)
 {
-	struct pollfd p[2] = { { .fd = c->socket, .events = events },
-		{ .fd = c->options.cancel_fd > 0 ? c->options.cancel_fd : -1, .events = POLLIN } };
+	int64_t left = deadline - sfd_now_ms();
+	int r = sfd_wait_or_cancel(c->socket, events, c->options.cancel_fd,
+		deadline < 0 ? -1
+		: left > 0   ? (int)left
+			     : 0);
 
-	for (;;) {
-		int r = poll(p, 2, slice(c, deadline));
-
-		if (r < 0 && errno != EINTR)
-			return splitfd_error_sys(err, errno, "cannot wait for a socket");
-		if ((r > 0 && p[1].revents != 0) || sfd_flag_is_set(c->options.cancel))
-			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED, "interrupted");
-		if (r > 0)
-			return 0;
-		if (r == 0 && deadline >= 0 && sfd_now_ms() >= deadline)
-			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-				"the peer on the socket was silent for too long");
-	}
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"the peer on the socket was silent for too long");
+	return r > 0 ? 0 : splitfd_error_sys(err, -r, "cannot wait for a socket");
 }
 
 /* Ends the connection: what `c->error` says is said again by every later call. */

@@ -50,7 +50,6 @@ struct sfd_jsonrpc_options {
 	int timeout_ms;	    /* from a message's first byte to its last, until the next batch of its
 			       descriptors, and until the peer takes what is sent; 0: for ever */
 	int cancel_fd; /* what is readable as soon as waiting shall end (-ECANCELED); 0: none */
-	const volatile int *cancel; /* the same as a flag, looked at twice a second; NULL: none */
 };
 
 /* Takes the socket, always. *ret is the caller's, for one thread. */
@@ -82,7 +81,7 @@ struct sfd_jsonrpc_message {
 
 /* The next message: 1; 0 where the peer has closed between two. What was not taken of the former
  * one's descriptors is closed. Every error ends the connection and comes again: -EBADMSG and -E2BIG
- * and -EMSGSIZE (REFUSED), -ETIMEDOUT, -ECONNRESET, -ECANCELED (PEER), -EMFILE. *ret is for
+ * and -EMSGSIZE (REFUSED), -ETIMEDOUT, -ECONNRESET (PEER), -ECANCELED, -EMFILE. *ret is for
  * sfd_jsonrpc_message_done in any case. */
 int sfd_jsonrpc_receive(
 	struct sfd_jsonrpc *c, struct sfd_jsonrpc_message *ret, struct splitfd_error *err);

@@ -13,7 +13,9 @@ int sfd_varlink_connect(const char *address, const struct sfd_varlink_options *o
 	struct sfd_varlink **ret, struct splitfd_error *err)
 {
 	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
-	int socket = sfd_unix_connect(path, strcspn(path, ";"), err);
+	static const struct sfd_varlink_options none = { 0 };
+	const struct sfd_varlink_options *o = options != NULL ? options : &none;
+	int socket = sfd_unix_connect(path, strcspn(path, ";"), o->timeout_ms, o->cancel_fd, err);
 
 	return socket < 0 ? socket : sfd_varlink_new(socket, options, ret, err);
 }

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/clock.h"
+#include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/rpc/varlink-json.h"
@@ -60,25 +61,14 @@ static int left_until(int64_t deadline)
 static int wait_ready(
 	struct sfd_varlink *v, short events, int64_t deadline, struct splitfd_error *err)
 {
-	for (;;) {
-		struct pollfd p[2] = {
-			{ .fd = v->socket, .events = events },
-			{ .fd = v->options.cancel_fd > 0 ? v->options.cancel_fd : -1,
-				.events = POLLIN },
-		};
-		int r = poll(p, 2, left_until(deadline));
+	int r = sfd_wait_or_cancel(v->socket, events, v->options.cancel_fd, left_until(deadline));
 
-		if (r < 0 && errno != EINTR)
-			return splitfd_error_sys(err, errno, "cannot wait for a socket");
-		if (r == 0)
-			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-				"the peer on the socket was silent for too long");
-		if (r > 0 && p[1].revents != 0)
-			return splitfd_error_set(
-				err, SPLITFD_ERROR_PEER, ECANCELED, "the service is being ended");
-		if (r > 0 && p[0].revents != 0)
-			return 0;
-	}
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"the peer on the socket was silent for too long");
+	return r > 0 ? 0 : splitfd_error_sys(err, -r, "cannot wait for a socket");
 }
 
 /* Descriptors of the last read belong to message number `frame`. */
@@ -246,8 +236,11 @@ static int send_all(struct sfd_varlink *v, const char *text, size_t n, const int
 
 	while (n > 0) {
 		size_t piece = n < PIECE ? n : PIECE;
-		int r = wait_ready(v, POLLOUT, deadline, err);
+		int r = 0;
 
+		/* A last word that need not wait goes out also where waiting shall end. */
+		if (sfd_wait_fd(v->socket, POLLOUT, 0) == 0)
+			r = wait_ready(v, POLLOUT, deadline, err);
 		if (r == 0)
 			r = splitfd_fds_send(
 				v->socket, text, piece, fds, n_fds, left_until(deadline), err);

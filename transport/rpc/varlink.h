@@ -62,7 +62,7 @@ struct sfd_varlink_message {
 /* The next message, as it came: 1; 0 where the peer has closed between two messages; -EBADMSG (kind
  * REFUSED) where it is no JSON object, or one that is too deep or has too many values: the next
  * message can then be received all the same. Every other error ends the connection: -EMSGSIZE
- * (REFUSED) for one that is too long, -ETIMEDOUT, -ECONNRESET, -ECANCELED (PEER), -EMFILE. *ret is
+ * (REFUSED) for one that is too long, -ETIMEDOUT, -ECONNRESET (PEER), -ECANCELED, -EMFILE. *ret is
  * for sfd_varlink_message_done in any case. */
 int sfd_varlink_receive(
 	struct sfd_varlink *v, struct sfd_varlink_message *ret, struct splitfd_error *err);
