@@ -12,6 +12,7 @@ D := $(DESTDIR)
 # Units of the system's manager, with the program's place put in.
 units := $(notdir $(wildcard contrib/systemd/*))
 header_root := $(D)$(includedir)/splitfd
+completion := $(D)$(datadir)/bash-completion/completions/splitfd
 
 install: all $(if $(shell command -v go-md2man),man)
 	$(INSTALL) -d $(D)$(bindir) $(D)$(libdir)/pkgconfig $(D)$(mandir)/man1
@@ -26,13 +27,14 @@ install: all $(if $(shell command -v go-md2man),man)
 	$(INSTALL) -d $(D)$(unitdir)
 	for u in $(units); do sed 's|/usr/local/bin|$(bindir)|' contrib/systemd/$$u > $(D)$(unitdir)/$$u && \
 		chmod 644 $(D)$(unitdir)/$$u || exit 1; done
+	$(INSTALL) -D -m 644 contrib/completion/splitfd.bash $(completion)
 	if [ -d $(B)/man ]; then $(INSTALL) -m 644 $(B)/man/*.1 $(D)$(mandir)/man1/; \
 		else echo 'install: no man pages: go-md2man is not here'; fi
 
 uninstall:
 	rm -f $(D)$(bindir)/splitfd $(D)$(libdir)/libsplitfd.a $(D)$(libdir)/libsplitfd.so \
 		$(D)$(libdir)/libsplitfd.so.$(SOVERSION) $(D)$(libdir)/pkgconfig/splitfd.pc \
-		$(patsubst contrib/man/%.md,$(D)$(mandir)/man1/%,$(man_src)) $(units:%=$(D)$(unitdir)/%)
+		$(patsubst contrib/man/%.md,$(D)$(mandir)/man1/%,$(man_src)) $(units:%=$(D)$(unitdir)/%) $(completion)
 	rm -rf $(header_root)
 
 .PHONY: man

@@ -85,3 +85,25 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     run_splitfd 2 experimental-image-proxy
     assert_match 'standard input \(--sockfd N names another socket\) is not a Unix socket' "$errors"
 }
+
+# What bash offers for a line whose last word is being typed.
+offered() { # WORD…
+    PATH=$BUILD:$PATH bash -c '. "$1/contrib/completion/splitfd.bash"
+        shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+        _splitfd splitfd "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf "%s\n" "${COMPREPLY[@]}"' bash "$SPLITFD_TOP" "$@"
+}
+
+@test "bash completes every command, every option and the words of --reflink" {
+    local command option
+    assert_same "import-layer" "$(offered splitfd imp)"
+    for command in $("$BUILD/splitfd" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
+        offered splitfd '' | grep -qx -- "$command"
+        for option in $("$BUILD/splitfd" "$command" --help | grep -oE '^ {2,6}(-., )?--[a-z.-]+' | grep -oE -- '--.*'); do
+            offered splitfd "$command" -- | grep -qx -- "$option" || { echo "$command $option"; return 1; }
+        done
+    done
+    assert_same "always" "$(offered splitfd pull --reflink al)"
+    assert_same "" "$(offered splitfd pull localhost/)"
+}

@@ -47,6 +47,7 @@ $lib/libsplitfd.so
 $lib/pkgconfig/splitfd.pc" "$(deb_files "libsplitfd-dev_$VERSION-1_$arch.deb" | grep -v '^./usr/include/splitfd/.*\.h$')"
     deb_files "splitfd_$VERSION-1_$arch.deb" > files
     assert_same "$(cd "$SPLITFD_TOP" && { echo ./usr/bin/splitfd; ls contrib/systemd | sed 's|^|./usr/lib/systemd/system/|'
+        echo ./usr/share/bash-completion/completions/splitfd
         ls contrib/man | sed 's|\(.*\).md$|./usr/share/man/man1/\1.gz|'; } | LC_ALL=C sort)" "$(cat files)"
     dpkg-deb -f "splitfd_$VERSION-1_$arch.deb" Depends | grep -q 'libzstd1.*'
     aside '
