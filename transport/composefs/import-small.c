@@ -138,8 +138,8 @@ static int hash_all(struct batch *b, const size_t *which, size_t n)
 	return r < 0 ? splitfd_error_sys(&b->error, -r, "cannot hash") : 0;
 }
 
-/* The files' objects. Only so many workers are at it at a time: file systems serialise what makes
- * files, and threads that meet there lose more by waking one another than they gain. */
+/* The files' objects. No more workers are at it at a time than there are CPUs: file systems
+ * serialise what makes files, and more threads that meet there only wake one another. */
 static int store_each(struct batch *b, const size_t *which, size_t n)
 {
 	int r = 0;

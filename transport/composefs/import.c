@@ -25,7 +25,7 @@ static unsigned int plan_storing(unsigned int jobs)
 {
 	unsigned int cpus = count_cpus();
 
-	return ((jobs < cpus ? jobs : cpus) + 1) / 2;
+	return jobs < cpus ? jobs : cpus;
 }
 
 /* How many workers, and how many files each has open at once, under the limit of descriptors. A

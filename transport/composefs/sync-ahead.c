@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* An object's own cost, in bytes: its inode and its name in the journal. */
-#define OBJECT_BYTES ((uint64_t)16 * 1024)
-#define SYNC_BYTES   ((uint64_t)32 * 1024 * 1024)
-#define PAUSE_BYTES  ((uint64_t)4 * 1024 * 1024)
+#define SYNC_OBJECTS  ((uint64_t)2048)
+#define SYNC_BYTES    ((uint64_t)32 * 1024 * 1024)
+#define PAUSE_OBJECTS ((uint64_t)256)
+#define PAUSE_BYTES   ((uint64_t)4 * 1024 * 1024)
 
 struct sfd_sync_ahead {
 	int fd; /* borrowed */
@@ -20,7 +20,8 @@ struct sfd_sync_ahead {
 	pthread_t thread;
 	bool has_thread;
 	/* guarded by the lock */
-	uint64_t unwritten;
+	uint64_t objects, bytes; /* since the last sync began */
+	uint64_t synced;	 /* objects before */
 	bool wanted, working, stop;
 	int failed; /* 0 or -errno */
 };
@@ -67,7 +68,9 @@ static void *run(void *arg)
 		}
 		s->wanted = false;
 		s->working = true;
-		s->unwritten = 0;
+		s->synced += s->objects;
+		s->objects = 0;
+		s->bytes = 0;
 		pthread_mutex_unlock(&s->lock);
 		r = syncfs(s->fd) < 0 ? -errno : 0;
 		pthread_mutex_lock(&s->lock);
@@ -100,11 +103,19 @@ static void want(struct sfd_sync_ahead *s)
 	pthread_cond_broadcast(&s->changed);
 }
 
+/* Data is written once. The inodes and names of objects share blocks, which each sync writes again:
+ * so each waits for as many objects as all before it. */
+static bool is_enough(const struct sfd_sync_ahead *s)
+{
+	return s->bytes >= SYNC_BYTES || (s->objects >= SYNC_OBJECTS && s->objects >= s->synced);
+}
+
 void sfd_sync_ahead_wrote(struct sfd_sync_ahead *s, uint64_t bytes)
 {
 	pthread_mutex_lock(&s->lock);
-	s->unwritten += OBJECT_BYTES + bytes;
-	if (s->unwritten >= SYNC_BYTES && !s->working && !s->wanted)
+	s->objects++;
+	s->bytes += bytes;
+	if (!s->working && !s->wanted && is_enough(s))
 		want(s);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -112,7 +123,7 @@ void sfd_sync_ahead_wrote(struct sfd_sync_ahead *s, uint64_t bytes)
 void sfd_sync_ahead_pause(struct sfd_sync_ahead *s)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->unwritten >= PAUSE_BYTES)
+	if (s->objects >= PAUSE_OBJECTS || s->bytes >= PAUSE_BYTES)
 		want(s);
 	pthread_mutex_unlock(&s->lock);
 }
