@@ -28,24 +28,6 @@ static void drop_ins_done(struct drop_ins *d)
 	free(d->v);
 }
 
-/* Loads DIR/storage.conf; 0 where there is none, 1 where it was loaded. */
-static int load_main(struct sfd_conf *conf, const char *dir, struct splitfd_error *err)
-{
-	sfd_cleanup_free char *path = NULL;
-	int r;
-
-	if (asprintf(&path, "%s/storage.conf", dir) < 0) {
-		path = NULL;
-		return splitfd_error_oom(err);
-	}
-	r = sfd_conf_load(conf, path, err);
-	if (r == -ENOENT || r == -ENOTDIR) {
-		splitfd_error_clear(err);
-		return 0;
-	}
-	return r < 0 ? r : 1;
-}
-
 static int add_drop_in(
 	struct drop_ins *d, const char *dir, const char *name, struct splitfd_error *err)
 {
@@ -163,11 +145,11 @@ int sfd_conf_files_load(
 		r = sfd_store_user_config_dir(&user, err);
 		if (r < 0)
 			return r;
-		r = load_main(conf, user, err);
+		r = sfd_conf_load_from(conf, user, "storage.conf", err);
 		if (r == 0)
-			r = load_main(conf, etc, err);
+			r = sfd_conf_load_from(conf, etc, "storage.conf", err);
 		if (r == 0)
-			r = load_main(conf, usr, err);
+			r = sfd_conf_load_from(conf, usr, "storage.conf", err);
 		if (r >= 0)
 			r = load_drop_ins(conf, user, etc, usr, err);
 	}

@@ -15,25 +15,6 @@ void sfd_short_names_done(struct sfd_short_names *names)
 	names->conf = sfd_conf_free(names->conf);
 }
 
-/* Adds the file of that name, where it is there: 1. */
-static int load_file(
-	struct sfd_conf *conf, const char *dir, const char *name, struct splitfd_error *err)
-{
-	sfd_cleanup_free char *path = NULL;
-	int r;
-
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
-		return splitfd_error_oom(err);
-	}
-	r = sfd_conf_load(conf, path, err);
-	if (r == -ENOENT || r == -ENOTDIR) {
-		splitfd_error_clear(err);
-		return 0;
-	}
-	return r < 0 ? r : 1;
-}
-
 static int is_conf(const struct dirent *entry)
 {
 	size_t n = strlen(entry->d_name);
@@ -62,7 +43,7 @@ static int load_drop_ins(struct sfd_conf *conf, const char *dir, struct splitfd_
 		return splitfd_error_sys(err, errno, "%s: cannot list", path);
 	for (int i = 0; i < n; i++) {
 		if (r >= 0)
-			r = load_file(conf, path, names[i]->d_name, err);
+			r = sfd_conf_load_from(conf, path, names[i]->d_name, err);
 		free(names[i]);
 	}
 	free(names);
@@ -81,10 +62,10 @@ static int load_files(struct sfd_conf *conf, const char *user, struct splitfd_er
 		if (r < 0)
 			return splitfd_error_wrap(err, r, "CONTAINERS_REGISTRIES_CONF");
 	} else {
-		r = load_file(conf, user, "registries.conf", err);
+		r = sfd_conf_load_from(conf, user, "registries.conf", err);
 		own = r > 0;
 		if (r == 0)
-			r = load_file(conf, etc, "registries.conf", err);
+			r = sfd_conf_load_from(conf, etc, "registries.conf", err);
 	}
 	if (r >= 0 && !own)
 		r = load_drop_ins(conf, etc, err);
@@ -108,7 +89,7 @@ static int load_choices(struct sfd_conf *conf, const char *home, struct splitfd_
 		dir = NULL;
 		return splitfd_error_oom(err);
 	}
-	return load_file(conf, dir, "short-name-aliases.conf", err);
+	return sfd_conf_load_from(conf, dir, "short-name-aliases.conf", err);
 }
 
 int sfd_short_names_load(struct sfd_short_names *names, struct splitfd_error *err)

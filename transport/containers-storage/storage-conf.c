@@ -178,6 +178,24 @@ int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error 
 	return sfd_conf_parse(conf, text, size, path, err);
 }
 
+int sfd_conf_load_from(
+	struct sfd_conf *conf, const char *dir, const char *name, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return splitfd_error_oom(err);
+	}
+	r = sfd_conf_load(conf, path, err);
+	if (r == -ENOENT || r == -ENOTDIR) {
+		splitfd_error_clear(err);
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
 /* The entry if it has the type; NULL in *ret where the key is absent. */
 static int get(const struct sfd_conf *conf, const char *key, enum sfd_toml_type type,
 	const struct conf_entry **ret, struct splitfd_error *err)

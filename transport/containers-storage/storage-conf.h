@@ -32,6 +32,9 @@ int sfd_conf_parse(struct sfd_conf *conf, const char *text, size_t size, const c
 
 /* Reads the file at `path` and adds it. -ENOENT (kind NOT_FOUND) where there is none. */
 int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error *err);
+/* The same of DIR/NAME, which need not be there: 1 where it was added, 0 where there is none. */
+int sfd_conf_load_from(
+	struct sfd_conf *conf, const char *dir, const char *name, struct splitfd_error *err);
 
 /* The values of a key, written with dots from the top ("storage.options.overlay.mountopt").
  * An absent key leaves *ret alone and gives 0; a present one gives 1; a value of another type is

@@ -34,9 +34,4 @@ struct sfd_jsonrpc {
 	struct splitfd_error error;
 };
 
-/* Until the socket is ready for `events`, somebody cancels, or the deadline (of sfd_now_ms(); < 0:
- * never) has passed. 0, -ETIMEDOUT, -ECANCELED. */
-int sfd_jsonrpc_wait(
-	struct sfd_jsonrpc *c, short events, int64_t deadline, struct splitfd_error *err);
-
 #endif

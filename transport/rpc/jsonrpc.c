@@ -5,6 +5,7 @@
 #include "splitfdstream/base/io.h"
 #include "transport/rpc/jsonrpc-message.h"
 #include "transport/rpc/jsonrpc-private.h"
+#include "transport/rpc/socket-wait.h"
 
 #include <poll.h>
 #include <string.h>
@@ -18,28 +19,6 @@
 #define BLANKS_MAX ((size_t)1024 * 1024)
 /* A buffer that one message made larger than this is not kept. */
 #define KEEP_MAX ((size_t)256 * 1024)
-
-static int64_t after(int timeout_ms)
-{
-	return timeout_ms > 0 ? sfd_now_ms() + timeout_ms : -1;
-}
-
-int sfd_jsonrpc_wait(
-	struct sfd_jsonrpc *c, short events, int64_t deadline, struct splitfd_error *err)
-{
-	int64_t left = deadline - sfd_now_ms();
-	int r = sfd_wait_or_cancel(c->socket, events, c->options.cancel_fd,
-		deadline < 0 ? -1
-		: left > 0   ? (int)left
-			     : 0);
-
-	if (r == -ECANCELED)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
-	if (r == 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"the peer on the socket was silent for too long");
-	return r > 0 ? 0 : splitfd_error_sys(err, -r, "cannot wait for a socket");
-}
 
 /* Ends the connection: what `c->error` says is said again by every later call. */
 static int fail(struct sfd_jsonrpc *c, int r, int code, struct splitfd_error *err)
@@ -94,7 +73,7 @@ static int read_more(struct sfd_jsonrpc *c, int64_t deadline, struct splitfd_err
 	r = sfd_buffer_reserve(&c->in, READ_SIZE);
 	if (r < 0)
 		return fail(c, splitfd_error_oom(&c->error), 0, err);
-	r = sfd_jsonrpc_wait(c, POLLIN, deadline, &c->error);
+	r = sfd_socket_wait(c->socket, POLLIN, deadline, c->options.cancel_fd, &c->error);
 	if (r < 0)
 		return fail(c, r, 0, err);
 	got = splitfd_fds_receive(c->socket, c->in.data + c->in.len, READ_SIZE,
@@ -131,7 +110,7 @@ int sfd_jsonrpc_take_fd(struct sfd_jsonrpc *c, int *ret_fd, struct splitfd_error
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, ENODATA, "the message has no more descriptors");
 	while (c->n_queued == 0) {
-		r = read_more(c, after(c->options.timeout_ms), err);
+		r = read_more(c, sfd_deadline(c->options.timeout_ms), err);
 		if (r == 0)
 			return wrong_count(
 				c, "the peer closed the socket before all descriptors came", err);
@@ -191,7 +170,7 @@ static int scan(struct sfd_jsonrpc *c, struct splitfd_error *err)
 /* Until the next message is complete. 1, or 0 at the end. */
 static int complete(struct sfd_jsonrpc *c, struct splitfd_error *err)
 {
-	int64_t deadline = after(c->options.idle_ms);
+	int64_t deadline = sfd_deadline(c->options.idle_ms);
 	bool begun = false;
 
 	for (;;) {
@@ -199,7 +178,7 @@ static int complete(struct sfd_jsonrpc *c, struct splitfd_error *err)
 
 		if (r == 0 && c->start < c->in.len) {
 			if (!begun)
-				deadline = after(c->options.timeout_ms);
+				deadline = sfd_deadline(c->options.timeout_ms);
 			begun = true;
 			r = scan(c, err);
 		} else if (r == 0 && c->n_queued > 0) {

@@ -6,6 +6,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/rpc/fdpass.h"
+#include "transport/rpc/socket-wait.h"
 #include "transport/rpc/varlink-json.h"
 
 #include <cjson/cJSON.h>
@@ -41,35 +42,6 @@ struct sfd_varlink {
 	size_t n_fds;
 	bool plain; /* something without descriptors was sent last */
 };
-
-/* A point in time, or -1 for never. */
-static int64_t after(int timeout_ms)
-{
-	return timeout_ms > 0 ? sfd_now_ms() + timeout_ms : -1;
-}
-
-static int left_until(int64_t deadline)
-{
-	int64_t left = deadline - sfd_now_ms();
-
-	if (deadline < 0)
-		return -1;
-	return left > 0 ? (int)left : 0;
-}
-
-/* Until the socket is ready, somebody cancels, or it is too late. */
-static int wait_ready(
-	struct sfd_varlink *v, short events, int64_t deadline, struct splitfd_error *err)
-{
-	int r = sfd_wait_or_cancel(v->socket, events, v->options.cancel_fd, left_until(deadline));
-
-	if (r == -ECANCELED)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
-	if (r == 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"the peer on the socket was silent for too long");
-	return r > 0 ? 0 : splitfd_error_sys(err, -r, "cannot wait for a socket");
-}
 
 /* Descriptors of the last read belong to message number `frame`. */
 static int keep_fds(
@@ -118,7 +90,7 @@ static int read_more(struct sfd_varlink *v, int64_t deadline, struct splitfd_err
 	}
 	if (sfd_buffer_reserve(&v->in, PIECE) < 0)
 		return splitfd_error_oom(err);
-	r = wait_ready(v, POLLIN, deadline, err);
+	r = sfd_socket_wait(v->socket, POLLIN, deadline, v->options.cancel_fd, err);
 	if (r < 0)
 		return r;
 	at = v->in.data + v->in.len;
@@ -143,7 +115,7 @@ static int too_long(const struct sfd_varlink *v, struct splitfd_error *err)
 static int complete_message(struct sfd_varlink *v, size_t *ret_len, struct splitfd_error *err)
 {
 	bool begun = v->in.len > v->start;
-	int64_t deadline = after(begun ? v->options.timeout_ms : v->options.idle_ms);
+	int64_t deadline = sfd_deadline(begun ? v->options.timeout_ms : v->options.idle_ms);
 
 	while (v->complete == v->delivered) {
 		int r;
@@ -157,7 +129,7 @@ static int complete_message(struct sfd_varlink *v, size_t *ret_len, struct split
 		if (r <= 0)
 			return r;
 		if (!begun)
-			deadline = after(v->options.timeout_ms);
+			deadline = sfd_deadline(v->options.timeout_ms);
 		begun = true;
 	}
 	*ret_len = strlen((const char *)v->in.data + v->start);
@@ -221,7 +193,7 @@ void sfd_varlink_message_done(struct sfd_varlink_message *m)
 static void settle(struct sfd_varlink *v)
 {
 	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
-	int64_t deadline = after(SETTLE_MS);
+	int64_t deadline = sfd_deadline(SETTLE_MS);
 	int unread = 0;
 
 	while (v->plain && ioctl(v->socket, SIOCOUTQ, &unread) == 0 && unread > 0 &&
@@ -232,7 +204,7 @@ static void settle(struct sfd_varlink *v)
 static int send_all(struct sfd_varlink *v, const char *text, size_t n, const int *fds, size_t n_fds,
 	struct splitfd_error *err)
 {
-	int64_t deadline = after(v->options.timeout_ms);
+	int64_t deadline = sfd_deadline(v->options.timeout_ms);
 
 	while (n > 0) {
 		size_t piece = n < PIECE ? n : PIECE;
@@ -240,10 +212,10 @@ static int send_all(struct sfd_varlink *v, const char *text, size_t n, const int
 
 		/* A last word that need not wait goes out also where waiting shall end. */
 		if (sfd_wait_fd(v->socket, POLLOUT, 0) == 0)
-			r = wait_ready(v, POLLOUT, deadline, err);
+			r = sfd_socket_wait(v->socket, POLLOUT, deadline, v->options.cancel_fd, err);
 		if (r == 0)
 			r = splitfd_fds_send(
-				v->socket, text, piece, fds, n_fds, left_until(deadline), err);
+				v->socket, text, piece, fds, n_fds, sfd_left_until(deadline), err);
 		if (r < 0)
 			return r;
 		text += piece;
