@@ -23,8 +23,8 @@ static int send_all(struct sfd_jsonrpc *c, const char *text, const int *fds, siz
 	while (n > 0) {
 		int timeout = c->options.timeout_ms > 0 ? c->options.timeout_ms : -1;
 		size_t piece = n < PIECE ? n : PIECE;
-		int r = sfd_socket_wait(c->socket, POLLOUT, sfd_deadline(timeout),
-			c->options.cancel_fd, err);
+		int r = sfd_socket_wait(
+			c->socket, POLLOUT, sfd_deadline(timeout), c->options.cancel_fd, err);
 
 		if (r == 0)
 			r = splitfd_fds_send(c->socket, text, piece, fds, n_fds, timeout, err);

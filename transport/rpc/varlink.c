@@ -212,7 +212,8 @@ static int send_all(struct sfd_varlink *v, const char *text, size_t n, const int
 
 		/* A last word that need not wait goes out also where waiting shall end. */
 		if (sfd_wait_fd(v->socket, POLLOUT, 0) == 0)
-			r = sfd_socket_wait(v->socket, POLLOUT, deadline, v->options.cancel_fd, err);
+			r = sfd_socket_wait(
+				v->socket, POLLOUT, deadline, v->options.cancel_fd, err);
 		if (r == 0)
 			r = splitfd_fds_send(
 				v->socket, text, piece, fds, n_fds, sfd_left_until(deadline), err);
