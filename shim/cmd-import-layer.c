@@ -73,20 +73,6 @@ static int open_source(const struct import_layer *o, struct splitfd_repository *
 	return objects < 0 ? objects : sfd_channel_source(&o->channel, objects, ret, err);
 }
 
-static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
-{
-	if (text == NULL || strcmp(text, "auto") == 0)
-		*ret = SPLITFD_REFLINK_AUTO;
-	else if (strcmp(text, "always") == 0)
-		*ret = SPLITFD_REFLINK_ALWAYS;
-	else if (strcmp(text, "never") == 0)
-		*ret = SPLITFD_REFLINK_NEVER;
-	else
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"--reflink is auto, always or never, not '%s'", text);
-	return 0;
-}
-
 static int import_layer(
 	const struct import_layer *o, struct sfd_layer_import *ret, struct splitfd_error *err)
 {
@@ -94,7 +80,7 @@ static int import_layer(
 		.cancel = sfd_cancel_flag() };
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
-	int r = parse_reflink(o->reflink, &options.reflink, err);
+	int r = sfd_parse_reflink(o->reflink, &options.reflink, err);
 
 	if (r >= 0)
 		r = sfd_repo_open(&o->repo, true, &repository, err);

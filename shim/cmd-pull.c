@@ -23,20 +23,6 @@ const struct sfd_command sfd_cmd_pull = {
 
 SFD_DEFINE_CLEANUP(cleanup_pull, struct sfd_pull, sfd_pull_free);
 
-static int parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
-{
-	static const char *const words[] = { "auto", "always", "never" };
-
-	for (int i = 0; i < 3; i++) {
-		if (strcmp(text, words[i]) == 0) {
-			*ret = (enum splitfd_reflink)i;
-			return 0;
-		}
-	}
-	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-		"--reflink takes auto, always or never, not '%s'", text);
-}
-
 static int pull(const struct sfd_pull_options *options, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_pull) struct sfd_pull *p = NULL;
@@ -66,7 +52,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	struct sfd_pull_options o = { .timeout = 300, .sandbox = true };
 	struct sfd_repo_options repo = { 0 };
 	struct sfd_proxy_flags proxy = { .tls_verify = true };
-	const char *reflink = "auto";
+	const char *reflink = NULL;
 	const struct sfd_option options[] = {
 		SFD_REPO_OPTIONS(&repo),
 		{ "root", 0, SFD_OPTION_STRING, &o.root, 0, 0, "DIR", "The store's graphroot" },
@@ -103,7 +89,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r == 0)
 		r = check(&o, argc, err);
 	if (r == 0)
-		r = parse_reflink(reflink, &o.reflink, err);
+		r = sfd_parse_reflink(reflink, &o.reflink, err);
 	if (r == 0) {
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;

@@ -3,6 +3,7 @@
 #include "shim/command.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,28 @@ static int strings_add(struct sfd_strings *s, const char *text, struct splitfd_e
 	items[s->n] = NULL;
 	s->items = items;
 	return 0;
+}
+
+int sfd_flags_add(
+	struct sfd_strings *s, const char *name, const char *value, struct splitfd_error *err)
+{
+	char *text;
+	int r;
+
+	if (asprintf(&text, "--%s%s%s", name, value != NULL ? "=" : "",
+		    value != NULL ? value : "") < 0)
+		return splitfd_error_oom(err);
+	r = strings_add(s, text, err);
+	if (r < 0)
+		free(text);
+	return r;
+}
+
+void sfd_flags_done(struct sfd_strings *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free((char *)(uintptr_t)s->items[i]);
+	sfd_strings_done(s);
 }
 
 static void print_help(const struct sfd_command *command, const struct sfd_option *options)

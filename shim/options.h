@@ -26,6 +26,12 @@ struct sfd_strings {
 
 void sfd_strings_done(struct sfd_strings *s);
 
+/* "--NAME=VALUE" (value NULL: "--NAME") for another program. These are malloc'd, and freed by
+ * sfd_flags_done. */
+int sfd_flags_add(
+	struct sfd_strings *s, const char *name, const char *value, struct splitfd_error *err);
+void sfd_flags_done(struct sfd_strings *s);
+
 struct sfd_option {
 	const char *name; /* without dashes; NULL ends the table */
 	char letter;	  /* the short form, or 0 */

@@ -68,50 +68,30 @@ static const char *const text_help[] = { "Registry credentials", "Registry user 
 
 #define N_TEXTS (sizeof(text_names) / sizeof(text_names[0]))
 
-static int forward(struct sfd_proxy_arguments *a, const char *name, const char *value,
-	struct splitfd_error *err)
-{
-	struct sfd_strings *s = &a->forwarded;
-	const char **items = reallocarray(s->items, s->n + 2, sizeof(*items));
-	char *text = NULL;
-
-	if (items == NULL)
-		return splitfd_error_oom(err);
-	s->items = items;
-	items[s->n] = NULL;
-	if (asprintf(&text, "--%s%s%s", name, value != NULL ? "=" : "",
-		    value != NULL ? value : "") < 0)
-		return splitfd_error_oom(err);
-	items[s->n++] = text;
-	items[s->n] = NULL;
-	return 0;
-}
-
 static int forward_all(
 	struct sfd_proxy_arguments *a, const struct passed *p, struct splitfd_error *err)
 {
+	struct sfd_strings *s = &a->forwarded;
 	int r = 0;
 
 	if (p->debug)
-		r = forward(a, "debug", NULL, err);
+		r = sfd_flags_add(s, "debug", NULL, err);
 	if (r == 0 && p->no_creds)
-		r = forward(a, "no-creds", NULL, err);
+		r = sfd_flags_add(s, "no-creds", NULL, err);
 	if (r == 0 && p->insecure_policy)
-		r = forward(a, "insecure-policy", NULL, err);
+		r = sfd_flags_add(s, "insecure-policy", NULL, err);
 	if (r == 0 && p->tls_verify != NULL)
-		r = forward(a, "tls-verify", p->tls_verify, err);
+		r = sfd_flags_add(s, "tls-verify", p->tls_verify, err);
 	for (size_t i = 0; r == 0 && i < N_TEXTS; i++) {
 		if (p->texts[i].value != NULL)
-			r = forward(a, text_names[i], p->texts[i].value, err);
+			r = sfd_flags_add(s, text_names[i], p->texts[i].value, err);
 	}
 	return r;
 }
 
 void sfd_proxy_arguments_done(struct sfd_proxy_arguments *a)
 {
-	for (size_t i = 0; i < a->forwarded.n; i++)
-		free((char *)(uintptr_t)a->forwarded.items[i]);
-	sfd_strings_done(&a->forwarded);
+	sfd_flags_done(&a->forwarded);
 }
 
 /* A flag whose value may be absent: only "--NAME" and "--NAME=VALUE" are forms of it. */

@@ -2,6 +2,7 @@
 #include "shim/pull-proxy.h"
 #include "shim/confine.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/cpus.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/skopeo/proxy-client.h"
 #include "transport/skopeo/proxy-pull.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,23 +38,6 @@ bool sfd_pull_is_proxied(const struct sfd_pull_options *options)
 	return options->skopeo != NULL;
 }
 
-static int add(
-	struct sfd_strings *s, const char *name, const char *value, struct splitfd_error *err)
-{
-	const char **items = reallocarray(s->items, s->n + 2, sizeof(*items));
-	char *text = NULL;
-
-	if (items == NULL)
-		return splitfd_error_oom(err);
-	s->items = items;
-	items[s->n] = NULL;
-	if (asprintf(&text, "--%s=%s", name, value) < 0)
-		return splitfd_error_oom(err);
-	items[s->n++] = text;
-	items[s->n] = NULL;
-	return 0;
-}
-
 int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_options *options,
 	struct splitfd_error *err)
 {
@@ -71,16 +54,15 @@ int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_optio
 
 	for (size_t i = 0; r == 0 && i < sizeof(flags) / sizeof(flags[0]); i++) {
 		if (flags[i].value != NULL)
-			r = add(&options->proxy_arguments, flags[i].name, flags[i].value, err);
+			r = sfd_flags_add(
+				&options->proxy_arguments, flags[i].name, flags[i].value, err);
 	}
 	return r;
 }
 
 void sfd_proxy_flags_release(struct sfd_pull_options *options)
 {
-	for (size_t i = 0; i < options->proxy_arguments.n; i++)
-		free((char *)(uintptr_t)options->proxy_arguments.items[i]);
-	sfd_strings_done(&options->proxy_arguments);
+	sfd_flags_done(&options->proxy_arguments);
 }
 
 static int stall_ms(const struct sfd_pull_options *o)
@@ -210,11 +192,10 @@ static size_t count_workers(const struct work *w)
 {
 	long jobs = sfd_pull_get_options(w->pull)->jobs;
 	size_t n = w->n < WORKERS_MAX ? w->n : WORKERS_MAX;
-	cpu_set_t cpus;
 
-	if (jobs == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		jobs = CPU_COUNT(&cpus) + 1; /* one more, while another waits for the network */
-	return jobs > 0 && (size_t)jobs < n ? (size_t)jobs : n;
+	if (jobs == 0)
+		jobs = sfd_count_cpus() + 1; /* one more, while another waits for the network */
+	return (size_t)jobs < n ? (size_t)jobs : n;
 }
 
 static int run_workers(struct work *w, struct splitfd_error *err)

@@ -58,3 +58,21 @@ int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_r
 
 	return r < 0 ? r : splitfd_repository_open(path, write, ret, err);
 }
+
+int sfd_parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
+{
+	static const struct {
+		const char *word;
+		enum splitfd_reflink value;
+	} words[] = { { "auto", SPLITFD_REFLINK_AUTO }, { "always", SPLITFD_REFLINK_ALWAYS },
+		{ "never", SPLITFD_REFLINK_NEVER } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(text != NULL ? text : "auto", words[i].word) == 0) {
+			*ret = words[i].value;
+			return 0;
+		}
+	}
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"--reflink takes auto, always or never, not '%s'", text);
+}

@@ -37,4 +37,7 @@ int sfd_repo_absolute(const char *path, char ret[PATH_MAX], struct splitfd_error
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
 	struct splitfd_error *err);
 
+/* The value of --reflink; NULL is "auto". USAGE where it is none of the three words. */
+int sfd_parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err);
+
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/fsck-private.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/cpus.h"
 #include "splitfdstream/base/flag.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -112,12 +112,9 @@ static void *spread_thread(void *data)
 static unsigned int count_jobs(const struct sfd_fsck *f, size_t n)
 {
 	unsigned int jobs = f->options->jobs;
-	cpu_set_t cpus;
 
 	if (jobs == 0)
-		jobs = sched_getaffinity(0, sizeof(cpus), &cpus) == 0
-			       ? (unsigned int)CPU_COUNT(&cpus)
-			       : 1;
+		jobs = sfd_count_cpus();
 	if (jobs > MAX_THREADS)
 		jobs = MAX_THREADS;
 	return jobs > n ? (unsigned int)n : jobs;

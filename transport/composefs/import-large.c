@@ -128,19 +128,10 @@ static int hash_shared(struct splitfd_import *import, struct sfd_worker *worker,
 static int open_large(
 	struct sfd_import_entry *e, struct sfd_content *content, struct splitfd_error *err)
 {
-	struct splitfd_chunk chunk = {
-		.kind = SPLITFD_CHUNK_FILE,
-		.size = e->size,
-		.fd = sfd_take_fd(&e->fd),
-		.files = e->files,
-		.name = e->name,
-	};
-	int r = splitfd_chunk_open(&chunk, &content->fd, NULL, err);
+	int r = sfd_import_open(e, content, err);
 
 	if (r < 0)
 		return r;
-	if (fstat(content->fd, &content->st) < 0)
-		return splitfd_error_sys(err, errno, "cannot examine the file");
 	if ((uint64_t)content->st.st_size != e->size)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ESTALE,
 			"the file changed its size while it was read");

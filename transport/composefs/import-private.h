@@ -171,6 +171,10 @@ void sfd_import_large(
 bool sfd_import_large_piece(
 	struct splitfd_import *import, struct sfd_worker *worker, struct sfd_large *large);
 
+/* Opens a file's entry, whose descriptor or reference becomes content->fd, with its stat. Unlocked.
+ */
+int sfd_import_open(
+	struct sfd_import_entry *entry, struct sfd_content *content, struct splitfd_error *err);
 /* Stores an object of known digest and counts it. Unlocked. */
 int sfd_import_store(struct splitfd_import *import, const struct splitfd_digest *digest,
 	const struct sfd_content *content, struct splitfd_error *err);

@@ -39,7 +39,7 @@ static void take(struct batch *b)
 	b->import->n_queued -= b->n;
 }
 
-static int open_file(
+int sfd_import_open(
 	struct sfd_import_entry *e, struct sfd_content *content, struct splitfd_error *err)
 {
 	struct splitfd_chunk chunk = {
@@ -104,7 +104,7 @@ static int load(struct batch *b, size_t i, uint8_t *buffer, struct splitfd_error
 		content->size = e->size;
 		return 0;
 	}
-	r = open_file(e, content, err);
+	r = sfd_import_open(e, content, err);
 	if (r == 0)
 		r = read_file(e, content, buffer, err);
 	return r == 0 ? keep(b, e, buffer, err) : r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/import-private.h"
+#include "splitfdstream/base/cpus.h"
 
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -12,18 +12,10 @@
 
 SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
 
-static unsigned int count_cpus(void)
-{
-	cpu_set_t set;
-	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-
-	return n < 1 ? 1 : (unsigned int)n;
-}
-
 /* How many of so many workers may make files at once: see store_each in import-small.c. */
 static unsigned int plan_storing(unsigned int jobs)
 {
-	unsigned int cpus = count_cpus();
+	unsigned int cpus = sfd_count_cpus();
 
 	return jobs < cpus ? jobs : cpus;
 }
@@ -37,7 +29,7 @@ static unsigned int plan_workers(struct splitfd_import *import)
 	size_t fds, batch;
 
 	if (jobs == 0) {
-		jobs = count_cpus();
+		jobs = sfd_count_cpus();
 		jobs = jobs < AUTO_JOBS ? jobs : AUTO_JOBS;
 	}
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
