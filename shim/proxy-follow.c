@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define PIECE	   ((size_t)256 * 1024)
+#define PIECE ((size_t)256 * 1024)
+/* How much it lets come once it has caught up: to be woken for each piece costs the sender and the
+ * client their CPUs. */
+#define BATCH	   ((uint64_t)8 * 1024 * 1024)
 #define STACK_SIZE ((size_t)512 * 1024)
 
 struct sfd_follow {
@@ -27,7 +30,8 @@ struct sfd_follow {
 	/* Written under the lock. */
 	atomic_uint_fast64_t sent; /* UINT64_MAX: all of it */
 	atomic_bool abandoned, failed;
-	bool waiting, done;
+	uint64_t wanted; /* the follower waits for this much to be sent; UINT64_MAX: it does not */
+	bool done;
 	/* The thread's until it is joined: */
 	int result;
 	struct splitfd_error err;
@@ -72,10 +76,10 @@ static int wait_sent(struct sfd_follow *f, uint64_t end, struct splitfd_error *e
 {
 	if (!may_go(f, end)) {
 		pthread_mutex_lock(&f->lock);
-		f->waiting = true;
-		while (!may_go(f, end))
+		f->wanted = end + BATCH;
+		while (!may_go(f, f->wanted))
 			pthread_cond_wait(&f->moved, &f->lock);
-		f->waiting = false;
+		f->wanted = UINT64_MAX;
 		pthread_mutex_unlock(&f->lock);
 	}
 	if (atomic_load(&f->abandoned))
@@ -190,6 +194,7 @@ int sfd_follow_new(struct splitfd_source *source, bool digest, bool thread, stru
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->moved, NULL);
 	f->source = source;
+	f->wanted = UINT64_MAX;
 	f->buffer = malloc(PIECE);
 	f->sha256 = digest ? splitfd_sha256_new() : NULL;
 	if (f->buffer == NULL || (digest && f->sha256 == NULL))
@@ -207,7 +212,7 @@ static void tell(struct sfd_follow *f, uint64_t sent, bool abandoned)
 	pthread_mutex_lock(&f->lock);
 	atomic_store(&f->sent, sent);
 	atomic_store(&f->abandoned, abandoned);
-	if (f->waiting)
+	if (f->wanted != UINT64_MAX && may_go(f, f->wanted))
 		pthread_cond_signal(&f->moved);
 	pthread_mutex_unlock(&f->lock);
 }
