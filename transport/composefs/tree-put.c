@@ -47,32 +47,40 @@ static bool is_parent(const struct walk *w)
 	return w->len == 2 && w->name[0] == '.' && w->name[1] == '.';
 }
 
-/* A whiteout's last name may be longer than one that stays by the `prefix` it begins with. */
-static int check_path(const char *path, size_t len, size_t prefix, struct splitfd_error *err)
+/* The length of the prefix that makes the name a whiteout's; 0. */
+static size_t whiteout_prefix(const struct walk *last)
 {
-	struct walk w = { .at = path, .end = path + len };
+	static const char prefix[] = ".wh.";
+	size_t n = strlen(prefix);
 
+	return last->len >= n && memcmp(last->name, prefix, n) == 0 ? n : 0;
+}
+
+/* Checks a path and finds its last component, whose name is NULL where the path is the root's.
+ * *ret_prefix is 0, or, where whiteouts count, the length of a whiteout's prefix: its name may be
+ * longer by that than one that stays. */
+static int split_path(const char *path, size_t len, bool whiteouts, struct walk *ret,
+	size_t *ret_prefix, struct splitfd_error *err)
+{
+	struct walk w = { .at = path, .end = path + len }, last = { 0 };
+	bool too_long = false;
+	size_t prefix = 0;
+
+	while (next_component(&w)) {
+		too_long = too_long || last.len > NAME_MAX;
+		last = w;
+	}
+	if (whiteouts && last.name != NULL)
+		prefix = whiteout_prefix(&last);
 	if (len >= PATH_MAX + prefix)
 		return refuse_path(err, path, len, "a path of more than 4095 bytes");
 	if (len > 0 && memchr(path, '\0', len) != NULL)
 		return refuse_path(err, path, len, "a NUL in a path");
-	while (next_component(&w))
-		if (w.len > NAME_MAX + (w.at == w.end ? prefix : 0))
-			return refuse_path(err, path, len, "a name of more than 255 bytes");
-	return 0;
-}
-
-/* The last component of a path that was checked; *ret_end is where what is in front of it ends.
- * False where the path is the root's. */
-static bool last_component(const char *path, size_t len, struct walk *ret, const char **ret_end)
-{
-	struct walk w = { .at = path, .end = path + len }, last = { 0 };
-
-	while (next_component(&w))
-		last = w;
+	if (too_long || last.len > NAME_MAX + prefix)
+		return refuse_path(err, path, len, "a name of more than 255 bytes");
 	*ret = last;
-	*ret_end = last.name;
-	return last.name != NULL;
+	*ret_prefix = prefix;
+	return 0;
 }
 
 /* An empty file whose name ended in '/' is a directory after all. */
@@ -169,11 +177,12 @@ static int walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *item,
 static int find_target(struct sfd_tree *tree, const struct sfd_tree_item *item,
 	struct sfd_tree_inode **ret, struct splitfd_error *err)
 {
-	struct walk w = { .at = item->target, .end = item->target + item->target_len };
+	struct walk w = { .at = item->target, .end = item->target + item->target_len }, last;
 	struct sfd_tree_inode *inode = tree->root;
+	size_t prefix;
 	int r;
 
-	r = check_path(item->target, item->target_len, 0, err);
+	r = split_path(item->target, item->target_len, false, &last, &prefix, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "the target of a hard link");
 	while (next_component(&w)) {
@@ -309,15 +318,6 @@ static int put_leaf(struct sfd_tree *tree, struct sfd_tree_inode *parent, const 
 	return sfd_tree_set_name(tree, parent->dir, last->name, last->len, inode);
 }
 
-/* The length of the prefix that makes the name a whiteout's; 0. */
-static size_t whiteout_prefix(const struct walk *last)
-{
-	static const char prefix[] = ".wh.";
-	size_t n = strlen(prefix);
-
-	return last->len >= n && memcmp(last->name, prefix, n) == 0 ? n : 0;
-}
-
 static void whiteout(struct sfd_tree *tree, struct sfd_tree_directory *dir, const struct walk *last,
 	size_t prefix)
 {
@@ -346,17 +346,15 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 {
 	struct sfd_tree_inode *inode = NULL, *parent = NULL;
 	struct walk last;
-	const char *end;
-	bool root = !last_component(item->path, item->path_len, &last, &end);
-	size_t prefix = whiteouts ? whiteout_prefix(&last) : 0;
+	size_t prefix;
 	int r;
 
-	r = check_path(item->path, item->path_len, prefix, err);
+	r = split_path(item->path, item->path_len, whiteouts, &last, &prefix, err);
 	if (r == 0)
 		r = check_xattrs(item, err);
 	if (r < 0)
 		return r;
-	if (root)
+	if (last.name == NULL)
 		return put_root(tree, item, err);
 	if (item->before_1970)
 		sfd_tree_tell(tree, SFD_DEVIATION_TIME, "the time of %.*s is before 1970 and kept",
@@ -372,7 +370,7 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 		if (r < 0)
 			return r;
 	}
-	r = walk_parents(tree, item, end, &parent, err);
+	r = walk_parents(tree, item, last.name, &parent, err);
 	if (r < 0)
 		return r;
 	if (prefix > 0) {
