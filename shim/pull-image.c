@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-SFD_DEFINE_CLEANUP(cleanup_tree, struct sfd_tree, sfd_tree_free);
 SFD_DEFINE_CLEANUP(cleanup_object, struct sfd_object_writer, sfd_object_writer_free);
 
 /* The name of the reference for a format. */
@@ -148,31 +147,14 @@ static int store_image(struct splitfd_repository *repository, const struct sfd_t
 	return r < 0 ? r : 0;
 }
 
-int sfd_pull_make_images(struct splitfd_repository *repository,
-	struct sfd_tree_layer *const *layers, size_t n, struct sfd_names *names,
-	void (*told)(void *ctx, const char *text), void *ctx, struct sfd_pull_images *ret,
-	struct splitfd_error *err)
+int sfd_pull_make_images(struct splitfd_repository *repository, const struct sfd_tree *tree,
+	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_tree) struct sfd_tree *tree = NULL;
-	int r;
-
-	r = sfd_tree_new(repository->algorithm, &tree, err);
-	if (r < 0)
-		return r;
-	sfd_tree_on_deviation(tree, told, ctx);
-	for (size_t i = 0; i < n; i++) {
-		r = sfd_tree_apply(tree, layers[i], err);
-		if (r < 0)
-			return r;
-	}
-	r = sfd_tree_finish_oci(tree, SFD_TREE_XATTRS_ALLOWLIST, err);
-	if (r < 0)
-		return r;
 	images_wanted(repository, ret);
 	for (size_t i = 0; i < ret->n; i++) {
 		int format = strcmp(ret->rows[i].name, image_name(2)) == 0 ? 2 : 1;
+		int r = store_image(repository, tree, format, names, &ret->rows[i].digest, err);
 
-		r = store_image(repository, tree, format, names, &ret->rows[i].digest, err);
 		if (r < 0)
 			return r;
 		if (format == repository->erofs_default) {

@@ -3,13 +3,12 @@
 #define SPLITFD_SHIM_PULL_IMAGE_H
 
 /*
- * The EROFS image of a pull: the tree of its layers, one image for each format that the repository
- * asks for.
+ * The EROFS images of a pull: one for each format that the repository asks for.
  */
 
 #include "transport/composefs/names.h"
 #include "transport/composefs/repository.h"
-#include "transport/composefs/tree-layer.h"
+#include "transport/composefs/tree.h"
 
 /* "composefs.image", "composefs.image.v1", and the boot variants of both. */
 #define SFD_PULL_IMAGES_MAX 6
@@ -31,11 +30,8 @@ bool sfd_pull_find_images(struct splitfd_repository *repository, const char *con
 	size_t config_size, const char *const *diff_ids, size_t n_layers,
 	struct sfd_pull_images *ret);
 
-/* Builds the tree of layers[0..n), stores the images as objects, and adds images/HEX to `names`.
- * `told` is called with each deviation (tree.h). */
-int sfd_pull_make_images(struct splitfd_repository *repository,
-	struct sfd_tree_layer *const *layers, size_t n, struct sfd_names *names,
-	void (*told)(void *ctx, const char *text), void *ctx, struct sfd_pull_images *ret,
-	struct splitfd_error *err);
+/* Stores the images of a finished tree as objects, and adds images/HEX to `names`. */
+int sfd_pull_make_images(struct splitfd_repository *repository, const struct sfd_tree *tree,
+	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err);
 
 #endif

@@ -2,7 +2,7 @@
 #include "shim/pull.h"
 #include "shim/cancel.h"
 #include "shim/pull-image.h"
-#include "shim/pull-stored.h"
+#include "shim/pull-tree.h"
 #include "shim/report.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
@@ -22,9 +22,9 @@
 
 struct pull_layer {
 	char diff_id[72];
-	struct splitfd_sink *sink;    /* NULL: present, or the same as an earlier one */
-	struct sfd_tree_layer *tree;  /* of the first layer with this diff_id */
-	struct splitfd_digest digest; /* of the stream, where it is present */
+	struct splitfd_sink *sink;     /* NULL: present, or the same as an earlier one */
+	struct sfd_tree_layer *record; /* for the tree; NULL: not wanted, or it has it already */
+	struct splitfd_digest digest;  /* of the stream, where it is present */
 	bool present;
 	size_t first; /* the first layer of the image with this diff_id */
 	uint64_t bytes, total;
@@ -40,7 +40,7 @@ struct sfd_pull {
 	char *manifest, *config;
 	size_t manifest_size, config_size;
 	struct pull_layer *layers;
-	struct sfd_pull_stored *stored; /* of layers that are present; NULL where not needed */
+	struct sfd_pull_tree *tree; /* of the image; NULL where none is to be made */
 	const char **diff_ids;
 	size_t n_layers;
 	struct sfd_pull_images images;
@@ -74,12 +74,12 @@ struct sfd_pull *sfd_pull_free(struct sfd_pull *p)
 {
 	if (p == NULL)
 		return NULL;
+	sfd_pull_tree_free(p->tree); /* whose thread may tell of a deviation */
 	sfd_progress_free(p->progress);
 	for (size_t i = 0; i < p->n_layers; i++) {
 		splitfd_sink_free(p->layers[i].sink);
-		sfd_tree_layer_free(p->layers[i].tree);
+		sfd_tree_layer_free(p->layers[i].record);
 	}
-	sfd_pull_stored_free(p->stored);
 	splitfd_import_free(p->import);
 	splitfd_repository_close(p->repository);
 	free(p->layers);
@@ -184,30 +184,42 @@ static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 	return 0;
 }
 
-/* An image is made of all layers: those that are present are read while the others come. */
-static int begin_stored(struct sfd_pull *p, struct splitfd_error *err)
+/* A note for people: to the listener, or who looks at stderr. */
+static void told(void *ctx, const char *text)
 {
-	size_t n = 0, distinct = 0;
+	struct sfd_pull *p = ctx;
+
+	if (p->options.listener != NULL)
+		tell(p, SFD_PULL_MESSAGE, text, 0, 0);
+	else
+		sfd_progress_say(p->progress, "note", text);
+}
+
+/* An image is made of all layers: those that are present are read while the others come. */
+static int begin_tree(struct sfd_pull *p, struct splitfd_error *err)
+{
+	bool all = true, any = false;
+	int r;
 
 	for (size_t i = 0; i < p->n_layers; i++) {
-		distinct += p->layers[i].first == i;
-		n += p->layers[i].present;
+		all = all && p->layers[p->layers[i].first].present;
+		any = any || p->layers[i].present;
 	}
 	if (p->options.no_image)
 		return 0;
-	if (n == distinct)
-		p->images_found = sfd_pull_find_images(p->repository, p->config, p->config_size,
-			p->diff_ids, p->n_layers, &p->images);
-	if (n == 0 || p->images_found)
+	p->images_found = all && sfd_pull_find_images(p->repository, p->config, p->config_size,
+					 p->diff_ids, p->n_layers, &p->images);
+	if (p->images_found)
 		return 0;
-	p->stored = sfd_pull_stored_new(p->repository, n);
-	if (p->stored == NULL)
-		return splitfd_error_oom(err);
+	r = sfd_pull_tree_new(p->repository, p->diff_ids, p->n_layers, told, p, &p->tree, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < p->n_layers; i++) {
 		if (p->layers[i].present)
-			sfd_pull_stored_add(p->stored, &p->layers[i].digest, p->layers[i].diff_id);
+			sfd_pull_tree_stored(p->tree, i, &p->layers[i].digest);
 	}
-	sfd_pull_stored_start(p->stored);
+	if (any)
+		sfd_pull_tree_start(p->tree);
 	return 0;
 }
 
@@ -236,7 +248,7 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 	if (!p->options.quiet)
 		p->progress = sfd_progress_new(n_layers);
 	r = look_for_layers(p, err);
-	return r < 0 ? r : begin_stored(p, err);
+	return r < 0 ? r : begin_tree(p, err);
 }
 
 void sfd_pull_layer_size(struct sfd_pull *p, size_t i, uint64_t total)
@@ -265,10 +277,10 @@ int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct spl
 		return r;
 	if (!p->options.no_image) {
 		r = sfd_tree_layer_new(splitfd_repository_algorithm(p->repository), l->diff_id,
-			SFD_TREE_XATTRS_ALLOWLIST, &l->tree, err);
+			SFD_TREE_XATTRS_ALLOWLIST, &l->record, err);
 		if (r < 0)
 			return r;
-		sfd_import_layer_listen(l->sink, sfd_tree_layer_listener(l->tree));
+		sfd_import_layer_listen(l->sink, sfd_tree_layer_listener(l->record));
 	}
 	l->total = total;
 	sfd_pull_layer_size(p, i, total);
@@ -333,38 +345,26 @@ static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
 	return 0;
 }
 
-/* A note for people: to the listener, or who looks at stderr. */
-static void told(void *ctx, const char *text)
-{
-	struct sfd_pull *p = ctx;
-
-	if (p->options.listener != NULL)
-		tell(p, SFD_PULL_MESSAGE, text, 0, 0);
-	else
-		sfd_progress_say(p->progress, "note", text);
-}
-
 static int make_images(struct sfd_pull *p, struct splitfd_error *err)
 {
-	sfd_cleanup_free struct sfd_tree_layer **trees = calloc(p->n_layers + 1, sizeof(*trees));
+	const struct sfd_tree *tree;
+	int r;
 
-	if (trees == NULL)
-		return splitfd_error_oom(err);
 	sfd_sync_ahead_pause(sfd_names_sync_ahead(sfd_import_names(p->import)));
 	for (size_t i = 0; i < p->n_layers; i++) {
-		struct pull_layer *l = &p->layers[p->layers[i].first];
-		int r = 0;
+		struct pull_layer *l = &p->layers[i];
 
-		if (l->tree == NULL)
-			r = sfd_pull_stored_take(p->stored, l->diff_id, &l->tree, err);
-		else if (l == &p->layers[i])
-			r = sfd_tree_layer_finish(l->tree, err);
+		if (l->record == NULL)
+			continue;
+		r = sfd_tree_layer_finish(l->record, err);
 		if (r < 0)
 			return r;
-		trees[i] = l->tree;
+		sfd_pull_tree_give(p->tree, i, sfd_take_ptr(&l->record));
 	}
-	return sfd_pull_make_images(p->repository, trees, p->n_layers, sfd_import_names(p->import),
-		told, p, &p->images, err);
+	r = sfd_pull_tree_finish(p->tree, &tree, err);
+	return r < 0 ? r
+		     : sfd_pull_make_images(
+			       p->repository, tree, sfd_import_names(p->import), &p->images, err);
 }
 
 /* Names the failure that leaves the image out, and goes on: layers, config, manifest and tag are

@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/pull-image.h"
+#include "shim/pull-tree.h"
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/composefs/image-tree.h"
 #include "transport/composefs/oci.h"
 
 #include <string.h>
 
 SFD_DEFINE_CLEANUP(cleanup_names, struct sfd_names, sfd_names_free);
+SFD_DEFINE_CLEANUP(cleanup_tree, struct sfd_pull_tree, sfd_pull_tree_free);
 
 /* The call's layers, checked to be there with these digests. */
 struct layers {
 	size_t n;
 	const char **diff_ids;
 	struct splitfd_digest *digests;
-	struct sfd_tree_layer **trees; /* NULL until they were read */
 };
 
 static void layers_done(struct layers *l)
 {
-	for (size_t i = 0; i < l->n && l->trees != NULL; i++)
-		sfd_tree_layer_free(l->trees[i]);
-	free(l->trees);
 	free(l->digests);
 	free(l->diff_ids);
 }
@@ -64,8 +61,7 @@ static int find_layers(struct sfd_varlink_session *s, const cJSON *array, struct
 
 	ret->diff_ids = calloc(n + 1, sizeof(*ret->diff_ids));
 	ret->digests = calloc(n + 1, sizeof(*ret->digests));
-	ret->trees = calloc(n + 1, sizeof(struct sfd_tree_layer *));
-	if (ret->diff_ids == NULL || ret->digests == NULL || ret->trees == NULL)
+	if (ret->diff_ids == NULL || ret->digests == NULL)
 		return splitfd_error_oom(err);
 	cJSON_ArrayForEach (item, array) {
 		int r = find_layer(
@@ -113,19 +109,23 @@ static void told(void *ctx, const char *text)
 }
 
 /* The EROFS images; none where no image can follow cfsctl's rules. */
-static int make_images(struct sfd_varlink_session *s, const char *config, struct layers *l,
+static int make_images(struct sfd_varlink_session *s, const char *config, const struct layers *l,
 	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err)
 {
-	int r = 0;
+	sfd_cleanup(cleanup_tree) struct sfd_pull_tree *layers = NULL;
+	const struct sfd_tree *tree;
+	int r;
 
 	if (sfd_pull_find_images(s->repository, config, strlen(config), l->diff_ids, l->n, ret))
 		return 0;
-	for (size_t i = 0; i < l->n && r >= 0; i++)
-		r = sfd_tree_layer_read(s->repository, &l->digests[i], l->diff_ids[i],
-			SFD_TREE_XATTRS_ALLOWLIST, &l->trees[i], err);
+	r = sfd_pull_tree_new(s->repository, l->diff_ids, l->n, told, NULL, &layers, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < l->n; i++)
+		sfd_pull_tree_stored(layers, i, &l->digests[i]);
+	r = sfd_pull_tree_finish(layers, &tree, err);
 	if (r >= 0)
-		r = sfd_pull_make_images(
-			s->repository, l->trees, l->n, names, told, NULL, ret, err);
+		r = sfd_pull_make_images(s->repository, tree, names, ret, err);
 	if (r != -EOPNOTSUPP)
 		return r;
 	told(NULL, err->text);

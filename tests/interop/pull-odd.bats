@@ -71,3 +71,25 @@ judge_all() { # SUITE [DRIVER]
     assert_fsck_clean "$repo"
     cfs "$repo" oci compute-id docker
 }
+
+@test "whichever layers are there already, the image is the same" {
+    local case store=$SCRATCH/x/debian-overlay partial=$SCRATCH/x/partial image layers n i
+    repo=$SCRATCH/x/repo
+    for case in three-layers same-layer-twice; do
+        store_load debian "$ODD/$case" "$store" "localhost/$case"
+        rm -rf "$repo" && repo_init "$repo"
+        store_pull 0 "$repo" "$store" "localhost/$case" "$case"
+        image=$(cfs "$repo" oci compute-id "$case")
+        mapfile -t layers < <(jq -r --arg c "$case" '.[] | select(.case == $c) | .diff_ids | unique[]' "$ODD/index.json")
+        for n in $(seq 0 $(((1 << ${#layers[@]}) - 1))); do
+            rm -rf "$partial" && repo_init "$partial"
+            for i in "${!layers[@]}"; do
+                ((n >> i & 1)) || continue
+                cfs "$repo" oci layer "${layers[i]}" | cfs "$partial" oci import-layer "${layers[i]}" > /dev/null
+            done
+            store_pull 0 "$partial" "$store" "localhost/$case" "$case"
+            assert_same "$image" "$(sed -n 's/^image *//p' <<< "$output")"
+            assert_fsck_clean "$partial"
+        done
+    done
+}
