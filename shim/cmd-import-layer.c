@@ -8,12 +8,13 @@
 #include "shim/report.h"
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/splitstream.h"
+#include "transport/tar/tar-source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,27 +34,29 @@ struct import_layer {
 };
 
 /* All of standard input, which is a splitstream: it becomes an object, as it would be one. */
-static int read_splitstream(struct splitfd_repository *repository, struct splitfd_source **ret,
-	struct splitfd_error *err)
+static int read_splitstream(const struct import_layer *o, struct splitfd_repository *repository,
+	struct splitfd_source **ret, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer data = { .max = SPLITSTREAM_MAX };
+	sfd_cleanup(cleanup_source) struct splitfd_source *bytes = NULL;
+	struct splitfd_chunk chunk;
 	struct splitfd_digest digest;
 	enum sfd_object_how how;
-	int r;
+	int r, fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 
-	for (;;) {
-		ssize_t got;
-
-		r = sfd_buffer_reserve(&data, (size_t)64 * 1024);
+	if (fd < 0)
+		return splitfd_error_sys(err, errno, "standard input");
+	r = sfd_bytes_source_new(
+		fd, sfd_channel_timeout(&o->channel), sfd_cancel_fd(), &bytes, err);
+	if (r < 0)
+		return r;
+	while ((r = splitfd_source_next(bytes, &chunk, err)) > 0) {
+		r = sfd_buffer_append(&data, chunk.data, chunk.data_len);
 		if (r < 0)
 			return splitfd_error_sys(err, -r, "cannot hold the splitstream in memory");
-		got = sfd_read_some(STDIN_FILENO, data.data + data.len, (size_t)64 * 1024);
-		if (got < 0)
-			return splitfd_error_sys(err, (int)-got, "cannot read standard input");
-		if (got == 0)
-			break;
-		data.len += (size_t)got;
 	}
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "standard input");
 	r = sfd_object_put_bytes(repository, data.data, data.len, &digest, &how, err);
 	return r < 0 ? r : sfd_splitstream_source_new(repository, &digest, ret, err);
 }
@@ -67,7 +70,7 @@ static int open_source(const struct import_layer *o, struct splitfd_repository *
 	if (r < 0)
 		return r;
 	if (format == SFD_FORMAT_SPLITSTREAM)
-		return read_splitstream(repository, ret, err);
+		return read_splitstream(o, repository, ret, err);
 	/* Content that comes as bytes is kept beside the objects: it can be cloned from there. */
 	objects = sfd_repository_objects(repository, true, err);
 	return objects < 0 ? objects : sfd_channel_source(&o->channel, objects, ret, err);

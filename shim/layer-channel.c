@@ -131,6 +131,8 @@ int sfd_channel_output(const struct sfd_channel_options *o, bool frames,
 		else if (r >= 0)
 			r = splitfd_output_new(stream, timeout, ret, err);
 	}
+	if (r >= 0)
+		(*ret)->cancel_fd = sfd_cancel_fd();
 	return r >= 0 && frames ? add_frames(ret, err) : r;
 }
 
@@ -222,6 +224,7 @@ int sfd_channel_tar(
 		.check_crc64 = o->verify,
 		.size = UINT64_MAX,
 		.timeout_ms = sfd_channel_timeout(o),
+		.cancel_fd = sfd_cancel_fd(),
 	};
 	int type;
 
@@ -259,7 +262,7 @@ static int open_wire(const struct sfd_channel_options *o, enum sfd_wire_format f
 
 	if (format == SFD_FORMAT_TAR) {
 		fd = duplicate(STDIN_FILENO, "standard input", err);
-		return fd < 0 ? fd : sfd_archive_source_new(fd, timeout, ret, err);
+		return fd < 0 ? fd : sfd_archive_source_new(fd, timeout, sfd_cancel_fd(), ret, err);
 	}
 	r = open_input(o, timeout, &input, err);
 	if (r < 0)

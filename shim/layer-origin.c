@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/layer-origin.h"
+#include "shim/cancel.h"
 #include "shim/confine.h"
 #include "shim/rootless.h"
 #include "splitfdstream/base/cleanup.h"
@@ -160,7 +161,7 @@ static int layer_of_stdin(
 
 	if (fd < 0)
 		return splitfd_error_sys(err, errno, "standard input");
-	r = sfd_archive_source_new(fd, o->timeout_ms, &bytes, err);
+	r = sfd_archive_source_new(fd, o->timeout_ms, sfd_cancel_fd(), &bytes, err);
 	return r < 0 ? r : sfd_tar_source_new(bytes, &options, ret, err);
 }
 

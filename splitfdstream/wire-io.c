@@ -170,7 +170,10 @@ static int plain_write(struct splitfd_output *base, const void *data, size_t n, 
 	if (n_fds > 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
 			"no descriptors can be passed along with this output");
+	out->to.cancel_fd = base->cancel_fd;
 	r = sfd_timed_write(&out->to, data, n);
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	if (r == -ETIMEDOUT)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
 			"the reader of the stream took nothing for %d ms", out->to.timeout_ms);

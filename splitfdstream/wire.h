@@ -68,6 +68,7 @@ struct splitfd_output_ops {
 struct splitfd_output {
 	const struct splitfd_output_ops *ops;
 	size_t fd_batch; /* most descriptors of one write; 0: none can travel */
+	int cancel_fd;	 /* as that of an input, where there is a limit of time */
 };
 
 /* NULL is allowed. Returns NULL. */

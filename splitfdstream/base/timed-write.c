@@ -45,7 +45,7 @@ void sfd_timed_write_done(struct sfd_timed_write *w)
 
 int sfd_timed_write_wait(const struct sfd_timed_write *w)
 {
-	int r = sfd_wait_fd(w->fd, POLLOUT, w->timeout_ms);
+	int r = sfd_wait_or_cancel(w->fd, POLLOUT, w->cancel_fd, w->timeout_ms);
 
 	if (r == 0)
 		return -ETIMEDOUT;

@@ -22,6 +22,7 @@ struct sfd_timed_write {
 	int fd;	 /* what to write to, for sendfile and the like too */
 	int own; /* fd, where it is a pipe opened again (non-blocking); else -EBADF */
 	int timeout_ms;
+	int cancel_fd; /* for who has made it to set: waiting ends when it is readable; 0: none */
 	enum sfd_write_how how;
 };
 
@@ -30,10 +31,10 @@ void sfd_timed_write_init(struct sfd_timed_write *w, int fd, int timeout_ms);
 void sfd_timed_write_done(struct sfd_timed_write *w);
 
 /* All n bytes. -ETIMEDOUT where the reader took nothing for timeout_ms, -EPIPE where it has gone
- * away, -errno. */
+ * away, -ECANCELED, -errno. */
 int sfd_timed_write(struct sfd_timed_write *w, const void *data, size_t n);
 
-/* Waits for room: 0, -ETIMEDOUT, -errno. */
+/* Waits for room: 0, -ETIMEDOUT, -ECANCELED, -errno. */
 int sfd_timed_write_wait(const struct sfd_timed_write *w);
 
 #endif

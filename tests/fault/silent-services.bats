@@ -13,6 +13,12 @@ setup_file() {
     "$LIB/odd-layers.py" "$SCRATCH/odd" > /dev/null
     store_load debian "$SCRATCH/odd/$(jq -r '[.[] | select(.expect == "exact")][0].case' "$SCRATCH/odd/index.json")" \
         "$STORE" localhost/one
+    local container n
+    mkdir "$SCRATCH/files"
+    for n in 1 2 3 4; do head -c 900000 /dev/urandom > "$SCRATCH/files/$n"; done
+    container=$(suite_buildah debian "$STORE" -- from scratch)
+    suite_buildah debian "$STORE" -- copy -q "$container" "$SCRATCH/files" / > /dev/null
+    suite_buildah debian "$STORE" -- commit -q "$container" localhost/large > /dev/null
 }
 teardown_file() { scratch_drop; }
 setup() {
@@ -82,28 +88,52 @@ ends_at() {
     done
 }
 
-@test "import-layer: a signal while the producer is silent, on a pipe and on a socket" {
-    local kind
-    for kind in pipe socket; do
-        python3 - "$kind" "$BUILD/splitfd" import-layer --timeout 300 --repo "$repo" \
-            "sha256:$(printf '0%.0s' {1..64})" << 'END'
+# A program whose standard input or output is one end of a pipe or a socket, and the other end silent.
+signal_between() { # stdin|stdout KIND ARGUMENT…
+    python3 - "$1" "$2" "$BUILD/splitfd" "${@:3}" << 'END'
 import os, signal, socket, subprocess, sys, time
-if sys.argv[1] == "pipe":
+side, kind, argv = sys.argv[1], sys.argv[2], sys.argv[3:]
+if kind == "pipe":
     r, w = os.pipe()
 else:
-    r, w = (s.detach() for s in socket.socketpair())
-child = subprocess.Popen(sys.argv[2:], stdin=r, stderr=subprocess.PIPE)
-os.write(w, b"\xff" * 8 + b"x")
+    w, r = (s.detach() for s in socket.socketpair())
+child = subprocess.Popen(argv, stderr=subprocess.PIPE, **{side: r if side == "stdin" else w})
+if "--format=splitfdstream" in argv and side == "stdin":
+    os.write(w, b"\xff" * 8 + b"x")
+def catches():
+    with open(f"/proc/{child.pid}/status") as f:
+        return any(l.startswith("SigCgt") and int(l.split()[1], 16) >> 14 & 1 for l in f)
+while child.poll() is None and not catches():
+    time.sleep(0.05)
 time.sleep(0.5)
 child.send_signal(signal.SIGTERM)
 try:
     said = child.communicate(timeout=10)[1]
 finally:
     child.kill()
-assert child.returncode == 1 and b"interrupted" in said, (child.returncode, said)
+assert child.returncode == 1 and b"interrupted" in said, (argv, child.returncode, said)
 END
+}
+
+@test "import-layer: a signal while the producer is silent, in each format, on a pipe and on a socket" {
+    local kind format
+    for kind in pipe socket; do
+        for format in splitfdstream splitdirfdstream tar splitstream; do
+            signal_between stdin $kind import-layer --format=$format --timeout 300 --repo "$repo" \
+                "sha256:$(printf '0%.0s' {1..64})"
+        done
     done
     assert_nothing_visible "$repo"
+}
+
+@test "get-layer: a signal while the consumer reads nothing, in each format, on a pipe and on a socket" {
+    local kind format
+    for kind in pipe socket; do
+        for format in splitfdstream splitdirfdstream tar; do
+            signal_between stdout $kind get-layer --format=$format --inline-max 1000000 --timeout 300 \
+                --root "$STORE/root" --runroot "$STORE/run" localhost/large all
+        done
+    done
 }
 
 @test "a service that accepts nobody: an error after --timeout, and a signal" {

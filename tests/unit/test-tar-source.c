@@ -253,7 +253,7 @@ TEST(compressed_bytes)
 		CHECK_INT(pipe(tube), 0);
 		CHECK_INT(sfd_write_all(tube[1], twice, sizeof(twice) - (size_t)cut_off * 12), 0);
 		close(tube[1]);
-		CHECK_OK(sfd_archive_source_new(tube[0], 1000, &source, &err), &err);
+		CHECK_OK(sfd_archive_source_new(tube[0], 1000, 0, &source, &err), &err);
 		while ((r = splitfd_source_next(source, &chunk, &err)) > 0)
 			strncat(text, (const char *)chunk.data, chunk.data_len);
 		splitfd_source_free(source);
@@ -276,8 +276,8 @@ TEST(a_silent_pipe)
 
 	for (int i = 0; i < 2; i++) {
 		CHECK_INT(pipe(tube), 0);
-		CHECK_OK(i ? sfd_archive_source_new(tube[0], 50, &source, &err)
-			   : sfd_bytes_source_new(tube[0], 50, &source, &err),
+		CHECK_OK(i ? sfd_archive_source_new(tube[0], 50, 0, &source, &err)
+			   : sfd_bytes_source_new(tube[0], 50, 0, &source, &err),
 			&err);
 		CHECK_INT(splitfd_source_next(source, &chunk, &err), -ETIMEDOUT);
 		CHECK_INT(err.kind, SPLITFD_ERROR_PEER);

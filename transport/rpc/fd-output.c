@@ -2,8 +2,10 @@
 /* The outputs of fdpass.h. */
 #include "transport/rpc/fdpass.h"
 #include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/io.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -28,6 +30,15 @@ static size_t choose_batch(size_t wanted)
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 256 ? 8 : 32;
 }
 
+/* The rest is splitfd_fds_send's, which knows no cancel_fd. */
+static int wait_room(const struct fd_output *out, struct splitfd_error *err)
+{
+	if (out->base.cancel_fd <= 0 || sfd_wait_or_cancel(out->socket, POLLOUT,
+						out->base.cancel_fd, out->timeout_ms) != -ECANCELED)
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+}
+
 static int channel_write(struct splitfd_output *base, const void *data, size_t n, const int *fds,
 	size_t n_fds, struct splitfd_error *err)
 {
@@ -35,7 +46,10 @@ static int channel_write(struct splitfd_output *base, const void *data, size_t n
 	int r = 0;
 
 	if (n_fds > 0)
+		r = wait_room(out, err);
+	if (r >= 0 && n_fds > 0)
 		r = splitfd_fds_send(out->socket, "", 1, fds, n_fds, out->timeout_ms, err);
+	out->stream->cancel_fd = base->cancel_fd;
 	if (r >= 0 && n > 0)
 		r = out->stream->ops->write(out->stream, data, n, NULL, 0, err);
 	return r;
@@ -51,7 +65,10 @@ static int attached_write(struct splitfd_output *base, const void *data, size_t 
 	while (r >= 0 && n > 0) {
 		size_t piece = out->type == SOCK_SEQPACKET && n > PACKET_MAX ? PACKET_MAX : n;
 
-		r = splitfd_fds_send(out->socket, at, piece, fds, n_fds, out->timeout_ms, err);
+		r = wait_room(out, err);
+		if (r >= 0)
+			r = splitfd_fds_send(
+				out->socket, at, piece, fds, n_fds, out->timeout_ms, err);
 		at += piece;
 		n -= piece;
 		n_fds = 0;

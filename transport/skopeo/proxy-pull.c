@@ -176,7 +176,7 @@ static int read_blob(struct sfd_remote_image *image, size_t i, int spool_dir, in
 	source = &s->base;
 	r = sfd_blob_relay_start(image, i, stall_ms, &s->relay, &fd, err);
 	if (r == 0)
-		r = sfd_archive_source_new(fd, stall_ms, &s->inner, err);
+		r = sfd_archive_source_new(fd, stall_ms, 0, &s->inner, err);
 	if (r == 0)
 		r = cut(sfd_take_ptr(&s->inner), spool_dir, &s->inner, err);
 	if (r < 0)

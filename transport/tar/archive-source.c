@@ -16,6 +16,7 @@ struct bytes_source {
 	struct splitfd_source base;
 	int fd;
 	int timeout_ms;
+	int cancel_fd;
 	struct archive *archive;	/* NULL: bytes as they are */
 	struct sfd_archive_library lib; /* where there is an archive */
 	int failed;			/* 0 or -errno: sticks */
@@ -28,9 +29,11 @@ struct bytes_source {
 
 static ssize_t read_raw(struct bytes_source *bs, void *buffer, size_t n, struct splitfd_error *err)
 {
-	int r = sfd_wait_fd(bs->fd, POLLIN, bs->timeout_ms);
+	int r = sfd_wait_or_cancel(bs->fd, POLLIN, bs->cancel_fd, bs->timeout_ms);
 	ssize_t got;
 
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	if (r == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
 			"nothing arrived for %d ms", bs->timeout_ms);
@@ -125,8 +128,8 @@ static void bytes_free(struct splitfd_source *source)
 	free(bs);
 }
 
-int sfd_bytes_source_new(
-	int fd, int timeout_ms, struct splitfd_source **ret, struct splitfd_error *err)
+int sfd_bytes_source_new(int fd, int timeout_ms, int cancel_fd, struct splitfd_source **ret,
+	struct splitfd_error *err)
 {
 	static const struct splitfd_source_ops ops = { .next = bytes_next, .free = bytes_free };
 	struct bytes_source *bs = calloc(1, sizeof(*bs));
@@ -138,16 +141,17 @@ int sfd_bytes_source_new(
 	bs->base.ops = &ops;
 	bs->fd = fd;
 	bs->timeout_ms = timeout_ms;
+	bs->cancel_fd = cancel_fd;
 	*ret = &bs->base;
 	return 0;
 }
 
-int sfd_archive_source_new(
-	int fd, int timeout_ms, struct splitfd_source **ret, struct splitfd_error *err)
+int sfd_archive_source_new(int fd, int timeout_ms, int cancel_fd, struct splitfd_source **ret,
+	struct splitfd_error *err)
 {
 	struct splitfd_source *source;
 	struct bytes_source *bs;
-	int r = sfd_bytes_source_new(fd, timeout_ms, &source, err);
+	int r = sfd_bytes_source_new(fd, timeout_ms, cancel_fd, &source, err);
 
 	if (r < 0)
 		return r;

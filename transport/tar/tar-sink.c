@@ -41,6 +41,8 @@ static int write_failed(const struct tar_sink *s, int r, struct splitfd_error *e
 	if (r == -EPIPE || r == -ECONNRESET)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
 			"the reader of the tar went away before its end");
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	return splitfd_error_sys(err, -r, "cannot write the tar");
 }
 
@@ -261,6 +263,7 @@ int sfd_tar_sink_new(int fd, const struct sfd_tar_sink_options *options, struct 
 	memset(s, 0, offsetof(struct tar_sink, buffer));
 	s->base.ops = &sink_ops;
 	sfd_timed_write_init(&s->to, fd, options->timeout_ms);
+	s->to.cancel_fd = options->cancel_fd;
 	/* These would wait in the kernel, without a limit. */
 	s->no_sendfile = s->to.how == SFD_WRITE_SEND || s->to.how == SFD_WRITE_PIECE_WISE;
 	s->check_crc64 = options->check_crc64;

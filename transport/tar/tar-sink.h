@@ -17,6 +17,8 @@ struct sfd_tar_sink_options {
 	uint64_t size;
 	/* The longest time that the reader may take nothing; < 0: for ever. */
 	int timeout_ms;
+	/* Readable as soon as waiting for the reader shall end (-ECANCELED); 0: none; borrowed. */
+	int cancel_fd;
 };
 
 /* Writes to fd, which is borrowed and may be non-blocking. Small pieces are sent together. Where

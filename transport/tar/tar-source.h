@@ -32,13 +32,14 @@ int sfd_tar_source_new(struct splitfd_source *inner, const struct sfd_tar_source
 	struct splitfd_source **ret, struct splitfd_error *err);
 
 /* The bytes of fd (always taken) as INLINE chunks of up to 64 KiB, up to end of file. timeout_ms is
- * the longest silence of the peer, < 0 for ever. *ret is the caller's. */
-int sfd_bytes_source_new(
-	int fd, int timeout_ms, struct splitfd_source **ret, struct splitfd_error *err);
+ * the longest silence of the peer, < 0 for ever; waiting for it ends with -ECANCELED when cancel_fd
+ * (0: none; borrowed) is readable. *ret is the caller's. */
+int sfd_bytes_source_new(int fd, int timeout_ms, int cancel_fd, struct splitfd_source **ret,
+	struct splitfd_error *err);
 
 /* The same through a decompressor that the first bytes choose: gzip, zstd, xz, bzip2, or none.
  * Several members or frames are one stream. Damaged data is REFUSED. */
-int sfd_archive_source_new(
-	int fd, int timeout_ms, struct splitfd_source **ret, struct splitfd_error *err);
+int sfd_archive_source_new(int fd, int timeout_ms, int cancel_fd, struct splitfd_source **ret,
+	struct splitfd_error *err);
 
 #endif
