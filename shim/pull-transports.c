@@ -4,6 +4,7 @@
 #include "shim/pull-proxy.h"
 #include "shim/pull-varlink.h"
 #include "shim/pull.h"
+#include "splitfdstream/base/fd.h"
 
 #include <errno.h>
 
@@ -13,6 +14,9 @@ static int pull_layers(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 
+	/* How many descriptors a layer of a service comes with is the service's choice. */
+	if (sfd_pull_is_varlink(o) || sfd_pull_is_jsonrpc(o))
+		sfd_raise_fd_limit();
 	if (sfd_pull_is_varlink(o))
 		return sfd_pull_from_varlink(pull, err);
 	if (sfd_pull_is_jsonrpc(o))

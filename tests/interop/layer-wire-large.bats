@@ -108,7 +108,7 @@ for _ in range(30):
     cpu = min(cpu, after.children_user + after.children_system - before.children_user - before.children_system)
 busy = os.getloadavg()[0] > (os.cpu_count() or 1)
 print("first byte after %.1f ms, %.0f ms of CPU%s" % (wall * 1e3, cpu * 1e3, " (machine is busy)" if busy else ""))
-sys.exit(not (wall < 0.010 or (busy and cpu <= 0.010)))
+sys.exit(not os.environ.get("SANITIZED") and not (wall < 0.010 or (busy and cpu <= 0.010)))
 END
     echo "# $(cat "$SCRATCH/first")" >&3
 }

@@ -368,6 +368,7 @@ hostile() {
 @test "services that do nothing wrong, with a layer's descriptors in one frame and in many" {
     fresh "$X"
     local case n
+    ulimit -S -n 256
     for case in good "good in frames"; do
         rm -rf "$X/hostile" "$repo" && repo_init "$repo"
         python3 "$LIB/varlink-lying-services.py" "$X/hostile" "$case" > /dev/null 2>&1 < /dev/null 3>&- &
