@@ -200,6 +200,30 @@ X
     python3 "$LIB/proxy-policy.py" "$STORE" "$(store_image_id "$STORE" localhost/two:latest)" "$SCRATCH" -- \
         $NEWER -- $OURS --skopeo "$SCRATCH/bin-newer/skopeo"
 }
+@test "policy.json in the home directory, also where HOME does not name it: the same verdicts as skopeo's" {
+    local home word said
+    mkdir -p "$SCRATCH/root/.config/containers"
+    echo '{"default":[{"type":"reject"}]}' > "$SCRATCH/root/.config/containers/policy.json"
+    # verdict HOME PROGRAM…: what root gets, whose home directory is that one.
+    verdict() {
+        local set=HOME=$1
+        [ "$1" != unset ] || set=-uHOME
+        shift
+        unshare --mount --propagation private sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh \
+            "$SCRATCH/root" "$(getent passwd 0 | cut -d: -f6)" env "$set" "$@" > /dev/null 2>&1 && echo accepted || echo rejected
+    }
+    for home in unset "" "$SCRATCH/root" "$SCRATCH/nothing"; do
+        rm -rf "$SCRATCH/copied"
+        word=$(verdict "$home" /usr/bin/skopeo copy -q "${spec}localhost/two" "dir:$SCRATCH/copied")
+        said+=" $word"
+        assert_same "$word" "$(verdict "$home" python3 -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+from proxy_client import *
+Proxy(sys.argv[3:]).open(sys.argv[2])' "$LIB" "${spec}localhost/two" $OURS)"
+    done
+    assert_same " rejected rejected rejected accepted" "$said"
+}
 @test "policy.json with signatures and an old skopeo, which does not check them: refused" {
     echo '{"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/nonexistent"}]}' > "$SCRATCH/signed.json"
     run python3 - "$spec" "$SCRATCH/signed.json" << 'X'

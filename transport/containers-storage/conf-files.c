@@ -2,6 +2,7 @@
 #include "transport/containers-storage/conf-files.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/user.h"
 #include "transport/containers-storage/store-paths.h"
 
 #include <string.h>
@@ -95,7 +96,7 @@ static int scan_system(struct drop_ins *d, const char *base, struct splitfd_erro
 
 	if (sfd_store_rootless()) {
 		(void)snprintf(of_uid, sizeof(of_uid), "storage.rootless.conf.d/%lu",
-			(unsigned long)sfd_store_uid());
+			(unsigned long)sfd_user_id());
 		r = scan(d, base, of_uid, err);
 		if (r >= 0)
 			r = scan(d, base, "storage.rootless.conf.d", err);

@@ -3,10 +3,9 @@
 
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
+#include "splitfdstream/base/user.h"
 
 #include <limits.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,19 +18,9 @@ static const char *env(const char *name)
 	return value != NULL && *value != '\0' ? value : NULL;
 }
 
-uid_t sfd_store_uid(void)
-{
-	const char *text = env("_CONTAINERS_ROOTLESS_UID");
-	uint64_t uid;
-
-	if (text != NULL && sfd_parse_u64(text, UINT32_MAX - 1, &uid))
-		return (uid_t)uid;
-	return geteuid();
-}
-
 bool sfd_store_rootless(void)
 {
-	return sfd_store_uid() != 0;
+	return sfd_user_id() != 0;
 }
 
 static int joined(char **ret, struct splitfd_error *err, const char *a, const char *b)
@@ -43,21 +32,6 @@ static int joined(char **ret, struct splitfd_error *err, const char *a, const ch
 	return 0;
 }
 
-static int home_dir(char **ret, struct splitfd_error *err)
-{
-	struct passwd entry, *found = NULL;
-	char buffer[4096];
-
-	if (env("HOME") != NULL)
-		return joined(ret, err, env("HOME"), "");
-	if (getpwuid_r(sfd_store_uid(), &entry, buffer, sizeof(buffer), &found) == 0 &&
-		found != NULL)
-		return joined(ret, err, found->pw_dir, "");
-	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOENT,
-		"the home directory of user %lu is not known; set HOME",
-		(unsigned long)sfd_store_uid());
-}
-
 /* $VARIABLE followed by `below`, or the home directory followed by `fallback`. */
 static int xdg_dir(const char *variable, const char *below, const char *fallback, char **ret,
 	struct splitfd_error *err)
@@ -67,7 +41,7 @@ static int xdg_dir(const char *variable, const char *below, const char *fallback
 
 	if (env(variable) != NULL)
 		return joined(ret, err, env(variable), below);
-	r = home_dir(&home, err);
+	r = sfd_user_home(&home, err);
 	if (r < 0)
 		return r;
 	return joined(ret, err, home, fallback);
@@ -91,7 +65,7 @@ static bool is_private(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == sfd_store_uid() &&
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == sfd_user_id() &&
 	       (st.st_mode & 0722) == 0700;
 }
 
@@ -103,11 +77,11 @@ int sfd_store_default_runroot(char **ret, struct splitfd_error *err)
 		return joined(ret, err, "/run/containers/storage", "");
 	if (env("XDG_RUNTIME_DIR") != NULL)
 		return joined(ret, err, env("XDG_RUNTIME_DIR"), "/containers");
-	(void)snprintf(path, sizeof(path), "/run/user/%lu", (unsigned long)sfd_store_uid());
+	(void)snprintf(path, sizeof(path), "/run/user/%lu", (unsigned long)sfd_user_id());
 	if (is_private(path))
 		return joined(ret, err, path, "/containers");
 	(void)snprintf(path, sizeof(path), "%s/storage-run-%lu",
-		env("TMPDIR") != NULL ? env("TMPDIR") : "/tmp", (unsigned long)sfd_store_uid());
+		env("TMPDIR") != NULL ? env("TMPDIR") : "/tmp", (unsigned long)sfd_user_id());
 	return joined(ret, err, path, "/containers");
 }
 
@@ -133,7 +107,7 @@ static size_t expand_one(const char *text, struct sfd_buffer *out, int *r)
 	copy[n] = '\0';
 	value = env(copy);
 	if (strcmp(copy, "UID") == 0)
-		*r = sfd_buffer_printf(out, "%lu", (unsigned long)sfd_store_uid());
+		*r = sfd_buffer_printf(out, "%lu", (unsigned long)sfd_user_id());
 	else if (value != NULL)
 		*r = sfd_buffer_append_str(out, value);
 	return n + 1 + (braces ? 2 : 0);

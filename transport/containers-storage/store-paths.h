@@ -9,12 +9,8 @@
 #include "splitfdstream/base/error.h"
 
 #include <stdbool.h>
-#include <sys/types.h>
 
-/* The user whose store is meant: _CONTAINERS_ROOTLESS_UID within podman's user namespace, else the
- * effective user. */
-uid_t sfd_store_uid(void);
-/* True for all but root outside of such a namespace. */
+/* True for all users (sfd_user_id) but root. */
 bool sfd_store_rootless(void);
 
 /* All give new memory that the caller frees. */

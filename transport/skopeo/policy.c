@@ -2,6 +2,7 @@
 #include "transport/skopeo/policy.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/user.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -215,35 +216,39 @@ static int check_policy(const cJSON *json, struct splitfd_error *err)
 	return r;
 }
 
-/* The file that counts, malloc'd; NULL when memory is short. */
-static char *policy_path(const char *path)
+/* The file that counts: --policy's, the user's own, the system's. */
+static int policy_path(const char *path, char **ret, struct splitfd_error *err)
 {
-	const char *home = getenv("HOME");
-	char *user = NULL;
+	sfd_cleanup_free char *home = NULL, *user = NULL;
+	int r = path == NULL ? sfd_user_home(&home, NULL) : 0;
 
-	if (path != NULL)
-		return strdup(path);
-	if (home != NULL && home[0] != '\0') {
-		if (asprintf(&user, "%s/" USER_POLICY, home) < 0)
-			return NULL;
-		if (access(user, F_OK) == 0)
-			return user;
-		free(user);
+	/* A user who has no home directory has no policy there. */
+	if (home != NULL && asprintf(&user, "%s/" USER_POLICY, home) < 0) {
+		user = NULL;
+		r = -ENOMEM;
 	}
-	return strdup(SYSTEM_POLICY);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (user != NULL && access(user, F_OK) == 0)
+		path = user;
+	*ret = strdup(path != NULL ? path : SYSTEM_POLICY);
+	return *ret == NULL ? splitfd_error_oom(err) : 0;
 }
 
 int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *file = policy_path(path), *text = NULL;
+	sfd_cleanup_free char *file = NULL, *text = NULL;
 	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = calloc(1, sizeof(*policy));
 	sfd_cleanup_fd int fd = -EBADF;
 	const char *end = NULL;
 	size_t size = 0;
 	int r;
 
-	if (file == NULL || policy == NULL)
+	if (policy == NULL)
 		return splitfd_error_oom(err);
+	r = policy_path(path, &file, err);
+	if (r < 0)
+		return r;
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	r = fd < 0 ? -errno : sfd_read_file_fd(fd, POLICY_MAX, &text, &size);
 	if (r < 0)

@@ -11,8 +11,8 @@
 
 struct sfd_policy;
 
-/* Reads `path`, or, where it is NULL, $HOME/.config/containers/policy.json, or
- * /etc/containers/policy.json: the first that exists. A missing file is NOT_FOUND; unknown and
+/* Reads `path`, or, where it is NULL, .config/containers/policy.json in the user's home directory,
+ * or /etc/containers/policy.json: the first that exists. A missing file is NOT_FOUND; unknown and
  * repeated keys, a missing default, empty lists and unknown kinds of requirements are REFUSED, as
  * container tools refuse them. *ret is the caller's. */
 int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_error *err);
