@@ -20,7 +20,6 @@ static int check_policy(
 {
 	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = NULL;
 	sfd_cleanup_free char *scope = NULL;
-	const char *scopes[2] = { NULL, NULL };
 	int r;
 
 	if (s->settings->insecure_policy)
@@ -33,8 +32,7 @@ static int check_policy(
 		scope = NULL;
 		return splitfd_error_oom(err);
 	}
-	scopes[0] = scope;
-	if (sfd_policy_verdict(policy, "containers-storage", scopes) == SFD_POLICY_ACCEPT)
+	if (sfd_policy_accepts_all(policy, "containers-storage", scope))
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EACCES,
 		"the policy does not accept every image of %s; give OpenVarlinkSocket the ID of an "

@@ -37,7 +37,8 @@ teardown() { stop_services; }
 }
 
 @test "OpenVarlinkSocket of the image proxy" {
-    "$LIB/varlink-proxy.py" "$BUILD/splitfd" "$(store_spec "$STORE")" localhost/small $(cat "$SCRATCH/ids") 3>&- 4>&-
+    "$LIB/varlink-proxy.py" "$BUILD/splitfd" "$(store_spec "$STORE")" localhost/small "$("$LIB/images" small)" \
+        "$BATS_TEST_TMPDIR" $(cat "$SCRATCH/ids") 3>&- 4>&-
 }
 
 @test "a repository's service and cfsctl's: PutLayer, FinalizeImage, and the same answers" {

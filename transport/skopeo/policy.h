@@ -9,6 +9,8 @@
 
 #include "splitfdstream/base/error.h"
 
+#include <stdbool.h>
+
 struct sfd_policy;
 
 /* Reads `path`, or, where it is NULL, .config/containers/policy.json in the user's home directory,
@@ -30,5 +32,10 @@ enum sfd_verdict {
  * behind them. */
 enum sfd_verdict sfd_policy_verdict(
 	const struct sfd_policy *policy, const char *transport, const char *const *scopes);
+
+/* True where every image in `scope` is accepted: no narrower scope, which begins with it, says
+ * anything else. */
+bool sfd_policy_accepts_all(
+	const struct sfd_policy *policy, const char *transport, const char *scope);
 
 #endif
