@@ -44,9 +44,12 @@ int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_optio
 	const struct {
 		const char *name, *value;
 	} flags[] = { { "authfile", f->authfile }, { "creds", f->creds },
-		{ "cert-dir", f->cert_dir }, { "policy", f->policy },
-		{ "registries.d", f->registries_d }, { "override-arch", f->override_arch },
-		{ "override-os", f->override_os }, { "override-variant", f->override_variant },
+		{ "username", f->username }, { "password", f->password },
+		{ "registry-token", f->registry_token }, { "shared-blob-dir", f->shared_blob_dir },
+		{ "daemon-host", f->daemon_host }, { "cert-dir", f->cert_dir },
+		{ "policy", f->policy }, { "registries.d", f->registries_d },
+		{ "override-arch", f->override_arch }, { "override-os", f->override_os },
+		{ "override-variant", f->override_variant },
 		{ "no-creds", f->no_creds ? "true" : NULL },
 		{ "insecure-policy", f->insecure_policy ? "true" : NULL },
 		{ "tls-verify", f->tls_verify ? NULL : "false" } };

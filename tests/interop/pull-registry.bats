@@ -62,15 +62,27 @@ fails() { # TEXT REFERENCE OPTION…: one line with that text
     assert_nothing_visible "$SCRATCH/r"
 }
 
-@test "--creds and --authfile: works with the right ones, says what is wrong otherwise" {
+@test "--creds, --username and --authfile: works with the right ones, says what is wrong otherwise" {
     for skopeo in $SKOPEOS; do
         works "$CLOSED" --tls-verify=false --creds somebody:secret
+        works "$CLOSED" --tls-verify=false --username somebody --password secret
         works "$CLOSED" --tls-verify=false --authfile "$SCRATCH/auth.json"
         fails 'unauthorized|authentication required' "$CLOSED" --tls-verify=false
         fails 'unauthorized|authentication required' "$CLOSED" --tls-verify=false --no-creds
         fails 'unauthorized|authentication required' "$CLOSED" --tls-verify=false --creds somebody:guess
         fails 'unauthorized|authentication required' "$CLOSED" --tls-verify=false --creds nobody:secret
         fails 'unauthorized|authentication required' "$CLOSED" --tls-verify=false --authfile "$SCRATCH/wrong.json"
+        # A token is taken instead of asking for one by name and password.
+        fails 'unauthorized|authentication required' "$CLOSED" --tls-verify=false --registry-token guess
+        fails 'password must be specified' "$CLOSED" --tls-verify=false --username somebody
+    done
+}
+@test "--shared-blob-dir and --daemon-host are skopeo's" {
+    skopeo copy -q --insecure-policy --dest-shared-blob-dir "$SCRATCH/blobs" "oci:$SCRATCH/layout:x" "oci:$SCRATCH/shared:x"
+    for skopeo in $SKOPEOS; do
+        works "oci:$SCRATCH/shared:x" --shared-blob-dir "$SCRATCH/blobs"
+        fails 'no such file' "oci:$SCRATCH/shared:x"
+        fails '127\.0\.0\.1:1' docker-daemon:x:latest --daemon-host http://127.0.0.1:1
     done
 }
 @test "--cert-dir: works with the registry's certificate, says what is wrong without" {
