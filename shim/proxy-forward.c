@@ -13,12 +13,51 @@
 /* From this version on OpenImage evaluates the policy. */
 #define VERSION_POLICY 206
 
+/* Skopeo before 1.21 does not know the flag, which is no more than a word to registries. The other
+ * arguments, malloc'd; NULL where it is not among them. */
+static const char **without_user_agent(const char *const *arguments)
+{
+	static const char flag[] = "--user-agent-prefix=";
+	const char **others;
+	size_t n = 0, kept = 0;
+
+	while (arguments != NULL && arguments[n] != NULL)
+		n++;
+	others = calloc(n + 1, sizeof(*others));
+	for (size_t i = 0; others != NULL && i < n; i++) {
+		if (strncmp(arguments[i], flag, sizeof(flag) - 1) != 0)
+			others[kept++] = arguments[i];
+	}
+	if (kept == n) {
+		free(others);
+		return NULL;
+	}
+	return others;
+}
+
+static int start_skopeo(struct sfd_proxy_session *s, const char *program, struct splitfd_error *err)
+{
+	struct sfd_proxy_options options = { .program = program,
+		.arguments = s->settings->arguments,
+		.stall_ms = s->settings->stall_ms };
+	sfd_cleanup_free const char **others = NULL;
+	int r = sfd_proxy_start(&options, &s->skopeo, err);
+
+	if (r != -ECONNRESET)
+		return r;
+	others = without_user_agent(options.arguments);
+	if (others == NULL)
+		return r;
+	fprintf(stderr, "splitfd: %s may not know --user-agent-prefix, and is tried without\n",
+		program);
+	options.arguments = others;
+	return sfd_proxy_start(&options, &s->skopeo, err);
+}
+
 /* The real skopeo, started when first needed; a new one where it went away. */
 static int need_skopeo(struct sfd_proxy_session *s, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *program = NULL;
-	struct sfd_proxy_options options = { .arguments = s->settings->arguments,
-		.stall_ms = s->settings->stall_ms };
 	int r;
 
 	if (s->skopeo != NULL && !sfd_proxy_broken(s->skopeo))
@@ -27,8 +66,7 @@ static int need_skopeo(struct sfd_proxy_session *s, struct splitfd_error *err)
 	r = sfd_find_skopeo(s->settings->skopeo, &program, err);
 	if (r < 0)
 		return r;
-	options.program = program;
-	r = sfd_proxy_start(&options, &s->skopeo, err);
+	r = start_skopeo(s, program, err);
 	if (r == 0)
 		s->generation++;
 	return r;

@@ -104,7 +104,7 @@ both_pull() { # REFERENCE
     done
 }
 @test "every flag of skopeo's proxy is accepted, before and behind the command" {
-    python3 - "${spec}localhost/two" "$SCRATCH/bin-debian/skopeo" << 'X'
+    python3 - "${spec}localhost/two" "$SCRATCH/bin-debian/skopeo" "oci:$SCRATCH/layout:two" << 'X'
 import os, sys
 sys.path.insert(0, os.environ["LIB"])
 from proxy_client import *
@@ -117,6 +117,10 @@ for flag in ("--authfile=/x --cert-dir=/x --tls-verify=false --shared-blob-dir=/
     assert p.close() == 0, flag
 p = Proxy([sys.argv[2], "--debug", "--command-timeout", "90s", "--insecure-policy", "experimental-image-proxy"])
 assert p.open(sys.argv[1]) == 1
+assert p.close() == 0
+# Debian's skopeo does not know this one.
+p = Proxy([sys.argv[2], "experimental-image-proxy", "--user-agent-prefix=x/1", "--override-os=linux"])
+assert p.open(sys.argv[3]) == 1
 assert p.close() == 0
 X
 }
