@@ -215,6 +215,14 @@ same_image() { # SUITE STORE NAME
     theirs=$(CONTAINERS_STORAGE_CONF=$conf skopeo inspect --raw containers-storage:localhost/far)
     assert_same "$theirs" "$(CONTAINERS_STORAGE_CONF=$conf tool show far | jq -rj .manifest)"
     CONTAINERS_STORAGE_CONF=$conf exact one
+    # A reference that names the store has nothing of it, the driver neither.
+    sed 's/"overlay"/"vfs"/; /additional/d' "$conf" > "$conf.vfs"
+    CONTAINERS_STORAGE_CONF=$conf.vfs fails 3 "no vfs store here" show one
+    for ref in "containers-storage:[$store/root+$store/run]localhost/one" "containers-storage:[+$store/run]localhost/one"; do
+        theirs=$(CONTAINERS_STORAGE_CONF=$conf.vfs skopeo inspect --raw "$ref" 2> /dev/null)
+        assert_same "$theirs" "$(CONTAINERS_STORAGE_CONF=$conf.vfs tool show "$ref" | jq -rj .manifest)"
+        CONTAINERS_STORAGE_CONF=$conf.vfs STORAGE_DRIVER=vfs STORAGE_OPTS=imagestore=/nowhere exact "$ref"
+    done
     echo 'graphroot = "/twice"' >> "$conf"
     sed -i 's/^\[storage.options\]$/graphroot = "x"/' "$conf"
     CONTAINERS_STORAGE_CONF=$conf fails 2 "storage.conf line 5: storage.graphroot is set a second time" show one

@@ -8,6 +8,8 @@
  *	store-tool [OPTION…] tar REFERENCE LAYER    the layer's tar on stdout
  *	store-tool [OPTION…] tars REFERENCE         sha256 of each layer's tar, base first
  *	store-tool lock DIRECTORY FILE              holds the shared lock until stdin ends
+ *	store-tool [OPTION…] conf ETC USR           where the store is, by the configuration
+ *						    with those two directories of the system's
  *
  * Options: --root, --runroot, --driver, --imagestore, --opt (repeated), --transport (the look-up
  * of the containers-storage: transport), --wait (after opening the image waits until stdin ends).
@@ -17,6 +19,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/digest.h"
+#include "transport/containers-storage/discover.h"
 #include "transport/containers-storage/store-files.h"
 #include "transport/containers-storage/store-lock.h"
 #include "transport/containers-storage/store.h"
@@ -179,6 +182,25 @@ static int lock(const char *directory, const char *file, struct splitfd_error *e
 	return 0;
 }
 
+static int conf(const struct splitfd_store_options *options, const char *etc, const char *usr,
+	struct splitfd_error *err)
+{
+	const struct sfd_discover_dirs dirs = { .etc = etc, .usr = usr };
+	struct sfd_store_config config = { 0 };
+	int r = sfd_store_discover(options, &dirs, &config, err);
+
+	if (r >= 0) {
+		printf("root %s\nrunroot %s\nimagestore %s\ndriver %s\ntransient %s\n", config.root,
+			config.runroot, config.imagestore != NULL ? config.imagestore : "",
+			config.driver != NULL ? config.driver : "",
+			config.transient ? "true" : "false");
+		for (size_t i = 0; i < config.n_additional; i++)
+			printf("additional %s\n", config.additional[i]);
+	}
+	sfd_store_config_done(&config);
+	return r;
+}
+
 static int with_image(
 	struct tool *t, struct splitfd_image *image, char **argv, struct splitfd_error *err)
 {
@@ -208,6 +230,8 @@ static int run(struct tool *t, int argc, char **argv, struct splitfd_error *err)
 
 	if (argc == 3 && strcmp(argv[0], "lock") == 0)
 		return lock(argv[1], argv[2], err);
+	if (argc == 3 && strcmp(argv[0], "conf") == 0)
+		return conf(&t->options, argv[1], argv[2], err);
 	if (argc > 1)
 		r = splitfd_store_parse_reference(argv[1], &t->options, &spec, &rest, err);
 	if (r >= 0)

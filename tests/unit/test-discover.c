@@ -97,6 +97,33 @@ TEST(drop_ins_by_name_over_all_directories)
 	CHECK_STR(config.root, "/mine");
 }
 
+TEST(drop_ins_that_are_switched_off)
+{
+	fresh(false);
+	temp_file("usr/storage.conf.d/10-a.conf", "[storage]\ngraphroot='/usr-10'\n");
+	temp_file("etc/storage.conf.d/20-b.conf", "[storage]\ngraphroot='/etc-20'\n");
+	temp_file("home/.config/containers/storage.conf.d/x", "");
+	CHECK(symlink("/dev/null", temp_path("home/.config/containers/storage.conf.d/20-b.conf")) ==
+		0);
+	CHECK_OK(discover(NULL), &err);
+	CHECK_STR(config.root, "/usr-10");
+	CHECK(symlink("nothing", temp_path("etc/storage.conf.d/10-a.conf")) == 0);
+	CHECK_OK(discover(NULL), &err);
+	CHECK_STR(config.root, "/var/lib/containers/storage");
+	CHECK(setenv("CONTAINERS_STORAGE_CONF", "/dev/null", 1) == 0);
+	CHECK_OK(discover(NULL), &err);
+	CHECK(setenv("CONTAINERS_STORAGE_CONF", "/dev/zero", 1) == 0);
+	CHECK_INT(discover(NULL), -EINVAL);
+	CHECK(unsetenv("CONTAINERS_STORAGE_CONF") == 0);
+	/* Set but empty is not unset. */
+	temp_file("home/.config/containers/storage.conf", "[storage]\ngraphroot='/home'\n");
+	CHECK_OK(discover(NULL), &err);
+	CHECK_STR(config.root, "/home");
+	CHECK(setenv("XDG_CONFIG_HOME", "", 1) == 0);
+	CHECK_OK(discover(NULL), &err);
+	CHECK(strcmp(config.root, "/home") != 0);
+}
+
 TEST(named_file_and_override)
 {
 	fresh(false);
@@ -144,6 +171,13 @@ TEST(additional_stores_come_from_one_place)
 	CHECK_OK(discover(&options), &err);
 	CHECK_INT(config.n_additional, 3);
 	CHECK_STR(config.additional[2], "/o3");
+	options = (struct splitfd_store_options){ .driver = "vfs", .options = option };
+	CHECK_OK(discover(&options), &err);
+	CHECK_INT(config.n_additional, 1);
+	CHECK_STR(config.additional[0], "/o3");
+	options.driver = "overlay2";
+	CHECK_OK(discover(&options), &err);
+	CHECK_INT(config.n_additional, 3);
 	CHECK(setenv("STORAGE_OPTS", "imagestore", 1) == 0);
 	CHECK(discover(NULL) < 0);
 	CHECK_INT(err.kind, SPLITFD_ERROR_USAGE);
@@ -156,11 +190,12 @@ TEST(variables_in_paths)
 {
 	fresh(true);
 	CHECK(setenv("SFD_TEST", "/here", 1) == 0);
-	temp_file("etc/storage.conf", "[storage]\ngraphroot='$SFD_TEST/${UID}/x$'\n"
-				      "runroot='/run/$UID/$SFD_UNSET'\n");
+	temp_file("etc/storage.conf", "[storage]\ngraphroot='${SFD_TEST}/$UID/x$'\n"
+				      "runroot='/run/$UIDs/${UID}/$SFD_UNSET'\n");
+	CHECK(unsetenv("UID") == 0);
 	CHECK_OK(discover(NULL), &err);
 	CHECK_STR(config.root, "/here/4242/x$");
-	CHECK_STR(config.runroot, "/run/4242/");
+	CHECK_STR(config.runroot, "/run/4242s//");
 	temp_file("etc/storage.conf", "[storage]\nrootless_storage_path='/less/$UID'\n");
 	CHECK_OK(discover(NULL), &err);
 	CHECK_STR(config.root, "/less/4242");
@@ -202,6 +237,14 @@ TEST(a_specifier_leaves_the_split_out)
 	CHECK_OK(discover(&options), &err);
 	CHECK_STR(config.imagestore, "/images");
 	CHECK(config.transient);
+	CHECK(setenv("STORAGE_DRIVER", "vfs", 1) == 0);
+	CHECK_OK(discover(&options), &err);
+	CHECK_STR(config.driver, "vfs");
+	options.from_specifier = true;
+	CHECK_OK(discover(&options), &err);
+	CHECK(config.driver == NULL);
+	CHECK(unsetenv("STORAGE_DRIVER") == 0);
+	options.from_specifier = false;
 	options.root = "/images";
 	CHECK(discover(&options) < 0);
 	CHECK_INT(err.kind, SPLITFD_ERROR_USAGE);

@@ -125,6 +125,8 @@ TEST(what_is_not_understood_is_refused)
 
 		CHECK(strncmp(text, "storage.conf", 12) == 0);
 	}
+	CHECK_STR(refused("[a]\n[a.b]\n[ \"a\" ]\n"),
+		"storage.conf line 3: a table comes a second time");
 	CHECK_STR(refused("a = 1\n# c\nb = '\x01'"),
 		"storage.conf line 3: a string holds a control character");
 }

@@ -11,8 +11,8 @@
 #define DROP_INS_MAX 1000
 
 struct drop_in {
-	char *name; /* the basename */
-	char *path;
+	char *dir;
+	char *name;
 };
 
 struct drop_ins {
@@ -23,8 +23,8 @@ struct drop_ins {
 static void drop_ins_done(struct drop_ins *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
+		free(d->v[i].dir);
 		free(d->v[i].name);
-		free(d->v[i].path);
 	}
 	free(d->v);
 }
@@ -52,11 +52,9 @@ static int add_drop_in(
 	if (v == NULL)
 		return splitfd_error_oom(err);
 	d->v = v;
-	v[d->n].name = strdup(name);
-	if (v[d->n].name == NULL)
-		return splitfd_error_oom(err);
-	v[d->n++].path = sfd_take_ptr(&path);
-	return 0;
+	v[d->n] = (struct drop_in){ .dir = strdup(dir), .name = strdup(name) };
+	d->n++;
+	return v[d->n - 1].dir != NULL && v[d->n - 1].name != NULL ? 0 : splitfd_error_oom(err);
 }
 
 /* Adds the files of BASE/SUB whose names no higher directory has. */
@@ -123,8 +121,9 @@ static int load_drop_ins(struct sfd_conf *conf, const char *user, const char *et
 		r = scan_system(&d, usr, err);
 	if (r >= 0 && d.n > 0)
 		qsort(d.v, d.n, sizeof(*d.v), compare_names);
+	/* A link to nothing is no file, but hides those of its name in the lower directories. */
 	for (size_t i = 0; r >= 0 && i < d.n; i++)
-		r = sfd_conf_load(conf, d.v[i].path, err);
+		r = sfd_conf_load_from(conf, d.v[i].dir, d.v[i].name, err);
 	return r < 0 ? r : 0;
 }
 

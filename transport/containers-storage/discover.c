@@ -21,6 +21,11 @@ void sfd_store_config_done(struct sfd_store_config *config)
 	*config = (struct sfd_store_config){ 0 };
 }
 
+static bool given(const char *text)
+{
+	return text != NULL && *text != '\0';
+}
+
 /* Adds one additional image store, or several with commas between them. */
 static int add_stores(struct sfd_store_config *config, const char *value, struct splitfd_error *err)
 {
@@ -47,13 +52,21 @@ static int add_stores(struct sfd_store_config *config, const char *value, struct
 	return 0;
 }
 
+/* True where the option is for a driver of that name ("" for all) and the store has another. */
+static bool is_of_other_driver(const struct sfd_store_config *config, const char *driver)
+{
+	if (strcasecmp(driver, "overlay2") == 0)
+		driver = "overlay";
+	return *driver != '\0' && config->driver != NULL && strcasecmp(driver, config->driver) != 0;
+}
+
 /* One driver option, `n` bytes of [DRIVER.]KEY=VALUE. All but the additional image stores say how
  * to mount or to write, which a reader does not do. */
 static int apply_option(
 	struct sfd_store_config *config, const char *option, size_t n, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *copy = strndup(option, n);
-	char *value, *key, *dot;
+	char *value, *key = copy, *dot;
 
 	if (copy == NULL)
 		return splitfd_error_oom(err);
@@ -62,8 +75,13 @@ static int apply_option(
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"the storage option '%s' is not KEY=VALUE", copy);
 	*value++ = '\0';
-	dot = strrchr(copy, '.');
-	key = dot != NULL ? dot + 1 : copy;
+	dot = strchr(copy, '.');
+	if (dot != NULL) {
+		*dot = '\0';
+		key = dot + 1;
+		if (is_of_other_driver(config, copy))
+			return 0;
+	}
 	if (strcasecmp(key, "imagestore") == 0 || strcasecmp(key, "additionalimagestore") == 0)
 		return add_stores(config, value, err);
 	return 0;
@@ -107,22 +125,26 @@ static int find_additional(const struct splitfd_store_options *options, const st
 	return r;
 }
 
-/* The driver that was named, in this order: option, STORAGE_DRIVER, storage.conf. */
+/* The driver that was named, in this order: option, STORAGE_DRIVER, storage.conf. The last two do
+ * not speak of a store that a reference's specifier names. */
+static int named_driver(const struct splitfd_store_options *options, const struct sfd_conf *conf,
+	const char **ret, struct splitfd_error *err)
+{
+	*ret = options->driver;
+	if (given(*ret) || options->from_specifier)
+		return 0;
+	*ret = getenv("STORAGE_DRIVER");
+	return given(*ret) ? 0 : sfd_conf_string(conf, "storage.driver", ret, err);
+}
+
 static int find_driver(const struct splitfd_store_options *options, const struct sfd_conf *conf,
 	struct sfd_store_config *config, struct splitfd_error *err)
 {
-	const char *driver = options->driver;
-	int r;
+	const char *driver;
+	int r = named_driver(options, conf, &driver, err);
 
-	if (driver == NULL || *driver == '\0')
-		driver = getenv("STORAGE_DRIVER");
-	if (driver == NULL || *driver == '\0') {
-		r = sfd_conf_string(conf, "storage.driver", &driver, err);
-		if (r < 0)
-			return r;
-	}
-	if (driver == NULL || *driver == '\0')
-		return 0;
+	if (r < 0 || !given(driver))
+		return r;
 	if (strcmp(driver, "overlay2") == 0)
 		driver = "overlay";
 	if (strcmp(driver, "btrfs") == 0 || strcmp(driver, "zfs") == 0)
@@ -145,7 +167,7 @@ static int conf_path(
 	const char *value = NULL;
 	int r = sfd_conf_string(conf, key, &value, err);
 
-	if (r < 0 || value == NULL || *value == '\0')
+	if (r < 0 || !given(value))
 		return r;
 	return sfd_store_expand_path(value, ret, err);
 }
@@ -174,7 +196,7 @@ static int find_roots(const struct splitfd_store_options *options, const struct 
 {
 	int r = 0;
 
-	if (options->root != NULL && *options->root != '\0')
+	if (given(options->root))
 		r = option_path("--root", options->root, &config->root, err);
 	else
 		r = conf_path(conf, "storage.graphroot", &config->root, err);
@@ -184,7 +206,7 @@ static int find_roots(const struct splitfd_store_options *options, const struct 
 		r = sfd_store_default_root(&config->root, err);
 	if (r < 0)
 		return r;
-	if (options->runroot != NULL && *options->runroot != '\0')
+	if (given(options->runroot))
 		r = option_path("--runroot", options->runroot, &config->runroot, err);
 	else
 		r = conf_path(conf, "storage.runroot", &config->runroot, err);
@@ -203,7 +225,7 @@ static int find_places(const struct splitfd_store_options *options, const struct
 {
 	int r = 0;
 
-	if (options->imagestore != NULL && *options->imagestore != '\0')
+	if (given(options->imagestore))
 		r = sfd_store_resolve_path(options->imagestore, &config->imagestore, err);
 	else if (!options->from_specifier)
 		r = conf_path(conf, "storage.imagestore", &config->imagestore, err);

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define CONF_FILE_MAX ((size_t)1024 * 1024)
 #define CONF_KEYS_MAX 10000
@@ -157,6 +159,13 @@ int sfd_conf_parse(struct sfd_conf *conf, const char *text, size_t size, const c
 	return sfd_toml_parse(text, size, file, set_value, conf, err);
 }
 
+static bool is_dev_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
 int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *text = NULL;
@@ -169,6 +178,8 @@ int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return splitfd_error_sys(err, errno, "%s: cannot open", path);
+	if (is_dev_null(fd))
+		return 0;
 	r = sfd_read_file_fd(fd, CONF_FILE_MAX, &text, &size);
 	if (r == -EINVAL)
 		return splitfd_error_set(

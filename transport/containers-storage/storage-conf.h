@@ -30,7 +30,8 @@ struct sfd_conf *sfd_conf_free(struct sfd_conf *conf);
 int sfd_conf_parse(struct sfd_conf *conf, const char *text, size_t size, const char *file,
 	struct splitfd_error *err);
 
-/* Reads the file at `path` and adds it. -ENOENT (kind NOT_FOUND) where there is none. */
+/* Reads the file at `path` and adds it; /dev/null is an empty one. -ENOENT (kind NOT_FOUND) where
+ * there is none. */
 int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error *err);
 /* The same of DIR/NAME, which need not be there: 1 where it was added, 0 where there is none. */
 int sfd_conf_load_from(

@@ -49,6 +49,10 @@ static int xdg_dir(const char *variable, const char *below, const char *fallback
 
 int sfd_store_user_config_dir(char **ret, struct splitfd_error *err)
 {
+	/* Set but empty is not unset here, as in container-libs: no file of the user's then, where
+	 * they would look below the current folder. */
+	if (getenv("XDG_CONFIG_HOME") != NULL)
+		return joined(ret, err, getenv("XDG_CONFIG_HOME"), "/containers");
 	return xdg_dir("XDG_CONFIG_HOME", "/containers", "/.config/containers", ret, err);
 }
 
@@ -93,7 +97,7 @@ static size_t name_length(const char *text)
 }
 
 /* Appends the value of the variable at text ("$NAME" or "${NAME}") and returns the length of that;
- * 0 where a '$' is only a '$'. */
+ * 0 where a '$' is only a '$'. "$UID" is no variable: it is the user, whatever follows. */
 static size_t expand_one(const char *text, struct sfd_buffer *out, int *r)
 {
 	bool braces = text[1] == '{';
@@ -101,14 +105,16 @@ static size_t expand_one(const char *text, struct sfd_buffer *out, int *r)
 	char copy[256];
 	size_t n = name_length(name);
 
+	if (strncmp(text, "$UID", 4) == 0) {
+		*r = sfd_buffer_printf(out, "%lu", (unsigned long)sfd_user_id());
+		return 4;
+	}
 	if (n == 0 || n >= sizeof(copy) || (braces && name[n] != '}'))
 		return 0;
 	memcpy(copy, name, n);
 	copy[n] = '\0';
 	value = env(copy);
-	if (strcmp(copy, "UID") == 0)
-		*r = sfd_buffer_printf(out, "%lu", (unsigned long)sfd_user_id());
-	else if (value != NULL)
+	if (value != NULL)
 		*r = sfd_buffer_append_str(out, value);
 	return n + 1 + (braces ? 2 : 0);
 }

@@ -30,8 +30,9 @@ struct splitfd_store_options {
 	const char *driver;	    /* --storage-driver: "overlay" or "vfs" */
 	const char *const *options; /* --storage-opt: NULL-terminated "KEY=VALUE" strings */
 	const char *imagestore;	    /* --imagestore: images apart from containers, absolute */
-	bool from_specifier;	    /* set by splitfd_store_parse_reference(): storage.conf's driver
-				       options, imagestore and transient_store do not count */
+	bool from_specifier; /* set by splitfd_store_parse_reference(): storage.conf's driver,
+				its options, imagestore and transient_store do not count,
+				nor do STORAGE_DRIVER and STORAGE_OPTS */
 	const char *rootless_helper; /* the path of the program splitfd. A user without root may
 					have files in their own store that they cannot open; where
 					the first such file is met, `podman unshare` (or `buildah

@@ -11,11 +11,13 @@
 #define ITEMS_MAX	10000
 #define NESTING_MAX	8
 #define KEY_SIZE_MAX	1024
+#define TABLES_SIZE_MAX ((size_t)64 * 1024)
 
 struct parser {
 	struct sfd_toml_cursor at;
 	const char *file;
 	struct sfd_buffer table; /* the current [table] with a dot behind it */
+	struct sfd_buffer seen;	 /* all tables, the same way, each with a NUL */
 	bool skip;		 /* it is one of an array of tables */
 	sfd_toml_set *set;
 	void *ctx;
@@ -342,6 +344,22 @@ static bool is_registry(const struct parser *p)
 	return p->table.len >= 9 && memcmp(p->table.data, "registry.", 9) == 0;
 }
 
+/* A table has one place in a file; only those below [[registry]] come with each of the array. */
+static int note_table(struct parser *p)
+{
+	const char *seen = (const char *)p->seen.data, *end = seen + p->seen.len;
+
+	if (is_registry(p))
+		return 0;
+	for (; seen < end; seen += strlen(seen) + 1)
+		if (strlen(seen) == p->table.len && memcmp(seen, p->table.data, p->table.len) == 0)
+			return fail(p, "a table comes a second time");
+	if (sfd_buffer_append(&p->seen, p->table.data, p->table.len) < 0 ||
+		sfd_buffer_append(&p->seen, "", 1) < 0)
+		return fail(p, "too many tables");
+	return 0;
+}
+
 /* [TABLE] or [[TABLE]] */
 static int parse_table(struct parser *p)
 {
@@ -364,7 +382,8 @@ static int parse_table(struct parser *p)
 	p->skip = brackets == 2;
 	if (p->skip && !is_registry(p))
 		return fail(p, "arrays of tables have no meaning here");
-	return end_line(p);
+	r = note_table(p);
+	return r < 0 ? r : end_line(p);
 }
 
 int sfd_toml_parse(const char *text, size_t size, const char *file, sfd_toml_set *set, void *ctx,
@@ -373,6 +392,7 @@ int sfd_toml_parse(const char *text, size_t size, const char *file, sfd_toml_set
 	struct parser p = { .at = { .p = text, .end = text + size, .line = 1 },
 		.file = file,
 		.table = { .max = KEY_SIZE_MAX },
+		.seen = { .max = TABLES_SIZE_MAX },
 		.set = set,
 		.ctx = ctx,
 		.err = err };
@@ -394,5 +414,6 @@ int sfd_toml_parse(const char *text, size_t size, const char *file, sfd_toml_set
 			r = end_line(&p);
 	}
 	sfd_buffer_done(&p.table);
+	sfd_buffer_done(&p.seen);
 	return r < 0 ? r : 0;
 }

@@ -14,7 +14,8 @@ setup_file() {
     local here=$SPLITFD_TOP/tests/interop/container-libs
     local tags='containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdriver_zfs'
     (cd "$here" && go build -tags "$tags" -o "$PROGRAMS/newest" . &&
-        go build -modfile=oldest.mod -tags "$tags" -o "$PROGRAMS/oldest" .) 3>&-
+        go build -modfile=oldest.mod -tags "$tags" -o "$PROGRAMS/oldest" . &&
+        go build -tags "$tags" -o "$PROGRAMS/conf" ./conf) 3>&-
     # The library runs mkcomposefs, which cfsctl is under that name.
     ln -s "$CFSCTL" "$PROGRAMS/mkcomposefs"
     "$LIB/odd-layers.py" "$SCRATCH/layouts" three-layers
@@ -160,6 +161,12 @@ chunked_composefs() { chunked true; }
 @test "zstd:chunked layers of a registry, in composefs form" {
     registry_start "$BATS_TEST_TMPDIR/registry"
     both chunked_composefs
+}
+
+@test "storage.conf, drop-ins, variables, made by chance: the newest release finds the same store" {
+    mkdir "$at/conf"
+    unset CONTAINERS_STORAGE_CONF
+    "$LIB/store-conf.py" "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"
 }
 
 # How long a command took, in ms, is in $waited.
