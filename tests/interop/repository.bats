@@ -54,8 +54,9 @@ teardown() { rm -rf "$SCRATCH/fault$BATS_TEST_NUMBER"; }
 # The kinds of error with where they are, without their details (the words of a library).
 kinds() {
     sed -n 's/^  - fsck: //p' | sed -E \
-        -e 's/^((object-invalid-name|object-open-failed|image-invalid|stream-open-failed|stream-read-failed|manifest-read-failed|config-read-failed|unexpected-file-type|ref-resolve-failed|layer-content-mismatch): [^:]*(:sha256:[0-9a-f]*)?).*/\1/' \
-        -e 's/^((layer-check-failed|(artifact-)?layer-object-missing): [^ ]* sha256:[0-9a-f]*).*/\1/' | LC_ALL=C sort
+        -e 's/^((object-invalid-name|object-open-failed|image-invalid|stream-open-failed|stream-read-failed|manifest-read-failed|config-read-failed|manifest-parse-failed|config-parse-failed|unexpected-file-type|ref-resolve-failed|layer-content-mismatch): [^:]*(:sha256:[0-9a-f]*)?).*/\1/' \
+        -e 's/^((layer-check-failed|(artifact-)?layer-object-missing): [^ ]* sha256:[0-9a-f]*).*/\1/' \
+        -e 's/^(seal-image-missing: [^ ]* [^:]*).*/\1/' | LC_ALL=C sort
 }
 
 # Both find faults, and splitfd at least those that cfsctl finds; $1 must be among them.
@@ -248,6 +249,79 @@ both_find() {
     fresh
     ln -sfn ../objects/nowhere "$repo/streams/oci-layer-$layer"
     both_find "layer-check-failed: img: $layer"
+}
+
+# The image again under the tag x, from $config_json and $manifest_json, with the references named.
+wrong_image() { # the config's references, "--", the manifest's besides its config
+    local refs=() c m
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do refs+=("$1"); shift; done
+    shift
+    c=$(printf %s "$config_json" | "$LIB/put-document.py" "$repo" "${config_name:-oci-config-{\}}" ociconfg "${refs[@]}")
+    manifest_json=$(jq -c --arg d "${c#oci-config-}" '.config.digest = $d' <<< "$manifest_json")
+    [ -n "${no_config:-}" ] || set -- "config:${c#oci-config-}=$c" "$@"
+    m=$(printf %s "$manifest_json" | "$LIB/put-document.py" "$repo" "${manifest_name:-oci-manifest-{\}}" ocimanif "$@")
+    ln -s "../../$m" "$repo/streams/refs/oci/x"
+    wrong_config=${c#oci-config-} wrong_manifest=${m#oci-manifest-}
+}
+documents_again() {
+    rm -rf "$repo"
+    documents
+}
+documents() {
+    local d
+    fresh
+    config_json=$(cfs "$repo" oci inspect img --config) manifest_json=$(cfs "$repo" oci inspect img --manifest)
+    layers=()
+    for d in $(tag_diff_ids "$repo" img); do layers+=("$d=oci-layer-$d"); done
+}
+
+@test "config and manifest of a writer's own: nothing wrong with them" {
+    documents
+    config_json=$(jq . <<< "$config_json")
+    wrong_image "${layers[@]}" -- "${layers[@]}"
+    assert_same "$(cfs "$repo" oci fsck)" "$(splitfd fsck --repo "$repo" | grep -v ^layers:)"
+    splitfd inspect --repo "$repo" x > /dev/null
+}
+
+@test "a manifest, a config under another digest" {
+    documents
+    other=sha256:$(printf '0%.0s' {1..64})
+    manifest_name=oci-manifest-$other wrong_image "${layers[@]}" -- "${layers[@]}"
+    both_find "manifest-digest-mismatch: x: expected $other, got sha256:"
+    run_splitfd 4 inspect --repo "$repo" x
+    documents_again
+    config_name=oci-config-$other wrong_image "${layers[@]}" -- "${layers[@]}"
+    both_find "config-digest-mismatch: x: expected $other, got sha256:"
+    run_splitfd 4 inspect --repo "$repo" x
+}
+
+@test "references that a manifest, a config lacks" {
+    documents
+    no_config=yes wrong_image "${layers[@]}" -- "${layers[@]}"
+    both_find "config-ref-missing: x: $wrong_config"
+    documents_again
+    wrong_image "${layers[0]}" -- "${layers[@]}"
+    both_find "layer-ref-missing: x: ${layers[1]%%=*}"
+    documents_again
+    manifest_json=$(jq -c '.config.mediaType = "application/x-none" | .layers[].mediaType = "text/plain"' <<< "$manifest_json")
+    wrong_image --
+    both_find "artifact-layer-ref-missing: x: "
+}
+
+@test "a manifest, a config that is none" {
+    documents
+    manifest_json='{"schemaVersion":2}' wrong_image "${layers[@]}" --
+    both_find "manifest-parse-failed: x"
+    documents_again
+    config_json='{"rootfs":{"type":"layers"}}' wrong_image --
+    both_find "config-parse-failed: x"
+}
+
+@test "a label that names an image, which is not there" {
+    documents
+    config_json=$(jq -c '.config.Labels["containers.composefs.fsverity"] = "1234"' <<< "$config_json")
+    wrong_image "${layers[@]}" -- "${layers[@]}"
+    both_find "seal-image-missing: x: 1234"
 }
 
 @test "a tag that is not there" {
