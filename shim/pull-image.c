@@ -78,6 +78,12 @@ static bool image_is_there(
 	return true;
 }
 
+/* The image of the repository's default format. */
+static bool is_main(const struct splitfd_repository *repository, const char *name)
+{
+	return strcmp(name, image_name(repository->erofs_default)) == 0;
+}
+
 static bool refs_are_whole(struct splitfd_repository *repository,
 	const struct sfd_splitstream_ref *refs, size_t n_refs, const char *const *diff_ids,
 	size_t n_layers, struct sfd_pull_images *images)
@@ -97,7 +103,7 @@ static bool refs_are_whole(struct splitfd_repository *repository,
 		if (ref == NULL || !image_is_there(repository, ref))
 			return false;
 		images->rows[i].digest = *ref;
-		if (strcmp(images->rows[i].name, image_name(repository->erofs_default)) == 0) {
+		if (is_main(repository, images->rows[i].name)) {
 			images->main = *ref;
 			images->has_main = true;
 		}
@@ -157,7 +163,7 @@ int sfd_pull_make_images(struct splitfd_repository *repository, const struct sfd
 
 		if (r < 0)
 			return r;
-		if (format == repository->erofs_default) {
+		if (is_main(repository, ret->rows[i].name)) {
 			ret->main = ret->rows[i].digest;
 			ret->has_main = true;
 		}

@@ -55,6 +55,10 @@ refused() { # CODE REGEX
     refused 4 'fsverity-sha3-12'
     echo 'nothing' > "$repo/meta.json"
     refused 4 'meta.json'
+    "$CFSCTL" --repo "$repo" init --reset-metadata --insecure > /dev/null
+    echo '}' >> "$repo/meta.json"
+    refute cfs "$repo" oci images > /dev/null 2>&1
+    refused 4 'meta.json'
 }
 
 @test "a folder of names cannot be made: no name in the others is" {

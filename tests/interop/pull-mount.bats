@@ -103,6 +103,19 @@ same_as_podman() { # DIR
     done
 }
 
+@test "a repository of format 0, into which cfsctl cannot pull: the image that it looks for, now and again" {
+    repo=$SCRATCH/x/format
+    rm -rf "$repo"
+    "$CFSCTL" init --insecure --erofs-version 0 "$repo" > /dev/null
+    for again in no yes; do
+        store_pull 0 "$repo" "$STORE" localhost/small small
+        assert_same "image    $(cfs "$repo" --hash sha512 --erofs-version 1 oci compute-id small)" \
+            "$(grep '^image' <<< "$output")"
+        assert_same "$(sed -n 's/^image *//p' <<< "$output")" "$(cfs "$repo" oci inspect small | jq -r .composefs_erofs)"
+    done
+    assert_fsck_clean "$repo"
+}
+
 @test "fsck.erofs accepts the pulled image; the boot variant is refused and leaves nothing" {
     local image before
     image=$(find "$REPO/images" -type l ! -path '*/refs/*')

@@ -161,7 +161,7 @@ static int parse_formats(
 
 int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct splitfd_error *err)
 {
-	cJSON *json = cJSON_ParseWithLength(text, n);
+	cJSON *json = cJSON_ParseWithLengthOpts(text, n + 1, NULL, true);
 	bool v1 = false;
 	int r;
 

@@ -18,8 +18,8 @@ struct sfd_meta {
 				     */
 };
 
-/* Reads the text of a meta.json. REFUSED for a newer version, an unknown incompatible feature or
- * algorithm, and for what is no such file. */
+/* Reads the text of a meta.json, n bytes with a NUL behind them. REFUSED for a newer version, an
+ * unknown incompatible feature or algorithm, and for what is no such file. */
 int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct splitfd_error *err);
 
 /* The text that cfsctl writes for these settings (no extra formats); the length without NUL. */
