@@ -106,6 +106,12 @@ split() {
     conf "imagestore = \"$at/images\""
     compare -root "$at/root" -runroot "$at/run" -imagestore "$at/images" -- -imagestore "$at/images"
 }
+# Files that the store keeps with another mode, owner and, for devices and FIFOs, type than the tar's.
+masked() {
+    conf
+    compare -root "$at/root" -runroot "$at/run" -opt "overlay.force_mask=private" --
+    getfattr -R -n user.containers.override_stat "$at/root/overlay"/*/diff 2> /dev/null | grep -q override_stat
+}
 transient() {
     conf "transient_store = true"
     compare -root "$at/root" -runroot "$at/run" -transient -- -transient
@@ -151,6 +157,7 @@ chunked_composefs() { chunked true; }
 @test "overlay" { both plain; }
 @test "vfs" { both vfs; }
 @test "additional image store" { both additional; }
+@test "a store that masks modes and types" { both masked; }
 @test "split image store" { both split; }
 @test "transient store" { both transient; }
 @test "ID-mapped layers: a store with a map, a container's mapped copy" { both mapped_store mapped_vfs mapped_copy; }
