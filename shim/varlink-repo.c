@@ -179,12 +179,13 @@ static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 	if (algorithm != NULL && !sfd_algorithm_parse(algorithm->valuestring, &options.algorithm))
 		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
 			"algorithm is fsverity-sha512-12 or fsverity-sha256-12", err);
-	options.insecure = cJSON_IsTrue(insecure);
 	if (asprintf(&meta, "%s/meta.json", s->settings->repository) < 0) {
 		meta = NULL;
 		return splitfd_error_oom(err);
 	}
 	existed = access(meta, F_OK) == 0;
+	/* What is there may be insecure, as for cfsctl: nobody is told that it were not. */
+	options.insecure = existed || cJSON_IsTrue(insecure);
 	r = splitfd_repository_init(s->settings->repository, &options, err);
 	if (r < 0)
 		return r;

@@ -55,6 +55,34 @@ teardown() { stop_services; }
     rm -rf "$other"
 }
 
+@test "a repository that is not there yet: InitRepository, as cfsctl's" {
+    local kind
+    serve "$SCRATCH/sock-ours" --repo "$SCRATCH/new-ours"
+    serve_cfsctl "$SCRATCH/sock-cfsctl"
+    for kind in ours cfsctl; do
+        python3 - "$LIB" "$SCRATCH/sock-$kind" "$SCRATCH/new-$kind" > "$SCRATCH/said-$kind" << 'X'
+import sys
+sys.path.insert(0, sys.argv[1])
+from varlink_client import Connection
+def say(method, **parameters):
+    c = Connection(sys.argv[2])
+    reply, _ = c.call("org.composefs.Repository." + method, {"path": sys.argv[3], **parameters})
+    result = reply.get("error") or {k: v for k, v in reply["parameters"].items() if k != "handle"}
+    print(method, parameters, result)
+    c.close()
+for method, parameters in (("OpenRepository", {}), ("InitRepository", {"algorithm": "x"}),
+                           ("InitRepository", {"algorithm": "fsverity-sha256-12", "insecure": True}), ("OpenRepository", {}),
+                           ("InitRepository", {"algorithm": "fsverity-sha256-12", "insecure": True}),
+                           ("InitRepository", {"algorithm": "fsverity-sha256-12"}), ("InitRepository", {}),
+                           ("OpenRepository", {"user": False}), ("OpenRepository", {"system": True})):
+    say(method, **parameters)
+X
+    done
+    assert_match "'created': True" "$(cat "$SCRATCH/said-ours")"
+    assert_same "$(cat "$SCRATCH/said-cfsctl")" "$(cat "$SCRATCH/said-ours")"
+    cfs "$SCRATCH/new-ours" fsck > /dev/null
+}
+
 @test "varlinkctl: info, introspection, calls, errors" {
     require_newer
     local s=$SCRATCH/s out
