@@ -92,21 +92,32 @@ example() {
     [ "$n" -eq 2 ]
 }
 @test "GetLayerSplitfd into the client's objects directory: shared extents, imported by the client" {
-    repo_init "$X/passed"
-    python3 "$LIB/proxy-objects.py" "$IMAGE" "$X/passed" "$BUILD/splitfd" $OURS
-    # All layers are there; what is left are the image's documents.
-    store_pull 0 "$X/passed" "$STORE" localhost/two tag
-    assert_match "0 reflinked|already present" "$output"
-    assert_fsck_clean "$X/passed"
-    assert_layers_exact "$X/passed" tag
-    assert_extents_shared "$X/passed" tag "$STORE"
-    # The same objects and streams as by a pull.
-    repo_init "$X/pulled"
-    store_pull 0 "$X/pulled" "$STORE" localhost/two tag
-    assert_same "$(contents "$X/pulled")" "$(contents "$X/passed")"
+    local a
+    for a in sha512 sha256; do
+        repo_init "$X/passed-$a" --algorithm fsverity-$a-12
+        python3 "$LIB/proxy-objects.py" "$IMAGE" "$X/passed-$a" $a "$BUILD/splitfd" $OURS
+        # All layers are there; what is left are the image's documents.
+        store_pull 0 "$X/passed-$a" "$STORE" localhost/two tag
+        assert_match "0 reflinked|already present" "$output"
+        assert_fsck_clean "$X/passed-$a"
+        assert_layers_exact "$X/passed-$a" tag
+        assert_extents_shared "$X/passed-$a" tag "$STORE"
+        # The same objects and streams as by a pull.
+        repo_init "$X/pulled-$a" --algorithm fsverity-$a-12
+        store_pull 0 "$X/pulled-$a" "$STORE" localhost/two tag
+        assert_same "$(contents "$X/pulled-$a")" "$(contents "$X/passed-$a")"
+    done
 }
-@test "GetLayerSplitfd gives the exact layer in both formats" {
+@test "GetLayerSplitfd gives the exact layer in both formats, by diff_id and by the manifest's digest" {
     python3 "$LIB/proxy-splitfd.py" "$IMAGE" $OURS
+    # An image that came compressed: its manifest has other digests.
+    local other
+    other=containers-storage:$(store_spec "$STORE")localhost/came
+    skopeo copy -q --insecure-policy "$IMAGE" "oci:$SCRATCH/layout:x"
+    skopeo copy -q --insecure-policy "oci:$SCRATCH/layout:x" "$other"
+    python3 "$LIB/proxy-splitfd.py" "$other" $OURS > "$SCRATCH/said"
+    cat "$SCRATCH/said"
+    assert_same 2 "$(grep -c "another digest in the manifest" "$SCRATCH/said")"
 }
 @test "files of the store that are damaged, change or go away while a blob is sent" {
     python3 "$LIB/proxy-damage.py" "$IMAGE" "$DIFF" $OURS

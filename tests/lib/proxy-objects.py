@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Passes a repository's objects directory to GetLayerSplitfd for every layer of an image, and imports
-what comes. proxy-objects.py REFERENCE REPOSITORY SPLITFD PROGRAM…"""
+what comes. proxy-objects.py REFERENCE REPOSITORY ALGORITHM SPLITFD PROGRAM…"""
 import os
 import socket
 import subprocess
@@ -10,7 +10,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from proxy_client import Proxy, drain  # noqa: E402
 
-reference, repository, splitfd, argv = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+reference, repository, algorithm, splitfd = sys.argv[1:5]
+argv = sys.argv[5:]
+wanted = {"objects": True, **({"algorithm": algorithm} if algorithm != "sha512" else {})}
 os.makedirs(repository + "/objects", exist_ok=True)
 objects = os.open(repository + "/objects", os.O_PATH | os.O_DIRECTORY)
 proxy = Proxy(argv)
@@ -37,7 +39,7 @@ refused({"algorithm": "sha256"}, [objects], "goes with")
 
 for layer in layers:
     for _ in range(2):  # the second time everything is there already
-        reply, fds = proxy.call("GetLayerSplitfd", image, layer["digest"], {"objects": True}, fds=[objects])
+        reply, fds = proxy.call("GetLayerSplitfd", image, layer["digest"], wanted, fds=[objects])
         assert reply["success"] and reply["pipeid"] and len(fds) == 2, reply
         stream = drain(fds[0])
         channel = socket.socket(fileno=fds[1])
@@ -56,7 +58,7 @@ os.close(fds[1])
 finished, _ = proxy.call("FinishPipe", reply["pipeid"])
 assert not finished["success"] and "no directory" in finished["error"], finished
 # A client that goes away.
-reply, fds = start({"objects": True}, [objects])
+reply, fds = start(wanted, [objects])
 for fd in fds:
     os.close(fd)
 finished, _ = proxy.call("FinishPipe", reply["pipeid"])

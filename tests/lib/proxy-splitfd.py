@@ -4,6 +4,7 @@
 diff_id. proxy-splitfd.py REFERENCE PROGRAM…"""
 import array
 import hashlib
+import json
 import os
 import socket
 import struct
@@ -75,12 +76,15 @@ def splitdirfdstream(data, fds):
 def main():
     proxy = Proxy(sys.argv[2:])
     image = proxy.open(sys.argv[1])
-    for layer in proxy.layers(image):
+    named = json.loads(proxy.piped("GetManifest", image)[0])["layers"]
+    for digest, layer in zip((x["digest"] for x in named), proxy.layers(image)):
+        if digest != layer["digest"]:
+            print(digest, "is another digest in the manifest")
         for options, reader in (({}, splitfdstream), ({"inline_max": 0}, splitfdstream),
                                 ({"format": "splitdirfdstream"}, splitdirfdstream),
                                 ({"format": "splitdirfdstream", "consumer_has_cap_dac_override": True},
                                  splitdirfdstream)):
-            reply, got = proxy.call("GetLayerSplitfd", image, layer["digest"], options)
+            reply, got = proxy.call("GetLayerSplitfd", image, digest, options)
             assert reply["success"] and reply["pipeid"] and len(got) == 2, reply
             fds, arrived = [], threading.Condition()
             channel = socket.socket(fileno=got[1])
@@ -90,13 +94,25 @@ def main():
             assert proxy.value("FinishPipe", reply["pipeid"]) is None
             t.join()
             channel.close()
-            digest = hashlib.sha256()
+            tar = hashlib.sha256()
             for part in reader(data, fds):
-                digest.update(part)
-            assert "sha256:" + digest.hexdigest() == layer["digest"], (layer, options)
+                tar.update(part)
+            assert "sha256:" + tar.hexdigest() == layer["digest"], (layer, options)
             assert len(data) < layer["size"] or layer["size"] < 4096 or layer["size"] < 200000, (len(data), layer)
             print(layer["digest"], options, len(data), "bytes,", len(fds) - 1, "descriptors")
+    refuse(proxy, image, digest)
     return proxy.close()
+
+
+def refuse(proxy, image, digest):
+    """Arguments that are none."""
+    for args, why in (([], "found 0 args"), ([image], "found 1 args"), ([image, digest, {}, 1], "found 4 args"),
+                      ([image, 5], "expecting string digest"), (["x", digest], "expecting numeric"), ([99, digest], "no image 99"),
+                      ([image, "x"], "invalid checksum"), ([image, "sha256:" + "0" * 64], "no such layer"),
+                      ([image, digest, []], "expecting an object"), ([image, digest, {"format": "tar"}], "format"),
+                      ([image, digest, {"inline_max": 1 << 29}], "inline_max"), ([image, digest, {"more": 1}], "not known")):
+        reply, fds = proxy.call("GetLayerSplitfd", *args)
+        assert not reply["success"] and not fds and why in reply["error"] and reply["error_code"] == "other", (args, reply)
 
 
 sys.exit(main())
