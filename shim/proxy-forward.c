@@ -2,16 +2,20 @@
 #include "shim/proxy-json.h"
 #include "shim/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
 #include "transport/skopeo/proxy-fetch.h"
 #include "transport/skopeo/real-skopeo.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
 #define MANIFEST_MAX ((size_t)4 * 1024 * 1024)
 /* From this version on OpenImage evaluates the policy. */
 #define VERSION_POLICY 206
+/* How often a skopeo is looked at of which a client has pipes. */
+#define LOOK_MS 500
 
 /* Skopeo before 1.21 does not know the flag, which is no more than a word to registries. The other
  * arguments, malloc'd; NULL where it is not among them. */
@@ -60,7 +64,7 @@ static int need_skopeo(struct sfd_proxy_session *s, struct splitfd_error *err)
 	sfd_cleanup_free char *program = NULL;
 	int r;
 
-	if (s->skopeo != NULL && !sfd_proxy_broken(s->skopeo))
+	if (s->skopeo != NULL && sfd_proxy_look_alive(s->skopeo, 0, NULL) == 0)
 		return 0;
 	s->skopeo = sfd_proxy_stop(s->skopeo);
 	r = sfd_find_skopeo(s->settings->skopeo, &program, err);
@@ -225,7 +229,11 @@ int sfd_forward_image(struct sfd_proxy_session *s, struct sfd_proxy_image *image
 		return sfd_supply_raw_blob(
 			s, image, cJSON_GetArrayItem(args, 1)->valuestring, answer, err);
 	r = foreign_args(image, args, &b, err);
-	return r == 0 ? call(s, method, (const char *)b.data, answer, err) : r;
+	if (r == 0)
+		r = call(s, method, (const char *)b.data, answer, err);
+	if (r == 0 && !answer->failed && strcmp(method, "GetRawBlob") == 0)
+		r = sfd_supply_raw_errors(s, answer, err);
+	return r;
 }
 
 int sfd_forward_finish(struct sfd_proxy_session *s, const struct sfd_foreign_pipe *pipe,
@@ -238,6 +246,23 @@ int sfd_forward_finish(struct sfd_proxy_session *s, const struct sfd_foreign_pip
 			"the skopeo that had opened this pipe is gone");
 	snprintf(args, sizeof(args), "[%u]", pipe->id);
 	return call(s, "FinishPipe", args, answer, err);
+}
+
+/* Without this a client that only reads would wait for ever for a source that sends no more. */
+int sfd_forward_wait_request(struct sfd_proxy_session *s, struct splitfd_error *err)
+{
+	struct sfd_proxy_watch watch = { 0 };
+	int look_ms = s->settings->stall_ms < LOOK_MS ? s->settings->stall_ms : LOOK_MS;
+
+	while (s->skopeo != NULL && sfd_pipes_any_foreign(s->pipes, s->generation)) {
+		int r = sfd_wait_fd(s->settings->socket, POLLIN, look_ms);
+
+		if (r < 0)
+			return splitfd_error_sys(err, -r, "cannot wait for the client");
+		if (r > 0 || sfd_proxy_look_moving(s->skopeo, &watch, NULL) < 0)
+			break;
+	}
+	return 0;
 }
 
 /* What skopeo has opened, and whose signatures it has checked, must be the image that we serve. */

@@ -97,18 +97,22 @@ struct sfd_pipes *sfd_pipes_free(struct sfd_pipes *pipes)
 	return NULL;
 }
 
+int sfd_proxy_error_json(const struct splitfd_error *err, struct sfd_buffer *b)
+{
+	int r = sfd_buffer_printf(b, "{\"code\":\"%s\",\"message\":", sfd_proxy_error_code(err));
+
+	if (r == 0)
+		r = sfd_json_string(b, err->text);
+	return r == 0 ? sfd_buffer_append_str(b, "}") : r;
+}
+
 /* The reader finds an object on the error pipe, then its end; or only the end. */
 static void tell_error(struct pipe *p)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = 16384 };
-	int r;
 
-	r = sfd_buffer_printf(&b, "{\"code\":\"%s\",\"message\":", sfd_proxy_error_code(&p->err));
-	if (r == 0)
-		r = sfd_json_string(&b, p->err.text);
-	if (r == 0)
-		r = sfd_buffer_append_str(&b, "}");
-	if (r == 0) /* The new pipe is empty and takes it at once; a closed one is the client's. */
+	if (sfd_proxy_error_json(&p->err, &b) ==
+		0) /* The new pipe is empty and takes it at once; a closed one is the client's. */
 		(void)sfd_write_all(p->error_fd, b.data, b.len);
 }
 
@@ -285,6 +289,37 @@ int sfd_pipes_start_raw(struct sfd_pipes *pipes, const struct sfd_pipe_work *giv
 	ret_fds[1] = errors[0];
 	add(pipes, sfd_take_ptr(&p));
 	return 0;
+}
+
+int sfd_pipes_start_errors(struct sfd_pipes *pipes, unsigned int generation,
+	const struct sfd_pipe_work *given, int *ret_fd, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_pipe) struct pipe *p = NULL;
+	sfd_cleanup_fd int fd = -EBADF;
+	int r;
+
+	r = new_pipe(pipes, given, &p, &fd, err);
+	if (r < 0)
+		return r;
+	p->foreign = true;
+	p->other.generation = generation;
+	r = prepare(p, false, err);
+	if (r == 0)
+		r = start_thread(p, err);
+	if (r < 0)
+		return r;
+	*ret_fd = sfd_take_fd(&fd);
+	add(pipes, sfd_take_ptr(&p));
+	return 0;
+}
+
+bool sfd_pipes_any_foreign(const struct sfd_pipes *pipes, unsigned int generation)
+{
+	for (const struct pipe *p = pipes->first; p != NULL; p = p->next) {
+		if (p->foreign && p->other.generation == generation && !atomic_load(&p->done))
+			return true;
+	}
+	return false;
 }
 
 int sfd_pipes_adopt(struct sfd_pipes *pipes, const struct sfd_foreign_pipe *other, uint32_t *ret_id,

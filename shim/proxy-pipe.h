@@ -11,6 +11,7 @@
  */
 
 #include "shim/proxy-sink.h"
+#include "splitfdstream/base/buffer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +48,9 @@ int sfd_pipes_start_bytes(struct sfd_pipes *pipes, const void *data, size_t n, i
 int sfd_pipes_start_raw(struct sfd_pipes *pipes, const struct sfd_pipe_work *work, int ret_fds[2],
 	struct splitfd_error *err);
 
+/* The object on an error pipe. Appended to *b; -errno. */
+int sfd_proxy_error_json(const struct splitfd_error *err, struct sfd_buffer *b);
+
 /* A pipe of the real skopeo, and which of them: a new one begins with the same numbers. */
 struct sfd_foreign_pipe {
 	uint32_t id;
@@ -56,6 +60,14 @@ struct sfd_foreign_pipe {
 /* Gives it a number of ours. */
 int sfd_pipes_adopt(struct sfd_pipes *pipes, const struct sfd_foreign_pipe *other, uint32_t *ret_id,
 	struct splitfd_error *err);
+
+/* An error pipe of ours in place of skopeo's, whose raw blob comes from there directly: ret_fd is
+ * its reading end. Always takes the work, which writes to it what is to be read. */
+int sfd_pipes_start_errors(struct sfd_pipes *pipes, unsigned int generation,
+	const struct sfd_pipe_work *work, int *ret_fd, struct splitfd_error *err);
+
+/* True while a client may wait for bytes of that skopeo. */
+bool sfd_pipes_any_foreign(const struct sfd_pipes *pipes, unsigned int generation);
 
 /* 1 and *ret where pipe `id` is an adopted one, and forgets it. Otherwise 0. */
 int sfd_pipes_take_foreign(struct sfd_pipes *pipes, uint32_t id, struct sfd_foreign_pipe *ret);

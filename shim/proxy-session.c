@@ -171,7 +171,9 @@ static int loop(struct sfd_proxy_session *s, char *buffer, struct splitfd_error 
 	int r;
 
 	for (;;) {
-		r = sfd_seqpacket_receive(s->settings->socket, &packet, -1, err);
+		r = sfd_forward_wait_request(s, err);
+		if (r == 0)
+			r = sfd_seqpacket_receive(s->settings->socket, &packet, -1, err);
 		if (r <= 0)
 			return r;
 		sfd_pipes_reap(s->pipes);

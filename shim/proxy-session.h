@@ -97,11 +97,17 @@ int sfd_forward_check(struct sfd_proxy_session *s, const char *reference,
 	const struct sfd_native *native, struct sfd_proxy_answer *answer,
 	struct splitfd_error *err);
 
+/* A request of the client is there, or nobody has to look after skopeo while it is waited for. */
+int sfd_forward_wait_request(struct sfd_proxy_session *s, struct splitfd_error *err);
+
 /* proxy-supply.c: what an old skopeo lacks, made of what it has. */
 int sfd_supply_layer_info(struct sfd_proxy_session *s, struct sfd_proxy_image *image, bool piped,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err);
 int sfd_supply_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
 	const char *digest, struct sfd_proxy_answer *answer, struct splitfd_error *err);
+/* And what every skopeo lacks: a raw blob that stops because it has ended has an error. */
+int sfd_supply_raw_errors(
+	struct sfd_proxy_session *s, struct sfd_proxy_answer *answer, struct splitfd_error *err);
 
 /* proxy-splitfd.c */
 int sfd_proxy_get_layer_splitfd(struct sfd_proxy_session *s, const cJSON *args,

@@ -3,12 +3,14 @@
 #include "shim/proxy-oci.h"
 #include "shim/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
 #include "splitfdstream/digest.h"
 #include "transport/skopeo/blob-pipe.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
 #define MANIFEST_MAX ((size_t)4 * 1024 * 1024)
@@ -211,4 +213,63 @@ int sfd_supply_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *ima
 		r = start_relay(s, &reply, size, answer, err);
 	sfd_proxy_reply_done(&reply);
 	return r;
+}
+
+/* What comes on skopeo's error pipe, and a word where skopeo could say none. */
+struct raw_errors {
+	struct sfd_proxy *proxy;
+	int from;
+};
+
+static int run_raw_errors(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
+{
+	struct raw_errors *raw = ctx;
+	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_REPLY_MAX };
+	char text[4096];
+
+	for (bool any = false;; any = true) {
+		int r = sfd_wait_or_cancel(raw->from, POLLIN, w->cancel_fd, -1);
+		ssize_t n = r < 0 ? r : sfd_read_some(raw->from, text, sizeof(text));
+
+		if (n < 0)
+			return splitfd_error_sys(err, (int)-n, "cannot read from skopeo");
+		if (n == 0 && (any || sfd_proxy_check_running(raw->proxy, err) == 0))
+			return 0;
+		if (n == 0)
+			break;
+		r = sfd_pipe_write(w, text, (size_t)n, err);
+		if (r < 0)
+			return r;
+	}
+	if (sfd_proxy_error_json(err, &b) < 0)
+		return -ENOMEM;
+	return sfd_pipe_write(w, b.data, b.len, err);
+}
+
+static void free_raw_errors(void *ctx)
+{
+	struct raw_errors *raw = ctx;
+
+	sfd_close(raw->from);
+	sfd_proxy_stop(raw->proxy);
+	free(raw);
+}
+
+int sfd_supply_raw_errors(
+	struct sfd_proxy_session *s, struct sfd_proxy_answer *answer, struct splitfd_error *err)
+{
+	struct raw_errors *raw;
+
+	if (answer->n_fds != 2)
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPROTO,
+			"skopeo's reply to GetRawBlob has the wrong descriptors");
+	raw = calloc(1, sizeof(*raw));
+	if (raw == NULL)
+		return splitfd_error_oom(err);
+	raw->proxy = sfd_proxy_ref(s->skopeo);
+	raw->from = sfd_take_fd(&answer->fds[1]);
+	return sfd_pipes_start_errors(s->pipes, s->generation,
+		&(struct sfd_pipe_work){
+			.run = run_raw_errors, .free = free_raw_errors, .ctx = raw },
+		&answer->fds[1], err);
 }

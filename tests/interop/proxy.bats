@@ -242,8 +242,14 @@ X
 @test "hostile clients" {
     python3 "$LIB/proxy-hostile.py" "${spec}localhost/two" $OURS
 }
+@test "hostile clients of an image that the real skopeo has" {
+    PROXY_MANY=1000 python3 "$LIB/proxy-hostile.py" "oci:$SCRATCH/layout:two" $OURS --skopeo "$SCRATCH/bin-newer/skopeo"
+}
 @test "a real skopeo that hangs or dies is an error in time, and the session goes on" {
-    python3 "$LIB/proxy-peer-dies.py" "oci:$SCRATCH/layout:two" "${spec}localhost/two" $OURS
+    local skopeo
+    for skopeo in /usr/bin/skopeo "$SCRATCH/bin-newer/skopeo"; do
+        python3 "$LIB/proxy-peer-dies.py" "oci:$SCRATCH/layout:two" "${spec}localhost/two" $OURS --skopeo "$skopeo"
+    done
 }
 @test "a client that just goes away, at any time: the real skopeo leaves nothing of an archive in /var/tmp" {
     local skopeo

@@ -31,12 +31,13 @@
 
 struct sfd_proxy {
 	atomic_uint refs;
-	pid_t pid;
+	atomic_int pid; /* 0: it has ended */
 	int socket;
 	int stall_ms;
 	const volatile int *cancel; /* or NULL */
 	unsigned int version;
 	atomic_bool hung_up;  /* by us */
+	atomic_bool given_up; /* it stalled, and is ended */
 	pthread_mutex_t lock; /* one request and its reply */
 	uint64_t *images;     /* n_images that it has open */
 	size_t n_images, cap_images;
@@ -134,6 +135,7 @@ int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_er
 
 static int gave_up(struct sfd_proxy *proxy, struct splitfd_error *err)
 {
+	atomic_store(&proxy->given_up, true); /* before its pipes are closed */
 	sfd_process_end(proxy->pid, 0);
 	proxy->pid = 0;
 	if (is_ending(proxy))
@@ -142,21 +144,57 @@ static int gave_up(struct sfd_proxy *proxy, struct splitfd_error *err)
 		"skopeo moved no byte for %d seconds and was ended", proxy->stall_ms / 1000);
 }
 
+static bool has_stalled(const struct sfd_proxy *proxy, struct sfd_proxy_watch *watch)
+{
+	int most_ms = is_ending(proxy) && END_MS < proxy->stall_ms ? END_MS : proxy->stall_ms;
+	uint64_t moved = sfd_proxy_bytes_moved(proxy->pid);
+
+	if (moved == watch->moved && watch->since != 0)
+		return sfd_now_ms() - watch->since >= most_ms;
+	*watch = (struct sfd_proxy_watch){ .moved = moved, .since = sfd_now_ms() };
+	return false;
+}
+
+int sfd_proxy_look_moving(
+	struct sfd_proxy *proxy, struct sfd_proxy_watch *watch, struct splitfd_error *err)
+{
+	int r = 0;
+
+	if (pthread_mutex_trylock(&proxy->lock) != 0)
+		return 0; /* who has it looks itself */
+	if (!proxy->broken && has_stalled(proxy, watch)) {
+		(void)gave_up(proxy, &proxy->why);
+		proxy->broken = true;
+	}
+	if (proxy->broken)
+		r = tell_why(proxy, err);
+	pthread_mutex_unlock(&proxy->lock);
+	return r;
+}
+
+int sfd_proxy_check_running(struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	if (atomic_load(&proxy->given_up))
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
+			"skopeo moved no byte for %d seconds and was ended",
+			proxy->stall_ms / 1000);
+	if (sfd_wait_fd(proxy->socket, POLLRDHUP, 0) > 0 || sfd_proxy_exits(proxy->pid))
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_PEER, ECONNRESET, "skopeo has ended meanwhile");
+	return 0;
+}
+
 /* Waits until the reply is there. An answer may take as long as a blob takes: what counts is that
  * something moves. */
 static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_error *err)
 {
 	struct pollfd fds[2] = { { .fd = proxy->socket, .events = POLLIN },
 		{ .fd = watch_fd, .events = POLLRDHUP } };
-	uint64_t before = 0;
-	int64_t since = sfd_now_ms();
+	struct sfd_proxy_watch watch = { .since = sfd_now_ms() };
 	int look_ms = proxy->stall_ms < LOOK_MS ? proxy->stall_ms : LOOK_MS;
 
 	for (;;) {
 		int r = poll(fds, watch_fd >= 0 ? 2 : 1, look_ms);
-		int most_ms = is_ending(proxy) && END_MS < proxy->stall_ms ? END_MS
-									   : proxy->stall_ms;
-		uint64_t now;
 
 		if (r < 0 && errno != EINTR)
 			return splitfd_error_sys(err, errno, "cannot wait for skopeo");
@@ -165,13 +203,8 @@ static int wait_reply(struct sfd_proxy *proxy, int watch_fd, struct splitfd_erro
 		if (r > 0 && fds[1].revents != 0)
 			return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED,
 				"the client went away while skopeo worked for it");
-		now = sfd_proxy_bytes_moved(proxy->pid);
-		if (now != before) {
-			before = now;
-			since = sfd_now_ms();
-		} else if (sfd_now_ms() - since >= most_ms) {
+		if (has_stalled(proxy, &watch))
 			return gave_up(proxy, err);
-		}
 	}
 }
 
@@ -400,6 +433,7 @@ int sfd_proxy_start(
 	const struct sfd_proxy_options *options, struct sfd_proxy **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = calloc(1, sizeof(*proxy));
+	pid_t pid = 0;
 	int pair[2], r;
 
 	if (proxy == NULL)
@@ -416,8 +450,9 @@ int sfd_proxy_start(
 	if (r < 0)
 		return r;
 	proxy->socket = pair[0];
-	r = sfd_proxy_spawn(options->program, options->arguments, pair[1], &proxy->pid, err);
+	r = sfd_proxy_spawn(options->program, options->arguments, pair[1], &pid, err);
 	sfd_close(pair[1]);
+	proxy->pid = pid;
 	if (r == 0)
 		r = initialize(proxy, err);
 	if (r < 0)

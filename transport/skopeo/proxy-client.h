@@ -52,6 +52,22 @@ unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);
 /* True after a call that had no reply: the proxy is useless. */
 bool sfd_proxy_broken(struct sfd_proxy *proxy);
 
+/* When the program was seen to move bytes. Starts as zeros. */
+struct sfd_proxy_watch {
+	uint64_t moved;
+	int64_t since;
+};
+
+/* For who waits for a pipe of the program while nobody waits for a reply: to be called now and
+ * then. A program that has moved no byte for the stall time is ended, and then, or where it is
+ * useless already, the error says why; else 0. */
+int sfd_proxy_look_moving(
+	struct sfd_proxy *proxy, struct sfd_proxy_watch *watch, struct splitfd_error *err);
+
+/* -errno where the program was ended, or has itself: asked by who finds a pipe of it closed. Does
+ * not wait for calls. */
+int sfd_proxy_check_running(struct sfd_proxy *proxy, struct splitfd_error *err);
+
 /* -errno and how it ended where the program is gone or ends within wait_ms; 0 where it runs on. */
 int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_error *err);
 

@@ -6,7 +6,6 @@
 #include "transport/skopeo/real-skopeo.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +61,23 @@ static bool read_proc(const char *path, char *text, size_t size)
 		return false;
 	text[n] = '\0';
 	return true;
+}
+
+/* A flag of the kernel's for a process (linux/sched.h), which proc(5) shows. */
+#define PF_EXITING 0x4u
+
+bool sfd_proxy_exits(pid_t pid)
+{
+	char path[64], text[1024], *behind_name;
+	unsigned int flags = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (pid <= 0 || !read_proc(path, text, sizeof(text)))
+		return pid <= 0;
+	behind_name = strrchr(text, ')');
+	return behind_name != NULL &&
+	       sscanf(behind_name, ") %*c %*s %*s %*s %*s %*s %u", &flags) == 1 &&
+	       (flags & PF_EXITING) != 0;
 }
 
 /* What a confined process may not know of another is how much it read; that it runs, it may. */

@@ -8,6 +8,7 @@
 
 #include "splitfdstream/base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,5 +21,8 @@ int sfd_proxy_spawn(const char *program, const char *const *arguments, int socke
  * kernel does not tell, the time that they ran; 0 where /proc does not tell at all. A number that
  * stays the same means that nothing moves. */
 uint64_t sfd_proxy_bytes_moved(pid_t pid);
+
+/* True where the process has ended, also while the kernel still closes its descriptors. */
+bool sfd_proxy_exits(pid_t pid);
 
 #endif
