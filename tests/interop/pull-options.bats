@@ -34,8 +34,12 @@ setup() {
 traced() { # SYSCALLS ARGUMENT…: a pull under strace, its calls in $BATS_TEST_TMPDIR/trace
     local calls=$1
     shift
-    SPLITFD_RUN="strace -f -qq -o $BATS_TEST_TMPDIR/trace -e trace=$calls" \
-        store_pull 0 "$repo" "$store" localhost/one "$@"
+    SPLITFD_RUN="strace -f -qq ${paths:+-y} -o $BATS_TEST_TMPDIR/trace -e trace=$calls" \
+        store_pull 0 "$repo" "$store" "${image:-localhost/one}" "$@"
+}
+# The store's files that were opened, each as often as it was: by name without following, then to be read.
+opened() { # REGEX
+    sed -n "s|.* = [0-9]*<\($store/root/overlay[^>]*$1\)>.*|\1|p" "$BATS_TEST_TMPDIR/trace"
 }
 
 @test "--no-image: all but the image, which a later pull adds" {
@@ -68,6 +72,39 @@ traced() { # SYSCALLS ARGUMENT…: a pull under strace, its calls in $BATS_TEST_
     # Nothing has a name in streams/ or images/ before it.
     sed '/syncfs(/,$d' "$BATS_TEST_TMPDIR/trace" | refute grep -E '(symlinkat|renameat2?)\('
     sed '0,/syncfs(/d' "$BATS_TEST_TMPDIR/trace" | grep -q 'symlinkat('
+}
+
+@test "what is read: each new layer once, of a layer that is there nothing" {
+    local paths=yes image container
+    traced openat,openat2 one
+    assert_same 4 "$(opened '[.]tar-split[.]gz' | sort -u | wc -l)"
+    assert_same 33 "$(opened '/diff/.*' | sort -u | wc -l)"
+    traced openat,openat2 one
+    assert_same "" "$(opened '[.]tar-split[.]gz')$(opened '/diff/.*')"
+    container=$(suite_buildah debian "$store" -- from --pull-never localhost/one)
+    suite_buildah debian "$store" -- copy -q "$container" "$SCRATCH/two" /usr/lib/new > /dev/null
+    suite_buildah debian "$store" -- commit -q "$container" localhost/new > /dev/null
+    image=localhost/new traced openat,openat2 new
+    assert_same 1 "$(opened '[.]tar-split[.]gz' | sort -u | wc -l)"
+    assert_match '^[^ ]*/diff/usr/lib/new$' "$(opened '/diff/.*' | sort -u)"
+    assert_cfsctl_accepts "$repo" new
+}
+
+@test "calls for each file: opened, examined, read, linked once; no pipe, no sync, no folder for each" {
+    local paths=yes trace=$BATS_TEST_TMPDIR/trace file n
+    traced all one -- --jobs 2
+    assert_same 66 "$(opened '/diff/.*' | wc -l)"
+    for file in 1 7 two; do
+        n=$(grep -cE "pread64\([0-9]+<$store/root/overlay/[^>]*/diff/usr/lib/$file>" "$trace")
+        assert_same "$file 1" "$file $n"
+    done
+    n=$(find "$repo/objects" -type f | wc -l)
+    assert_same "$n" "$(grep -c ' linkat(' "$trace")"
+    [ "$(grep -cE ' (faccessat2?|access|mkdirat)\(' "$trace")" -le $((2 * n + 12)) ]
+    refute grep -qE ' (pipe2?|socketpair|fdatasync|renameat2?)\(' "$trace"
+    # Directories only, when the names are there.
+    [ "$(grep -c ' fsync(' "$trace")" -le 8 ]
+    refute grep -E ' fsync\([0-9]+<[^>]*/objects/' "$trace"
 }
 
 @test "threads: the CPUs that the process may use, or --jobs" {
