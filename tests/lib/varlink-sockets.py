@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 from varlink_client import Connection
@@ -136,3 +137,19 @@ for options, answered in [([], False), (["--allow-uid=12344"], False), (["--allo
     assert answered or "PermissionDenied" in text, text
     assert ask(Connection(path)) == "splitfd"
     end(p)
+
+# The same for a connection that was handed over: of systemd's with Accept=yes, too.
+for options, answered in [([], False), (["--allow-uid=12345"], True)]:
+    s = listener()
+    os.chmod(path, 0o666)
+    said = []
+    other = threading.Thread(target=lambda: said.append(as_other()))
+    other.start()
+    accepted = s.accept()[0]
+    p = start(*options, fds=[accepted.fileno()], activate=True)
+    accepted.close()
+    other.join()
+    assert ("splitfd" if answered else "PermissionDenied") in said[0], said
+    end(p, sig=None)
+    s.close()
+    os.unlink(path)
