@@ -111,8 +111,8 @@ static void tell_error(struct pipe *p)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = 16384 };
 
-	if (sfd_proxy_error_json(&p->err, &b) ==
-		0) /* The new pipe is empty and takes it at once; a closed one is the client's. */
+	/* The new pipe is empty and takes it at once; a closed one is the client's. */
+	if (sfd_proxy_error_json(&p->err, &b) == 0)
 		(void)sfd_write_all(p->error_fd, b.data, b.len);
 }
 
