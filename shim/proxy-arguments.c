@@ -51,19 +51,20 @@ struct passed {
 	const char *tls_verify;
 	struct {
 		const char *name, *value;
-	} texts[16];
+	} texts[17];
 };
 
 static const char *const text_names[] = { "authfile", "creds", "username", "password",
 	"registry-token", "cert-dir", "shared-blob-dir", "daemon-host", "policy", "registries.d",
 	"override-arch", "override-os", "override-variant", "tmpdir", "user-agent-prefix",
-	"command-timeout" };
+	"registries-conf", "command-timeout" };
 
 static const char *const text_help[] = { "Registry credentials", "Registry user and password",
 	"Registry user", "Registry password", "Registry token", "Certificates of registries",
 	"Shared blobs of oci:", "Docker daemon", "policy.json", "Signature stores",
 	"Architecture instead of this machine's", "System instead of this machine's",
 	"Variant instead of this machine's", "Temporary files", "In front of the user agent",
+	"registries.conf instead of the system's",
 	"Longest silence of a source or the client (default 300s)" };
 
 #define N_TEXTS (sizeof(text_names) / sizeof(text_names[0]))

@@ -110,13 +110,15 @@ sys.path.insert(0, os.environ["LIB"])
 from proxy_client import *
 for flag in ("--authfile=/x --cert-dir=/x --tls-verify=false --shared-blob-dir=/x --daemon-host=x", "--creds=a:b", "--no-creds",
              "--username a --password b", "--registry-token=t", "--debug --override-arch=arm64 --override-os linux --override-variant v8",
-             "--registries.d /x --command-timeout=90s --tmpdir=/tmp --user-agent-prefix x --insecure-policy", "--decryption-key=/k",
+             "--registries.d /x --registries-conf=/x --command-timeout=90s --tmpdir=/tmp --user-agent-prefix x --insecure-policy", "--decryption-key=/k",
              "--tls-verify", "--policy=/etc/containers/policy.json"):
     p = Proxy([sys.argv[2], "experimental-image-proxy", *flag.split()])
     assert p.open(sys.argv[1]) == 1, flag
     assert p.close() == 0, flag
-p = Proxy([sys.argv[2], "--debug", "--command-timeout", "90s", "--insecure-policy", "experimental-image-proxy"])
+p = Proxy([sys.argv[2], "--debug", "--command-timeout", "90s", "--insecure-policy",
+           "--registries-conf", "/etc/containers/registries.conf", "experimental-image-proxy"])
 assert p.open(sys.argv[1]) == 1
+assert p.open(sys.argv[3]) == 2
 assert p.close() == 0
 # Debian's skopeo does not know this one.
 p = Proxy([sys.argv[2], "experimental-image-proxy", "--user-agent-prefix=x/1", "--override-os=linux"])
