@@ -2,6 +2,7 @@
 #include "shim/image-argument.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/names.h"
 #include "transport/composefs/tags.h"
 
@@ -31,14 +32,12 @@ static int config_tree(struct splitfd_repository *repository, const char *comman
 {
 	sfd_cleanup(sfd_oci_document_done) struct sfd_oci_document config = { 0 };
 	sfd_cleanup(sfd_oci_config_done) struct sfd_oci_config facts = { 0 };
-	sfd_cleanup_free char *name = NULL;
+	sfd_cleanup_free char *name = sfd_asprintf("streams/oci-config-%s", digest);
 	struct splitfd_digest stream;
 	int r;
 
-	if (asprintf(&name, "streams/oci-config-%s", digest) < 0) {
-		name = NULL;
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = sfd_name_read(repository, name, &stream, err);
 	if (r <= 0)
 		return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/options.h"
 #include "shim/command.h"
+#include "splitfdstream/base/text.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -30,11 +31,11 @@ static int strings_add(struct sfd_strings *s, const char *text, struct splitfd_e
 int sfd_flags_add(
 	struct sfd_strings *s, const char *name, const char *value, struct splitfd_error *err)
 {
-	char *text;
+	char *text = sfd_asprintf(
+		"--%s%s%s", name, value != NULL ? "=" : "", value != NULL ? value : "");
 	int r;
 
-	if (asprintf(&text, "--%s%s%s", name, value != NULL ? "=" : "",
-		    value != NULL ? value : "") < 0)
+	if (text == NULL)
 		return splitfd_error_oom(err);
 	r = strings_add(s, text, err);
 	if (r < 0)

@@ -5,6 +5,7 @@
 #include "shim/proxy-session.h"
 #include "shim/varlink-socket.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/skopeo/policy.h"
 
 #include <string.h>
@@ -27,11 +28,10 @@ static int check_policy(
 	r = sfd_policy_load(s->settings->policy, &policy, err);
 	if (r < 0)
 		return r;
-	if (asprintf(&scope, "[%s@%s]", splitfd_store_driver(store),
-		    splitfd_store_graphroot(store)) < 0) {
-		scope = NULL;
+	scope = sfd_asprintf(
+		"[%s@%s]", splitfd_store_driver(store), splitfd_store_graphroot(store));
+	if (scope == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (sfd_policy_accepts_all(policy, "containers-storage", scope))
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EACCES,

@@ -17,7 +17,7 @@
 #include "shim/options.h"
 #include "shim/progress.h"
 #include "shim/pull-events.h"
-#include "shim/pull-stop.h"
+#include "shim/stop-event.h"
 #include "shim/repo-options.h"
 #include "transport/composefs/oci.h"
 #include "transport/composefs/repository.h"
@@ -43,7 +43,7 @@ struct sfd_pull_options {
 	long timeout; /* seconds: the longest silence of a service or of skopeo; 0: for ever */
 	/* Who is told how it goes on, besides a terminal; NULL: only notes are told, on stderr. */
 	const struct sfd_pull_listener *listener;
-	struct sfd_pull_stop *stop; /* what ends it; NULL: signals, see cancel.h */
+	struct sfd_stop_event *stop; /* what ends it; NULL: signals, see cancel.h */
 };
 
 struct sfd_pull;

@@ -36,10 +36,8 @@ struct sfd_clients {
 
 static void tell(struct sfd_clients *all)
 {
-	const uint64_t one = 1;
-	ssize_t r = write(all->changed_fd, &one, sizeof(one));
-
-	(void)r; /* only a full counter can fail, and that is readable too */
+	/* Only a full counter can fail, and that is readable too. */
+	(void)eventfd_write(all->changed_fd, 1);
 }
 
 int sfd_clients_new(size_t max, struct sfd_clients **ret, struct splitfd_error *err)
@@ -88,10 +86,10 @@ int sfd_clients_changed_fd(const struct sfd_clients *all)
 
 void sfd_clients_drain(struct sfd_clients *all)
 {
-	uint64_t count;
-	ssize_t r = read(all->changed_fd, &count, sizeof(count));
+	eventfd_t count;
 
-	(void)r; /* non-blocking: nothing to read is nothing to do */
+	/* Non-blocking: nothing to read is nothing to do. */
+	(void)eventfd_read(all->changed_fd, &count);
 }
 
 /* The service has yet to take what it sent. */

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -19,14 +18,6 @@ struct sfd_stop {
 	pthread_t thread;
 	sigset_t signals, before;
 };
-
-static void tell(int event_fd)
-{
-	const uint64_t one = 1;
-	ssize_t r = write(event_fd, &one, sizeof(one));
-
-	(void)r; /* only a full counter can fail, and that is readable too */
-}
 
 /* The first signal is told; the next is taken as if nobody looked. */
 static void *watch(void *ctx)
@@ -52,7 +43,7 @@ static void *watch(void *ctx)
 			(void)raise((int)info.ssi_signo);
 		}
 		sfd_flag_set(&s->flag, (int)info.ssi_signo);
-		tell(s->stop_fd);
+		(void)eventfd_write(s->stop_fd, 1);
 	}
 }
 
@@ -112,7 +103,7 @@ struct sfd_stop *sfd_stop_free(struct sfd_stop *stop)
 {
 	if (stop == NULL)
 		return NULL;
-	tell(stop->end_fd);
+	(void)eventfd_write(stop->end_fd, 1);
 	(void)pthread_join(stop->thread, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &stop->before, NULL);
 	close_all(stop);

@@ -33,10 +33,9 @@ static int find(struct subject *s, const char *name, struct splitfd_error *err)
 
 	if (sfd_digest_parse(splitfd_repository_algorithm(s->repository), name, &s->digest))
 		return 0;
-	if (asprintf(&path, "streams/%s%s", layer ? LAYER_PREFIX : "", name) < 0) {
-		path = NULL;
+	path = sfd_asprintf("streams/%s%s", layer ? LAYER_PREFIX : "", name);
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (strncmp(name, LAYER_PREFIX, strlen(LAYER_PREFIX)) == 0)
 		layer = sfd_parse_sha256(name += strlen(LAYER_PREFIX), NULL);
 	if (layer)

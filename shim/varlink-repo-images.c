@@ -2,6 +2,7 @@
 #include "shim/image-argument.h"
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs-writer.h"
 #include "transport/composefs/listing.h"
 #include "transport/composefs/names.h"
@@ -72,13 +73,12 @@ int sfd_varlink_repo_list_images(struct sfd_varlink_session *s, const struct sfd
 static int resolve(struct sfd_varlink_session *s, const char *image, char **ret,
 	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *name = NULL;
+	sfd_cleanup_free char *name =
+		sfd_asprintf("%s%s", strncmp(image, "sha256:", 7) == 0 ? "@" : "", image);
 	int r;
 
-	if (asprintf(&name, "%s%s", strncmp(image, "sha256:", 7) == 0 ? "@" : "", image) < 0) {
-		name = NULL;
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = sfd_tag_resolve(s->repository, name, ret, err);
 	if (r >= 0)
 		return 1;
@@ -245,10 +245,9 @@ static int compute(struct sfd_varlink_session *s, const char *image, const char 
 
 	if (r <= 0)
 		return r;
-	if (asprintf(&name, "@%s", manifest) < 0) {
-		name = NULL;
+	name = sfd_asprintf("@%s", manifest);
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	sfd_image_formats(s->repository, formats);
 	r = sfd_image_argument_tree(s->repository, "serve", name, xattrs, &tree, err);
 	if (r < 0 && err->kind == SPLITFD_ERROR_NOT_FOUND)

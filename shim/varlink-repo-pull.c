@@ -26,7 +26,7 @@ struct request {
 struct job {
 	struct sfd_pull *pull;
 	struct sfd_pull_queue *queue;
-	struct sfd_pull_stop stop;
+	struct sfd_stop_event stop;
 	int result; /* of the thread, once it was joined */
 	struct splitfd_error err;
 };
@@ -245,7 +245,7 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 		return splitfd_error_sys(err, r, "cannot make a thread");
 	told = follow(s, call, job, err);
 	if (told < 0)
-		sfd_pull_stop_now(&job->stop);
+		sfd_stop_event_now(&job->stop);
 	(void)pthread_join(thread, NULL);
 	if (told < 0)
 		return -ECONNABORTED;
@@ -265,7 +265,7 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 
 	if (r < 0)
 		return r;
-	r = sfd_pull_stop_init(&job.stop, err);
+	r = sfd_stop_event_init(&job.stop, err);
 	if (r < 0) {
 		sfd_pull_queue_free(job.queue);
 		return r;
@@ -280,7 +280,7 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 	if (r >= 0)
 		r = answer(p, ret, err);
 	p = sfd_pull_free(p);
-	sfd_pull_stop_done(&job.stop);
+	sfd_stop_event_done(&job.stop);
 	sfd_pull_queue_free(job.queue);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "shim/varlink-descriptions.h"
 #include "shim/varlink-served.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
 
 #include <string.h>
@@ -83,15 +84,13 @@ static int not_served(const struct sfd_varlink_session *s, const char *path,
 static int describe(
 	struct sfd_varlink_session *s, struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *objects = NULL;
+	sfd_cleanup_free char *objects = sfd_asprintf("%s/objects", s->settings->repository);
 	bool sha256 = splitfd_repository_algorithm(s->repository) == SPLITFD_SHA256;
 	cJSON *o = sfd_varlink_object(ret);
 	struct stat st;
 
-	if (asprintf(&objects, "%s/objects", s->settings->repository) < 0) {
-		objects = NULL;
+	if (objects == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (cJSON_AddNumberToObject(o, "handle", SFD_VARLINK_HANDLE) == NULL ||
 		cJSON_AddStringToObject(o, "hash_algorithm", sha256 ? "sha256" : "sha512") == NULL)
 		return splitfd_error_oom(err);
@@ -179,10 +178,9 @@ static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 	if (algorithm != NULL && !sfd_algorithm_parse(algorithm->valuestring, &options.algorithm))
 		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
 			"algorithm is fsverity-sha512-12 or fsverity-sha256-12", err);
-	if (asprintf(&meta, "%s/meta.json", s->settings->repository) < 0) {
-		meta = NULL;
+	meta = sfd_asprintf("%s/meta.json", s->settings->repository);
+	if (meta == NULL)
 		return splitfd_error_oom(err);
-	}
 	existed = access(meta, F_OK) == 0;
 	/* What is there may be insecure, as for cfsctl: nobody is told that it were not. */
 	options.insecure = existed || cJSON_IsTrue(insecure);

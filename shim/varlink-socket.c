@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink-socket.h"
+#include "shim/stop-event.h"
 #include "shim/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/text.h"
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* Layers at a time, over all sockets of one owner. */
 #define LAYERS_MAX 64
@@ -25,8 +24,7 @@ struct served {
 
 struct sfd_varlink_sockets {
 	int timeout_ms;
-	int cancel_fd;
-	volatile int cancel;
+	struct sfd_stop_event stop;
 	pthread_mutex_t lock;
 	struct sfd_senders *senders;
 	struct served served[SFD_VARLINK_SOCKETS_MAX];
@@ -47,10 +45,9 @@ int sfd_varlink_parse_spec(const char *spec, struct splitfd_store_options *optio
 			"a store is \"[driver@graphroot+runroot:options]\" or \"\", not '%s'",
 			spec);
 	/* The parser of references wants something behind the specifier. */
-	if (asprintf(&reference, "containers-storage:%sany", spec) < 0) {
-		reference = NULL;
+	reference = sfd_asprintf("containers-storage:%sany", spec);
+	if (reference == NULL)
 		return splitfd_error_oom(err);
-	}
 	return splitfd_store_parse_reference(reference, options, ret_text, &rest, err);
 }
 
@@ -107,8 +104,8 @@ static int start(struct sfd_varlink_sockets *all, struct served *s, const char *
 	s->all = all;
 	s->settings.timeout_ms = all->timeout_ms;
 	s->settings.max_layers = LAYERS_MAX;
-	s->settings.cancel_fd = all->cancel_fd;
-	s->settings.cancel = &all->cancel;
+	s->settings.cancel_fd = all->stop.fd;
+	s->settings.cancel = &all->stop.flag;
 	r = sfd_varlink_parse_spec(spec, &s->settings.store, &s->spec, err);
 	if (r < 0)
 		return r;
@@ -155,11 +152,9 @@ int sfd_varlink_sockets_new(
 	(void)pthread_mutex_init(&all->lock, NULL);
 	for (size_t i = 0; i < SFD_VARLINK_SOCKETS_MAX; i++)
 		all->served[i].socket = -EBADF;
-	all->cancel_fd = eventfd(0, EFD_CLOEXEC);
-	options.cancel_fd = all->cancel_fd;
-	if (all->cancel_fd < 0)
-		r = splitfd_error_sys(err, errno, "cannot make an eventfd");
-	else
+	r = sfd_stop_event_init(&all->stop, err);
+	options.cancel_fd = all->stop.fd;
+	if (r == 0)
 		r = sfd_senders_new(&options, &all->senders, err);
 	if (r < 0) {
 		sfd_varlink_sockets_free(all);
@@ -171,20 +166,16 @@ int sfd_varlink_sockets_new(
 
 struct sfd_varlink_sockets *sfd_varlink_sockets_free(struct sfd_varlink_sockets *sockets)
 {
-	const uint64_t one = 1;
-
 	if (sockets == NULL)
 		return NULL;
-	sfd_flag_set(&sockets->cancel, 1);
-	if (sockets->cancel_fd >= 0 && write(sockets->cancel_fd, &one, sizeof(one)) < 0)
-		sfd_flag_set(&sockets->cancel, 1); /* it cannot be full */
+	sfd_stop_event_now(&sockets->stop);
 	for (size_t i = 0; i < SFD_VARLINK_SOCKETS_MAX; i++) {
 		if (sockets->served[i].used)
 			(void)pthread_join(sockets->served[i].thread, NULL);
 		clean(&sockets->served[i]);
 	}
 	sfd_senders_free(sockets->senders);
-	sfd_close(sockets->cancel_fd);
+	sfd_stop_event_done(&sockets->stop);
 	pthread_mutex_destroy(&sockets->lock);
 	free(sockets);
 	return NULL;

@@ -2,10 +2,23 @@
 #include "splitfdstream/base/text.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+char *sfd_asprintf(const char *format, ...)
+{
+	char *text;
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = vasprintf(&text, format, ap);
+	va_end(ap);
+	return r < 0 ? NULL : text;
+}
 
 void sfd_hex_encode(const uint8_t *bytes, size_t n, char *hex)
 {

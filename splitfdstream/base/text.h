@@ -3,12 +3,15 @@
 #define SPLITFD_BASE_TEXT_H
 
 /*
- * Bytes as text: hexadecimal, base64, UTF-8, numbers, random names.
+ * Text: formatted, of bytes (hexadecimal, base64, UTF-8), of numbers, random names.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* A new text from a printf format, the caller's to free; NULL when memory is short. */
+char *sfd_asprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Lower-case hex of n bytes and a NUL: 2n + 1 bytes at `hex`. */
 void sfd_hex_encode(const uint8_t *bytes, size_t n, char *hex);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/digest-table.h"
 #include "transport/composefs/erofs-objects.h"
 #include "transport/composefs/fsck-private.h"
@@ -43,13 +44,11 @@ static int on_object(void *ctx, const struct splitfd_digest *digest, struct spli
 static int check_name(struct sfd_fsck *f, const char *name)
 {
 	char hex[2 * SPLITFD_DIGEST_MAX + 1];
-	sfd_cleanup_free char *path = NULL;
+	sfd_cleanup_free char *path = sfd_asprintf("images/%s", name);
 	struct splitfd_digest digest;
 
-	if (asprintf(&path, "images/%s", name) < 0) {
-		path = NULL;
+	if (path == NULL)
 		return -ENOMEM;
-	}
 	if (sfd_name_read(f->repository, path, &digest, NULL) <= 0)
 		return corrupted(f, "image-name-mismatch", name, "points at no object");
 	splitfd_digest_hex(&digest, hex);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/fsck-private.h"
 #include "transport/composefs/repository-private.h"
 
@@ -95,12 +96,10 @@ static int check_ref(struct folder *d, int dir, const char *path, const char *na
 static int check_entry(struct folder *d, int dir, const char *folder, const char *name, int depth,
 	struct splitfd_error *err)
 {
-	sfd_cleanup_free char *path = NULL;
+	sfd_cleanup_free char *path = sfd_asprintf("%s/%s", folder, name);
 
-	if (asprintf(&path, "%s/%s", folder, name) < 0) {
-		path = NULL;
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (depth > 0)
 		return check_ref(d, dir, path, name, depth, err);
 	if (strcmp(name, "refs") == 0)

@@ -62,10 +62,9 @@ static int list_entry(struct list *list, int dir, const char *below, const char 
 	/* Only such a name can be told in JSON. */
 	if (!sfd_utf8_valid(name, strlen(name)))
 		return 0;
-	if (asprintf(&path, "%s%s", below, name) < 0) {
-		path = NULL;
+	path = sfd_asprintf("%s%s", below, name);
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	n = readlinkat(dir, name, target, sizeof(target) - 1);
 	if (n >= 0) {
 		target[n] = '\0';
@@ -118,10 +117,9 @@ static int list_dir(
 			sfd_close(fd);
 		return r;
 	}
-	if (asprintf(&below, "%s%s", path, path[0] != '\0' ? "/" : "") < 0) {
-		below = NULL;
+	below = sfd_asprintf("%s%s", path, path[0] != '\0' ? "/" : "");
+	if (below == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = 0;
 	for (errno = 0; r == 0 && (entry = readdir(dir)) != NULL; errno = 0) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
@@ -165,14 +163,12 @@ static int not_found(const char *name, struct splitfd_error *err)
 static int read_name(struct splitfd_repository *repository, const char *prefix, const char *name,
 	struct splitfd_digest *ret, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *path = NULL;
 	bool ref = strncmp(name, "refs/", 5) == 0 || prefix[0] != '\0';
 	int r;
+	sfd_cleanup_free char *path = sfd_asprintf("images/%s%s", prefix, name);
 
-	if (asprintf(&path, "images/%s%s", prefix, name) < 0) {
-		path = NULL;
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (strlen(path) >= PATH_MAX || sfd_link_check_name(path, NULL) < 0)
 		return 0;
 	r = ref ? sfd_ref_read(repository, path, ret, err)

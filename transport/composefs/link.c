@@ -314,10 +314,9 @@ int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct 
 			err, errno, "cannot read the link %s/%s", repository->path, ref);
 	target[n] = '\0';
 	base = strrchr(target, '/');
-	if (asprintf(&name, "%.*s/%s", (int)strcspn(ref, "/"), ref,
-		    base != NULL ? base + 1 : target) < 0) {
-		name = NULL;
+	name = sfd_asprintf(
+		"%.*s/%s", (int)strcspn(ref, "/"), ref, base != NULL ? base + 1 : target);
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	return sfd_name_read(repository, name, ret, err);
 }

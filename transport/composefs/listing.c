@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/listing.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/tags.h"
@@ -177,10 +178,9 @@ int sfd_layer_read(struct splitfd_repository *repository, const char *diff_id,
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	if (asprintf(&name, "streams/" LAYER_PREFIX "%s", diff_id) < 0) {
-		name = NULL;
+	name = sfd_asprintf("streams/" LAYER_PREFIX "%s", diff_id);
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = sfd_name_read(repository, name, &ret->verity, err);
 	if (r == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "no layer %s in %s",

@@ -54,14 +54,13 @@ static int check_sha256(const struct sfd_oci_document *d, const char *digest, co
 static int read_manifest(
 	struct splitfd_repository *repository, struct sfd_oci_stored *s, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *name = NULL;
+	sfd_cleanup_free char *name =
+		sfd_asprintf("streams/" SFD_MANIFEST_NAME "%s", s->manifest_digest);
 	struct splitfd_digest stream;
 	int r;
 
-	if (asprintf(&name, "streams/" SFD_MANIFEST_NAME "%s", s->manifest_digest) < 0) {
-		name = NULL;
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = sfd_name_read(repository, name, &stream, err);
 	if (r < 0)
 		return r;
@@ -81,14 +80,12 @@ static int read_config(
 	struct splitfd_repository *repository, struct sfd_oci_stored *s, struct splitfd_error *err)
 {
 	const char *digest = s->manifest_facts.config_digest;
-	sfd_cleanup_free char *name = NULL;
+	sfd_cleanup_free char *name = sfd_asprintf("config:%s", digest);
 	struct splitfd_digest stream;
 	int r;
 
-	if (asprintf(&name, "config:%s", digest) < 0) {
-		name = NULL;
+	if (name == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (!sfd_splitstream_find_ref(s->manifest.reader, name, &stream))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the stream of manifest %s has no reference to its config",

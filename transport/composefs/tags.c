@@ -2,6 +2,7 @@
 #include "transport/composefs/tags.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/names.h"
 #include "transport/composefs/repository-private.h"
 
@@ -148,10 +149,9 @@ static int list_add(struct list *list, const char *file, struct splitfd_error *e
 	if (tags == NULL)
 		return splitfd_error_oom(err);
 	list->tags = tags;
-	if (asprintf(&path, "%s/%s", list->dir, file) < 0) {
-		path = NULL;
+	path = sfd_asprintf("%s/%s", list->dir, file);
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	tag = &tags[list->n];
 	*tag = (struct sfd_tag){ .name = sfd_tag_decode(file) };
 	if (tag->name == NULL)
@@ -223,13 +223,11 @@ int sfd_tags_list(struct splitfd_repository *repository, struct sfd_tag **ret, s
 
 static bool has_manifest(struct splitfd_repository *repository, const char *digest)
 {
-	sfd_cleanup_free char *name = NULL;
+	sfd_cleanup_free char *name = sfd_asprintf("streams/" SFD_MANIFEST_NAME "%s", digest);
 	struct splitfd_digest target;
 
-	if (asprintf(&name, "streams/" SFD_MANIFEST_NAME "%s", digest) < 0) {
-		name = NULL;
+	if (name == NULL)
 		return false;
-	}
 	return sfd_name_read(repository, name, &target, NULL) > 0;
 }
 

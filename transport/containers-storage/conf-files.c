@@ -2,6 +2,7 @@
 #include "transport/containers-storage/conf-files.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "splitfdstream/base/user.h"
 #include "transport/containers-storage/store-paths.h"
 
@@ -39,10 +40,9 @@ static int add_drop_in(
 	for (size_t i = 0; i < d->n; i++)
 		if (strcmp(d->v[i].name, name) == 0)
 			return 0;
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
+	path = sfd_asprintf("%s/%s", dir, name);
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return 0;
 	if (d->n == DROP_INS_MAX)
@@ -60,14 +60,12 @@ static int add_drop_in(
 /* Adds the files of BASE/SUB whose names no higher directory has. */
 static int scan(struct drop_ins *d, const char *base, const char *sub, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *path = NULL;
+	sfd_cleanup_free char *path = sfd_asprintf("%s/%s", base, sub);
 	sfd_cleanup_dir DIR *dir = NULL;
 	struct dirent *entry;
 
-	if (asprintf(&path, "%s/%s", base, sub) < 0) {
-		path = NULL;
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	dir = opendir(path);
 	if (dir == NULL) {
 		if (errno == ENOENT || errno == ENOTDIR)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/containers-storage/layer-files.h"
 #include "transport/containers-storage/layer.h"
 #include "transport/containers-storage/sparse.h"
@@ -249,11 +250,10 @@ static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct spli
 	sfd_cleanup_free char *tar_split = NULL;
 	int r;
 
-	if (asprintf(&s->what, "layer %.12s (%s)", desc->layer_id,
-		    desc->diff_id != NULL ? desc->diff_id : "no diff_id") < 0) {
-		s->what = NULL;
+	s->what = sfd_asprintf("layer %.12s (%s)", desc->layer_id,
+		desc->diff_id != NULL ? desc->diff_id : "no diff_id");
+	if (s->what == NULL)
 		return splitfd_error_oom(err);
-	}
 	if (desc->n_dirs == 0 || desc->n_dirs > SFD_LAYER_DIRS_MAX)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_FAILED, EINVAL, "%s: no directory", s->what);
@@ -267,10 +267,9 @@ static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct spli
 	r = sfd_layer_files_new(desc, s->what, &s->files, err);
 	if (r < 0)
 		return r;
-	if (asprintf(&tar_split, "tar-split of %s", s->what) < 0) {
-		tar_split = NULL;
+	tar_split = sfd_asprintf("tar-split of %s", s->what);
+	if (tar_split == NULL)
 		return splitfd_error_oom(err);
-	}
 	return sfd_tar_split_new(sfd_take_fd(&desc->tar_split_fd), tar_split, &s->tar_split, err);
 }
 

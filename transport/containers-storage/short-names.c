@@ -2,6 +2,7 @@
 #include "transport/containers-storage/short-names.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "transport/containers-storage/storage-conf.h"
 #include "transport/containers-storage/store-paths.h"
 
@@ -30,14 +31,12 @@ static int compare(const struct dirent **a, const struct dirent **b)
 /* Adds the files of DIR/registries.conf.d by their names. */
 static int load_drop_ins(struct sfd_conf *conf, const char *dir, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *path = NULL;
+	sfd_cleanup_free char *path = sfd_asprintf("%s/registries.conf.d", dir);
 	struct dirent **names = NULL;
 	int n, r = 0;
 
-	if (asprintf(&path, "%s/registries.conf.d", dir) < 0) {
-		path = NULL;
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	n = scandir(path, &names, is_conf, compare);
 	if (n < 0 && errno != ENOENT && errno != ENOTDIR)
 		return splitfd_error_sys(err, errno, "%s: cannot list", path);
@@ -77,33 +76,28 @@ static int load_choices(struct sfd_conf *conf, const char *home, struct splitfd_
 {
 	const char *cache = getenv("XDG_CACHE_HOME");
 	sfd_cleanup_free char *dir = NULL;
-	int r;
 
 	if (!sfd_store_rootless())
-		r = asprintf(&dir, "/var/cache/containers");
+		dir = strdup("/var/cache/containers");
 	else if (cache != NULL && *cache != '\0')
-		r = asprintf(&dir, "%s/containers", cache);
+		dir = sfd_asprintf("%s/containers", cache);
 	else
-		r = asprintf(&dir, "%s/.cache/containers", home);
-	if (r < 0) {
-		dir = NULL;
+		dir = sfd_asprintf("%s/.cache/containers", home);
+	if (dir == NULL)
 		return splitfd_error_oom(err);
-	}
 	return sfd_conf_load_from(conf, dir, "short-name-aliases.conf", err);
 }
 
 int sfd_short_names_load(struct sfd_short_names *names, struct splitfd_error *err)
 {
 	const char *home = getenv("HOME");
-	sfd_cleanup_free char *user = NULL;
+	sfd_cleanup_free char *user =
+		sfd_asprintf("%s/.config/containers", home != NULL ? home : "");
 	int r;
 
 	names->conf = sfd_conf_new();
-	if (names->conf == NULL ||
-		asprintf(&user, "%s/.config/containers", home != NULL ? home : "") < 0) {
-		user = NULL;
+	if (names->conf == NULL || user == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = load_files(names->conf, user, &names->wrong);
 	if (r >= 0)
 		r = load_choices(names->conf, home != NULL ? home : "", &names->wrong);

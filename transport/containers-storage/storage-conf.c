@@ -3,6 +3,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
 #include "transport/containers-storage/toml.h"
 
 #include <fcntl.h>
@@ -192,13 +193,11 @@ int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error 
 int sfd_conf_load_from(
 	struct sfd_conf *conf, const char *dir, const char *name, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *path = NULL;
+	sfd_cleanup_free char *path = sfd_asprintf("%s/%s", dir, name);
 	int r;
 
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
+	if (path == NULL)
 		return splitfd_error_oom(err);
-	}
 	r = sfd_conf_load(conf, path, err);
 	if (r == -ENOENT || r == -ENOTDIR) {
 		splitfd_error_clear(err);

@@ -3,6 +3,7 @@
 
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 #include "splitfdstream/base/user.h"
 
 #include <limits.h>
@@ -25,11 +26,8 @@ bool sfd_store_rootless(void)
 
 static int joined(char **ret, struct splitfd_error *err, const char *a, const char *b)
 {
-	if (asprintf(ret, "%s%s", a, b) < 0) {
-		*ret = NULL;
-		return splitfd_error_oom(err);
-	}
-	return 0;
+	*ret = sfd_asprintf("%s%s", a, b);
+	return *ret != NULL ? 0 : splitfd_error_oom(err);
 }
 
 /* $VARIABLE followed by `below`, or the home directory followed by `fallback`. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/skopeo/policy-scopes.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -47,19 +48,6 @@ static int add(struct list *list, char *text)
 	return 0;
 }
 
-static char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	return r < 0 ? NULL : text;
-}
-
 /* The first component is a host where it looks like one. */
 static bool has_domain(const char *text)
 {
@@ -83,9 +71,10 @@ static char *full_name(const char *name)
 	if (strncmp(name, "index.docker.io/", 16) == 0)
 		name += 6;
 	if (!has_domain(name))
-		return format("docker.io/%s%s", strchr(name, '/') == NULL ? "library/" : "", name);
+		return sfd_asprintf(
+			"docker.io/%s%s", strchr(name, '/') == NULL ? "library/" : "", name);
 	if (strncmp(name, "docker.io/", 10) == 0 && strchr(name + 10, '/') == NULL)
-		return format("docker.io/library/%s", name + 10);
+		return sfd_asprintf("docker.io/library/%s", name + 10);
 	return strdup(name);
 }
 
@@ -127,7 +116,7 @@ static char *full_text(const char *store, const struct named *n)
 {
 	if (n->name == NULL)
 		return strdup(store);
-	return format("%s%s%s%s%s%s", store, n->name, n->tag[0] != '\0' ? ":" : "", n->tag,
+	return sfd_asprintf("%s%s%s%s%s%s", store, n->name, n->tag[0] != '\0' ? ":" : "", n->tag,
 		n->digest[0] != '\0' ? "@" : "", n->digest);
 }
 
@@ -140,11 +129,11 @@ static int add_named(struct list *list, const char *store, const struct named *n
 		return -ENOMEM;
 	r = add(list, full_text(store, n));
 	if (r == 0 && n->tag[0] != '\0' && n->digest[0] != '\0')
-		r = add(list, format("%s%s:%s", store, n->name, n->tag));
+		r = add(list, sfd_asprintf("%s%s:%s", store, n->name, n->tag));
 	while (r == 0) {
 		char *slash = strrchr(name, '/');
 
-		r = add(list, format("%s%s", store, name));
+		r = add(list, sfd_asprintf("%s%s", store, name));
 		if (slash == NULL)
 			break;
 		*slash = '\0';
@@ -156,19 +145,19 @@ static int add_named(struct list *list, const char *store, const struct named *n
 static int fill(struct list *list, const struct named *n, const char *driver, const char *graphroot,
 	const char *image_id)
 {
-	sfd_cleanup_free char *store = format("[%s@%s]", driver, graphroot);
+	sfd_cleanup_free char *store = sfd_asprintf("[%s@%s]", driver, graphroot);
 	sfd_cleanup_free char *full = store != NULL ? full_text(store, n) : NULL;
 	int r;
 
 	if (full == NULL)
 		return -ENOMEM;
-	r = add(list, format("%s@%s", full, image_id));
+	r = add(list, sfd_asprintf("%s@%s", full, image_id));
 	if (r == 0 && n->name != NULL)
 		r = add_named(list, store, n);
 	if (r == 0)
 		r = add(list, strdup(store));
 	if (r == 0)
-		r = add(list, format("[%s]", graphroot));
+		r = add(list, sfd_asprintf("[%s]", graphroot));
 	return r;
 }
 

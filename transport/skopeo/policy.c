@@ -2,6 +2,7 @@
 #include "transport/skopeo/policy.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
 #include "splitfdstream/base/user.h"
 
 #include <cjson/cJSON.h>
@@ -223,11 +224,9 @@ static int policy_path(const char *path, char **ret, struct splitfd_error *err)
 	int r = path == NULL ? sfd_user_home(&home, NULL) : 0;
 
 	/* A user who has no home directory has no policy there. */
-	if (home != NULL && asprintf(&user, "%s/" USER_POLICY, home) < 0) {
-		user = NULL;
-		r = -ENOMEM;
-	}
-	if (r == -ENOMEM)
+	if (home != NULL)
+		user = sfd_asprintf("%s/" USER_POLICY, home);
+	if (r == -ENOMEM || (home != NULL && user == NULL))
 		return splitfd_error_oom(err);
 	if (user != NULL && access(user, F_OK) == 0)
 		path = user;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/skopeo/real-skopeo.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -78,13 +79,11 @@ int sfd_find_skopeo(const char *given, char **ret, struct splitfd_error *err)
 		path = "/usr/local/bin:/usr/bin:/bin";
 	while (*path != '\0') {
 		size_t len = strcspn(path, ":");
-		sfd_cleanup_free char *candidate = NULL;
+		sfd_cleanup_free char *candidate = sfd_asprintf("%.*s/skopeo", (int)len, path);
 
-		if (len > 0 && asprintf(&candidate, "%.*s/skopeo", (int)len, path) < 0) {
-			candidate = NULL;
+		if (candidate == NULL)
 			return splitfd_error_oom(err);
-		}
-		if (candidate != NULL && is_real(candidate)) {
+		if (len > 0 && is_real(candidate)) {
 			*ret = sfd_take_ptr(&candidate);
 			return 0;
 		}
@@ -107,10 +106,9 @@ int sfd_skopeo_environment(const char *program, char ***ret, struct splitfd_erro
 
 	if (stat(program, &st) == 0)
 		identity(&st, text);
-	if (asprintf(&noted, STARTED "=%s:%s", text, before != NULL ? before : "") < 0) {
-		noted = NULL;
+	noted = sfd_asprintf(STARTED "=%s:%s", text, before != NULL ? before : "");
+	if (noted == NULL)
 		return splitfd_error_oom(err);
-	}
 	while (environ[n] != NULL)
 		n++;
 	list = calloc(n + 2, sizeof(*list));
