@@ -52,8 +52,9 @@ struct splitfd_files {
 	size_t n_dirs;
 };
 
+/* One more reference, by any thread. Returns `files`. */
 struct splitfd_files *splitfd_files_ref(struct splitfd_files *files);
-/* NULL is allowed. Returns NULL. */
+/* One less, by any thread. NULL is allowed. Returns NULL. */
 struct splitfd_files *splitfd_files_unref(struct splitfd_files *files);
 
 enum splitfd_chunk_kind {
@@ -89,8 +90,9 @@ struct splitfd_chunk {
 };
 
 /* Opens a FILE chunk's content, or gives its open descriptor, after checking that it is a regular
- * file, open for reading, with exactly chunk->size bytes. The descriptor is the caller's and
- * chunk->fd is -EBADF afterwards. ret_dir as in splitfd_files_ops.open; may be NULL. */
+ * file, open for reading, with exactly chunk->size bytes; REFUSED where it is not. *ret_fd is the
+ * caller's. The chunk's own descriptor is always taken: chunk->fd is -EBADF afterwards. ret_dir as
+ * in splitfd_files_ops.open (-1 for a chunk that came open); may be NULL. */
 int splitfd_chunk_open(
 	struct splitfd_chunk *chunk, int *ret_fd, int *ret_dir, struct splitfd_error *err);
 
@@ -113,6 +115,7 @@ struct splitfd_source {
 	const struct splitfd_source_ops *ops;
 };
 
+/* See splitfd_source_ops.next. */
 int splitfd_source_next(
 	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err);
 /* The set of files that the FILE chunks will name, for a consumer that wants its directories before
@@ -138,14 +141,16 @@ struct splitfd_sink {
 	const struct splitfd_sink_ops *ops;
 };
 
+/* See splitfd_sink_ops. */
 int splitfd_sink_put(
 	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err);
 int splitfd_sink_finish(struct splitfd_sink *sink, struct splitfd_error *err);
 /* NULL is allowed. Returns NULL. */
 struct splitfd_sink *splitfd_sink_free(struct splitfd_sink *sink);
 
-/* All chunks of the source into the sink; the sink is not finished. *cancel, if cancel is not
- * NULL, is looked at before each chunk: not 0 ends the pump with -ECANCELED. */
+/* All chunks of the source into the sink; the sink is not finished. 0, or the first error of
+ * either. *cancel, if cancel is not NULL, is looked at before each chunk: not 0 ends the pump with
+ * -ECANCELED. */
 int splitfd_pump(struct splitfd_source *source, struct splitfd_sink *sink,
 	const volatile int *cancel, struct splitfd_error *err);
 

@@ -27,7 +27,7 @@ extern "C" {
 
 struct splitfd_splitdirfdstream_reader_options {
 	/* A directory (borrowed, may be O_PATH) in which InlineData of more than 64 KiB is kept in
-	 * a file without a name; -1: in anonymous memory (memfd). */
+	 * a file without a name; negative: in anonymous memory (memfd). */
 	int spool_dir;
 };
 

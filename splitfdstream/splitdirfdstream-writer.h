@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 struct splitfd_splitdirfdstream_writer_options {
-	/* Files of at most so many bytes are sent as InlineData. */
+	/* Files of at most so many bytes (not above 256 MiB) are sent as InlineData. */
 	uint64_t inline_max;
 	/* The consumer may open files that are not readable by everybody (it has
 	 * CAP_DAC_READ_SEARCH, or is their owner). Else they are sent as InlineData. */

@@ -15,7 +15,8 @@ extern "C" {
 
 struct splitfd_splitfdstream_writer_options {
 	/* Files of at most so many bytes are written inline (their CRC-64 is checked then); 0:
-	 * every file is sent as a descriptor. More than 256 MiB counts as 256 MiB. */
+	 * every file that is not empty is sent as a descriptor. More than 256 MiB counts as
+	 * 256 MiB. */
 	uint64_t inline_max;
 };
 

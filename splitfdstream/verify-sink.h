@@ -20,13 +20,14 @@ struct splitfd_verify_options {
 
 /* A sink that checks and passes every chunk on to `next` (NULL: nowhere); always takes `next`, also
  * on failure. Files are read here, so a FILE chunk reaches `next` with an open descriptor. finish()
- * finishes `next` only after the whole was right. A difference is an error of kind REFUSED. *ret is
- * the caller's. */
+ * finishes `next` only after the whole was right. A difference is an error of kind REFUSED.
+ * `options` (not NULL) is copied; USAGE where its diff_id is none. *ret is the caller's. */
 int splitfd_verify_sink_new(struct splitfd_sink *next, const struct splitfd_verify_options *options,
 	struct splitfd_sink **ret, struct splitfd_error *err);
 
-/* After a finish: the stream's digest ("sha256:HEX" and a NUL, 72 bytes at `text`; "" where the
- * stream failed before its end) and size. Either may be NULL. */
+/* Of a sink made by splitfd_verify_sink_new, after a finish: the stream's digest ("sha256:HEX" and
+ * a NUL, 72 bytes at `text`; "" where the stream failed before its end) and size. Either may be
+ * NULL. */
 void splitfd_verify_sink_result(const struct splitfd_sink *sink, char text[72], uint64_t *ret_size);
 
 #ifdef __cplusplus

@@ -47,11 +47,13 @@ struct splitfd_input *splitfd_input_free(struct splitfd_input *input);
 
 /* Reads from fd (pipe, file, socket without descriptors); always takes it and the n_fds descriptors
  * of `fds` (which may be NULL), also on failure. A descriptor of the array may be referred to any
- * number of times. timeout_ms is the longest silence of the peer, < 0 for ever. */
+ * number of times. timeout_ms is the longest silence of the peer, < 0 for ever: -ETIMEDOUT of kind
+ * PEER behind it. */
 int splitfd_input_new(int fd, const int *fds, size_t n_fds, int timeout_ms,
 	struct splitfd_input **ret, struct splitfd_error *err);
 
-/* Reads from `size` bytes in memory, borrowed, with the same rules. For tests and small streams. */
+/* Reads from `size` bytes in memory, borrowed until the input is freed, with the same rules. For
+ * tests and small streams. */
 int splitfd_input_memory_new(const void *data, size_t size, const int *fds, size_t n_fds,
 	struct splitfd_input **ret, struct splitfd_error *err);
 
@@ -74,8 +76,9 @@ struct splitfd_output {
 /* NULL is allowed. Returns NULL. */
 struct splitfd_output *splitfd_output_free(struct splitfd_output *output);
 
-/* Writes to fd (pipe, file); always takes it. No descriptors. timeout_ms is the longest time that
- * the peer may take nothing, < 0 for ever. */
+/* Writes to fd (pipe, file, socket); always takes it. No descriptors. timeout_ms is the longest
+ * time that the peer may take nothing, < 0 for ever; then it is -ETIMEDOUT, and -EPIPE where the
+ * peer has gone, both of kind PEER; a program that wants to see this one ignores SIGPIPE. */
 int splitfd_output_new(
 	int fd, int timeout_ms, struct splitfd_output **ret, struct splitfd_error *err);
 

@@ -13,6 +13,10 @@
  * A text is one sentence: what (image, layer, file, byte offset), why, and the way out where there
  * is one. It is made where the failure is and wrapped where knowledge is added, not in every
  * function on the way.
+ *
+ * Threads: different objects may be used at once, one object by one thread at a time, except where
+ * its comment allows more. No function changes the process's signal handlers, limits, environment
+ * or current directory.
  */
 
 #include <stdarg.h>
@@ -36,7 +40,8 @@ enum splitfd_error_kind {
 struct splitfd_error {
 	int errnum; /* positive errno, 0 while nothing failed */
 	enum splitfd_error_kind kind;
-	char text[1536]; /* NUL-terminated UTF-8; other bytes and controls are \xHH */
+	char text[1536]; /* NUL-terminated UTF-8, cut where it is too long; other bytes and controls
+			    are \xHH */
 };
 
 /* Sets `err` (if not NULL) from a printf format. Returns -errnum, so that a failing function can
@@ -49,7 +54,8 @@ int splitfd_error_set(struct splitfd_error *err, enum splitfd_error_kind kind, i
 int splitfd_error_sys(struct splitfd_error *err, int errnum, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "FORMAT: " in front of the text. Returns r, the code of the function that failed. */
+/* Puts "FORMAT: " in front of the text; kind and errnum stay. Returns r, the code of the function
+ * that failed. */
 int splitfd_error_wrap(struct splitfd_error *err, int r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -45,7 +45,8 @@ struct splitfd_init_options {
 };
 
 /* Makes the directory (0700, those above it 0755) and meta.json. The same settings again: success
- * and no change. Others: an error. */
+ * and no change. Others: -EEXIST. -EOPNOTSUPP where fs-verity is wanted and the file system has
+ * none. `options` is not NULL. */
 int splitfd_repository_init(
 	const char *path, const struct splitfd_init_options *options, struct splitfd_error *err);
 
@@ -80,7 +81,7 @@ struct splitfd_import_options {
 	unsigned int jobs;   /* threads, at most 64; 0: one for each CPU that this process may
 				use, at most 12 */
 	bool verify_diff_id; /* sha256 of each layer against its diff_id */
-	/* Called from the importing thread now and then: bytes of the layer so far. May be NULL. */
+	/* Called now and then by the thread that feeds a layer: its bytes so far. May be NULL. */
 	void (*progress)(void *ctx, const char *diff_id, uint64_t bytes);
 	void *progress_ctx;
 	/* Not 0 ends the import with ECANCELED: workers look at it too. May be NULL. */
@@ -90,15 +91,18 @@ struct splitfd_import_options {
 /* One import: worker threads, the table of objects already seen, statistics. */
 struct splitfd_import;
 
-/* The repository must outlive the import; `options` is copied. *ret is the caller's. */
+/* The repository must outlive the import; `options` (not NULL) is copied. *ret is the caller's. */
 int splitfd_import_new(struct splitfd_repository *repository,
 	const struct splitfd_import_options *options, struct splitfd_import **ret,
 	struct splitfd_error *err);
-/* Waits for the workers; drops what was not finished. NULL is allowed. Returns NULL. */
+/* Waits for the workers; drops what was not committed. Its sinks have to be freed before. NULL is
+ * allowed. Returns NULL. */
 struct splitfd_import *splitfd_import_free(struct splitfd_import *import);
+/* The counts so far. Any thread. */
 void splitfd_import_stats(const struct splitfd_import *import, struct splitfd_import_stats *ret);
 
-/* 1 where streams/oci-layer-DIFFID is there (its digest in *ret), 0 where not. */
+/* 1 where streams/oci-layer-DIFFID is there (its digest in *ret), 0 where not. diff_id is
+ * "sha256:HEX", as below. */
 int splitfd_repository_has_layer(struct splitfd_repository *repository, const char *diff_id,
 	struct splitfd_digest *ret, struct splitfd_error *err);
 
@@ -106,12 +110,12 @@ int splitfd_repository_has_layer(struct splitfd_repository *repository, const ch
  * checks sizes, CRC-64 and, where wanted, sha256, and stores the splitstream's object; the name in
  * streams/ appears with splitfd_import_commit. Several sinks of one import may be fed at once from
  * different threads, or one after the other with the finish() calls at the end: work of the first
- * then overlaps with reading the second. */
+ * then overlaps with reading the second. *ret is the caller's. */
 int splitfd_import_layer(struct splitfd_import *import, const char *diff_id,
 	struct splitfd_sink **ret, struct splitfd_error *err);
 
-/* One syncfs, then streams/oci-layer-DIFFID of each finished layer of the import. A name that has
- * appeared meanwhile is adopted, never repointed. */
+/* One syncfs, then streams/oci-layer-DIFFID of each finished layer of the import, durable when this
+ * returns 0. A name that has appeared meanwhile is adopted, never repointed. */
 int splitfd_import_commit(struct splitfd_import *import, struct splitfd_error *err);
 
 #ifdef __cplusplus

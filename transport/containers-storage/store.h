@@ -23,13 +23,15 @@
 extern "C" {
 #endif
 
-/* All may be NULL or 0: then storage.conf, the environment and the defaults decide. */
+/* All may be NULL or 0: then storage.conf, the environment and the defaults decide. Strings are
+ * borrowed for the call only. */
 struct splitfd_store_options {
 	const char *root;	    /* --root: graphroot, absolute */
 	const char *runroot;	    /* --runroot */
 	const char *driver;	    /* --storage-driver: "overlay" or "vfs" */
 	const char *const *options; /* --storage-opt: NULL-terminated "KEY=VALUE" strings */
-	const char *imagestore;	    /* --imagestore: images apart from containers, absolute */
+	const char *imagestore;	    /* podman's --imagestore: images apart from containers,
+				       absolute */
 	bool from_specifier; /* set by splitfd_store_parse_reference(): storage.conf's driver,
 				its options, imagestore and transient_store do not count,
 				nor do STORAGE_DRIVER and STORAGE_OPTS */
@@ -59,7 +61,7 @@ const char *splitfd_store_driver(const struct splitfd_store *store);
 /* Cuts a reference: "containers-storage:[SPEC]REST" or a bare REST. The specifier's roots, driver
  * and options replace those of *options (which borrow from *ret_spec, one allocation that the
  * caller frees after the store is open; NULL where there is no specifier). *ret_rest points into
- * `reference`. */
+ * `reference`. USAGE where the specifier has no end or a path in it is not absolute. */
 int splitfd_store_parse_reference(const char *reference, struct splitfd_store_options *options,
 	char **ret_spec, const char **ret_rest, struct splitfd_error *err);
 
@@ -72,7 +74,8 @@ enum splitfd_lookup {
 
 /* Finds an image, reads its records, manifest and config (both checked against their digests), and
  * walks its chain of layers. NOT_FOUND where there is none; an ambiguous name is a USAGE error that
- * lists the candidates. *ret is the caller's and may outlive the store. */
+ * lists the candidates; REFUSED for what is damaged, and what is no image of layers (a list of
+ * manifests, an artifact, docker's schema 1). *ret is the caller's and may outlive the store. */
 int splitfd_image_open(struct splitfd_store *store, const char *name, enum splitfd_lookup lookup,
 	struct splitfd_image **ret, struct splitfd_error *err);
 /* NULL is allowed. Returns NULL. */
@@ -81,7 +84,8 @@ struct splitfd_image *splitfd_image_close(struct splitfd_image *image);
 /* All borrowed from the image. */
 const char *splitfd_image_id(const struct splitfd_image *image);	   /* 64 hex digits */
 const char *const *splitfd_image_names(const struct splitfd_image *image); /* NULL-terminated */
-/* The bytes as stored, never serialised again; *ret_size bytes, with a NUL behind them. */
+/* The bytes as stored, never serialised again; *ret_size (not NULL) bytes, with a NUL behind them.
+ */
 const char *splitfd_image_manifest(const struct splitfd_image *image, size_t *ret_size);
 const char *splitfd_image_config(const struct splitfd_image *image, size_t *ret_size);
 /* "sha256:HEX" of these bytes. */
@@ -92,16 +96,15 @@ size_t splitfd_image_n_layers(const struct splitfd_image *image);
 
 struct splitfd_layer_info {
 	const char *diff_id;	     /* "sha256:HEX" of the tar */
-	const char *manifest_digest; /* the manifest's digest of this layer's blob; NULL where the
-					manifest does not tell (docker schema 1) */
-	const char *media_type;	     /* of the manifest's layer; NULL likewise */
+	const char *manifest_digest; /* the manifest's digest of this layer's blob */
+	const char *media_type;	     /* of the manifest's layer; NULL where it does not tell */
 	uint64_t size;		     /* bytes of the tar; UINT64_MAX where not recorded */
 	const char *layer_id;	     /* the storage layer's ID */
 	bool diff_id_claimed; /* the store never checked the diff_id (a partial pull by table of
 				 contents): whoever stores the tar checks its sha256, always */
 };
 
-/* Layer i (0 is the base). Borrowed from the image. */
+/* Layer i (0 is the base), less than splitfd_image_n_layers(). Borrowed from the image. */
 const struct splitfd_layer_info *splitfd_image_layer(const struct splitfd_image *image, size_t i);
 
 /* Finds a layer by diff_id, by the manifest's digest, or by decimal index. NOT_FOUND otherwise. */
@@ -111,7 +114,8 @@ int splitfd_image_find_layer(const struct splitfd_image *image, const char *laye
 /* The layer's exact tar as a chunk source: FILE chunks for the content of regular files with at
  * least one byte (with their CRC-64), INLINE for the rest. The source checks the sum of all sizes
  * against diff-size; who reads the files checks CRC-64. Holds a handful of descriptors. A layer
- * that was removed meanwhile is an error. *ret is the caller's and may outlive image and store. */
+ * that was removed meanwhile is NOT_FOUND (-ESTALE), one that changed REFUSED. *ret is the
+ * caller's, may outlive image and store, and may be read by another thread. */
 int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
 	struct splitfd_error *err);
 
@@ -124,7 +128,8 @@ struct splitfd_image_row {
 	const char *layer;	  /* the ID of the topmost layer; NULL where it has none */
 };
 
-/* Calls `row` for each image of all stores until it returns not 0; that is returned. */
+/* Calls `row` for each image of all stores, once each, until it returns not 0; that is returned. No
+ * lock is held meanwhile. */
 int splitfd_store_list_images(struct splitfd_store *store,
 	int (*row)(void *ctx, const struct splitfd_image_row *row), void *ctx,
 	struct splitfd_error *err);

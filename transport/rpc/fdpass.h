@@ -32,10 +32,10 @@ extern "C" {
 /* Most descriptors of one message (the kernel's SCM_MAX_FD). */
 #define SPLITFD_FDS_MAX 253
 
-/* Sends n >= 1 bytes with n_fds descriptors (borrowed) attached to the first; on SOCK_SEQPACKET as
- * one packet. Waits at most timeout_ms (< 0: for ever) for room; where the user has too many
- * descriptors under way (ETOOMANYREFS), waits for the receiver to take some. Never raises SIGPIPE.
- * A closed peer is -EPIPE, silence -ETIMEDOUT, both of kind PEER. */
+/* Sends n >= 1 bytes with n_fds <= SPLITFD_FDS_MAX descriptors (borrowed) attached to the first; on
+ * SOCK_SEQPACKET as one packet. Waits at most timeout_ms (< 0: for ever) for room; where the user
+ * has too many descriptors under way (ETOOMANYREFS), waits for the receiver to take some. Never
+ * raises SIGPIPE. A closed peer is -EPIPE, silence -ETIMEDOUT, both of kind PEER. */
 int splitfd_fds_send(int socket, const void *data, size_t n, const int *fds, size_t n_fds,
 	int timeout_ms, struct splitfd_error *err);
 
@@ -52,8 +52,8 @@ int splitfd_fds_check_socket(int fd, const char *what, int *ret_type, struct spl
 
 /* A stream on `stream` whose descriptors come over `channel`. Takes both, always. Descriptors are
  * received when the stream first refers to them, and have to be referred to in order: index 0, 1,
- * 2 …; repeated, skipped and missing ones are refused, and so are any that are left when the stream
- * has ended. timeout_ms is the longest silence of the peer, < 0 for ever. */
+ * 2 …; repeated, skipped and missing ones are refused, and so are any that are left when a
+ * splitfdstream has ended. timeout_ms is the longest silence of the peer, < 0 for ever. */
 int splitfd_input_channel_new(int stream, int channel, int timeout_ms, struct splitfd_input **ret,
 	struct splitfd_error *err);
 
@@ -61,9 +61,10 @@ int splitfd_input_channel_new(int stream, int channel, int timeout_ms, struct sp
 int splitfd_input_socket_new(
 	int socket, int timeout_ms, struct splitfd_input **ret, struct splitfd_error *err);
 
-/* The outputs that match. They take the descriptors, always. fd_batch is the most descriptors of
- * one message; 0 chooses: few where RLIMIT_NOFILE is low, because the receiver, which lives under
- * the same limit as a rule, has to hold a whole message. */
+/* The outputs that match. They take the descriptors, always. A channel's `stream` is written to as
+ * by splitfd_output_new. fd_batch is the most descriptors of one message; 0 chooses: few where
+ * RLIMIT_NOFILE is low, because the receiver, which lives under the same limit as a rule, has to
+ * hold a whole message. */
 int splitfd_output_channel_new(int stream, int channel, size_t fd_batch, int timeout_ms,
 	struct splitfd_output **ret, struct splitfd_error *err);
 int splitfd_output_socket_new(int socket, size_t fd_batch, int timeout_ms,
