@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cancel.h"
 #include "shim/command.h"
+#include "shim/fsck-json.h"
 #include "shim/repo-options.h"
 #include "shim/report.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/composefs/fsck.h"
 
 extern const struct sfd_command sfd_cmd_fsck;
 
@@ -45,58 +45,14 @@ static void print_report(const struct sfd_fsck_report *report)
 	print_texts(&report->oci_errors);
 }
 
-static bool add_count(cJSON *object, const char *name, const struct sfd_fsck_count *count)
-{
-	char checked[32], corrupted[32];
-
-	snprintf(checked, sizeof(checked), "%s_checked", name);
-	snprintf(corrupted, sizeof(corrupted), "%s_corrupted", name);
-	return cJSON_AddNumberToObject(object, checked, (double)count->checked) != NULL &&
-	       cJSON_AddNumberToObject(object, corrupted, (double)count->corrupted) != NULL;
-}
-
-static bool add_errors(cJSON *object, const struct sfd_fsck_texts *texts)
-{
-	cJSON *array = cJSON_AddArrayToObject(object, "errors");
-
-	for (size_t i = 0; array != NULL && i < texts->n; i++) {
-		cJSON *item = cJSON_CreateString(texts->items[i]);
-
-		if (!cJSON_AddItemToArray(array, item)) {
-			cJSON_Delete(item);
-			return false;
-		}
-	}
-	return array != NULL;
-}
-
-static bool fill_repo(cJSON *repo, const struct sfd_fsck_report *report)
-{
-	return cJSON_AddBoolToObject(repo, "ok", report->errors.n == 0) != NULL &&
-	       cJSON_AddBoolToObject(repo, "has_metadata", true) != NULL &&
-	       add_count(repo, "objects", &report->objects) &&
-	       add_count(repo, "streams", &report->streams) &&
-	       add_count(repo, "images", &report->images) &&
-	       add_count(repo, "layers", &report->layers) &&
-	       cJSON_AddNumberToObject(repo, "broken_links", (double)report->broken_links) !=
-		       NULL &&
-	       cJSON_AddNumberToObject(repo, "missing_objects", (double)report->missing_objects) !=
-		       NULL &&
-	       add_errors(repo, &report->errors);
-}
-
-static cJSON *to_json(const struct sfd_fsck_report *report, bool ok)
+static cJSON *to_json(const struct sfd_fsck_report *report)
 {
 	cJSON *root = cJSON_CreateObject();
 
-	if (cJSON_AddBoolToObject(root, "ok", ok) == NULL ||
-		!add_count(root, "images", &report->oci) ||
-		!add_errors(root, &report->oci_errors) ||
-		!fill_repo(cJSON_AddObjectToObject(root, "repo"), report)) {
-		cJSON_Delete(root);
-		return NULL;
-	}
-	return root;
+	if (sfd_fsck_json_images(root, report, true))
+		return root;
+	cJSON_Delete(root);
+	return NULL;
 }
 
 static int judge(const struct sfd_fsck_report *report, bool json, struct splitfd_error *err)
@@ -105,7 +61,7 @@ static int judge(const struct sfd_fsck_report *report, bool json, struct splitfd
 	int r = 0;
 
 	if (json)
-		r = sfd_print_json(to_json(report, ok), err);
+		r = sfd_print_json(to_json(report), err);
 	else
 		print_report(report);
 	if (r < 0 || ok)

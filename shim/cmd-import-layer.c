@@ -156,7 +156,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "reflink", 0, SFD_OPTION_STRING, &o.reflink, 0, 0, "HOW",
 			"auto (default), always, never" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 256, "N",
-			"Threads; the number of CPUs by default" },
+			"Threads (default: the number of CPUs, at most 12)" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
 		SFD_REPO_OPTIONS(&o.repo), SFD_SANDBOX_OPTION(&o.sandbox), { NULL }
 	};

@@ -55,18 +55,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	const char *reflink = NULL;
 	const struct sfd_option options[] = {
 		SFD_REPO_OPTIONS(&repo),
-		{ "root", 0, SFD_OPTION_STRING, &o.root, 0, 0, "DIR", "The store's graphroot" },
-		{ "runroot", 0, SFD_OPTION_STRING, &o.runroot, 0, 0, "DIR", "The store's runroot" },
-		{ "storage-driver", 0, SFD_OPTION_STRING, &o.driver, 0, 0, "NAME",
-			"overlay or vfs" },
-		{ "storage-opt", 0, SFD_OPTION_STRINGS, &o.storage_options, 0, 0, "KEY=VALUE",
-			"An option of the store's driver" },
+		SFD_STORE_OPTIONS(&o),
 		{ "reflink", 0, SFD_OPTION_STRING, &reflink, 0, 0, "WHEN",
 			"Share extents: auto, always or never" },
 		{ "verify-diffid", 0, SFD_OPTION_FLAG, &o.verify_diff_id, 0, 0, NULL,
 			"Compare each layer's SHA-256 with its diff_id" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 1024, "N",
-			"Threads (default: the number of CPUs)" },
+			"Threads (default: the number of CPUs, at most 12)" },
 		{ "no-image", 0, SFD_OPTION_FLAG, &o.no_image, 0, 0, NULL,
 			"Do not make the EROFS image" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &o.bootable, 0, 0, NULL,
@@ -94,6 +89,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;
 		o.repo = &repo;
+		o.store.options = o.storage_options.items;
 		sfd_cancel_install();
 		r = sfd_proxy_flags_apply(&proxy, &o, err);
 		if (r == 0)

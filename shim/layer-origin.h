@@ -10,11 +10,10 @@
  *	tar:-							one tar on standard input
  */
 
-#include "shim/options.h"
 #include "shim/repo-options.h"
+#include "shim/store-options.h"
 #include "splitfdstream/chunk.h"
 #include "transport/composefs/oci-read.h"
-#include "transport/containers-storage/store.h"
 
 struct sfd_origin_options {
 	struct splitfd_store_options store;
@@ -26,18 +25,6 @@ struct sfd_origin_options {
 	bool sandbox;
 	int objects;
 };
-
-/* Rows for a table of options. */
-#define SFD_STORE_OPTIONS(o)                                                                       \
-	{ "root", 0, SFD_OPTION_STRING, &(o)->store.root, 0, 0, "DIR", "The store, as podman's" }, \
-		{ "runroot", 0, SFD_OPTION_STRING, &(o)->store.runroot, 0, 0, "DIR",               \
-			"The store's state, as podman's" },                                        \
-		{ "storage-driver", 0, SFD_OPTION_STRING, &(o)->store.driver, 0, 0, "NAME",        \
-			"overlay or vfs" },                                                        \
-	{                                                                                          \
-		"storage-opt", 0, SFD_OPTION_STRINGS, &(o)->storage_options, 0, 0, "KEY=VALUE",    \
-			"An option of the store; may be given again"                               \
-	}
 
 struct sfd_origin {
 	struct splitfd_store *store;

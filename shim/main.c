@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The program: runs the command it is told, and turns its error into text and exit code. */
 #include "shim/as-skopeo.h"
 #include "shim/commands.h"
 #include "shim/confine.h"

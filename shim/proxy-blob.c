@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* GetBlob and GetRawBlob of an image that is read here: a layer as a tar, a config or manifest. */
 #include "shim/proxy-native.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the real skopeo does for a client: requests, replies, and its verdict by the policy. */
 #include "shim/proxy-json.h"
 #include "shim/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"

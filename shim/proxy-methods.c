@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The proxy's methods: arguments, and who answers, splitfd itself or the real skopeo. */
 #include "shim/proxy-json.h"
 #include "shim/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"

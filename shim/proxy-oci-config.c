@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A config as skopeo's Go types would write it again, for GetConfig and GetFullConfig. */
 #include "shim/proxy-json.h"
 #include "shim/proxy-oci.h"
 #include "splitfdstream/base/cleanup.h"

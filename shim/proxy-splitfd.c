@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* GetLayerSplitfd (contrib/proposal.md): options, and the stream with its descriptors. */
 #include "shim/layer-objects.h"
 #include "shim/proxy-json.h"
 #include "shim/proxy-session.h"

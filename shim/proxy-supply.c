@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* GetLayerInfo and GetRawBlob for a skopeo that does not have them yet. */
 #include "shim/proxy-json.h"
 #include "shim/proxy-oci.h"
 #include "shim/proxy-session.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A pull from containers-storage, read here. */
 #include "shim/pull.h"
 #include "shim/confine.h"
 #include "shim/rootless.h"
@@ -51,10 +52,7 @@ static int pull_layer(
 int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
-	struct splitfd_store_options options = { .root = o->root,
-		.runroot = o->runroot,
-		.driver = o->driver,
-		.options = o->storage_options.items };
+	struct splitfd_store_options options = o->store;
 	sfd_cleanup_free char *spec = NULL;
 	sfd_cleanup(cleanup_store) struct splitfd_store *store = NULL;
 	sfd_cleanup(cleanup_image) struct splitfd_image *image = NULL;

@@ -14,11 +14,11 @@
  * sfd_pull_run does all of it between sfd_pull_new and sfd_pull_print.
  */
 
-#include "shim/options.h"
 #include "shim/progress.h"
 #include "shim/pull-events.h"
-#include "shim/stop-event.h"
 #include "shim/repo-options.h"
+#include "shim/stop-event.h"
+#include "shim/store-options.h"
 #include "transport/composefs/oci.h"
 #include "transport/composefs/repository.h"
 
@@ -34,8 +34,8 @@ struct sfd_pull_options {
 	enum splitfd_reflink reflink;
 	long jobs; /* 0: number of CPUs */
 	/* containers-storage */
-	const char *root, *runroot, *driver;
-	struct sfd_strings storage_options;
+	struct splitfd_store_options store;
+	struct sfd_strings storage_options; /* what store.options borrows */
 	/* skopeo: arguments handed on to the proxy ("--authfile=…") */
 	struct sfd_strings proxy_arguments;
 	const char *skopeo;    /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */

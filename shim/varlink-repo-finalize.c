@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* FinalizeImage: config, manifest and tag of an image whose layers are there. */
 #include "shim/pull-image.h"
 #include "shim/pull-tree.h"
 #include "shim/varlink-repo.h"

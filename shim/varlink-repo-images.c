@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The images of a repository: list, inspect, tag, untag, and the EROFS image's digest. */
 #include "shim/image-argument.h"
 #include "shim/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The layers of a repository: HasLayer, GetLayer, PutLayer. */
 #include "shim/layer-import.h"
 #include "shim/varlink-layer.h"
 #include "shim/varlink-repo.h"

@@ -93,8 +93,6 @@ static enum splitfd_reflink reflink_of(const char *word)
 static void fill_options(const struct sfd_varlink_session *s, const struct request *q,
 	const struct sfd_repo_options *repo, struct sfd_pull_options *ret)
 {
-	const struct splitfd_store_options *store = &s->settings->store;
-
 	*ret = (struct sfd_pull_options){ .reference = q->image->valuestring,
 		.name = text_of(q->name),
 		.no_tag = q->name == NULL,
@@ -103,14 +101,10 @@ static void fill_options(const struct sfd_varlink_session *s, const struct reque
 		.timeout = s->settings->timeout_ms / 1000 };
 	if (sfd_pull_is_store(ret))
 		ret->reflink = reflink_of(q->local_fetch->valuestring);
-	if (q->storage_root != NULL) {
-		ret->root = q->storage_root->valuestring;
-		return;
-	}
-	ret->root = store->root;
-	ret->runroot = store->runroot;
-	ret->driver = store->driver;
-	ret->storage_options.items = (const char **)(uintptr_t)store->options;
+	if (q->storage_root != NULL)
+		ret->store.root = q->storage_root->valuestring;
+	else
+		ret->store = s->settings->store;
 }
 
 static bool add_total(cJSON *o, uint64_t total)

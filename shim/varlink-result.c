@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A call's parameters by their types, and results and errors as objects. */
 #include "shim/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The inputs and outputs of wire.h: plain descriptors, and memory. */
 #include "splitfdstream/wire.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Where everything is. Two rules of the layout are older kernels': a symlink must not cross a
+ * block, and the tail of an inode must be within one block. How the padding for them is computed
+ * is what makes images of the same tree equal, down to its oddities. */
 #include "transport/composefs/erofs-private.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-
-/* Where everything is. Two rules of the layout are older kernels': a symlink must not cross a
- * block, and the tail of an inode must be within one block. How the padding for them is computed
- * is what makes images of the same tree equal, down to its oddities. */
 
 void sfd_erofs_entries(
 	const struct sfd_erofs *e, const struct sfd_tree_inode *dir, struct sfd_erofs_entries *ret)

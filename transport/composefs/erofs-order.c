@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The order of the inodes. Format 2: depth first, which is the order of the ids. Formats 0 and 1:
+ * breadth first, each inode where it has its first name in depth-first order. */
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/erofs-private.h"
 
 #include <string.h>
-
-/* The order of the inodes. Format 2: depth first, which is the order of the ids. Formats 0 and 1:
- * breadth first, each inode where it has its first name in depth-first order. */
 
 #define NO_NUMBER UINT32_MAX
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Xattrs of the EROFS image: prefixes, shared and inline ones, overlay's own, the name filter. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs-private.h"

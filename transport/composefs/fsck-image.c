@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a name in images/ points at: a well-formed EROFS image whose objects are there. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
@@ -74,11 +75,10 @@ static int check_image(struct sfd_fsck *f, const char *name, int fd)
 	return check_name(f, name);
 }
 
-int sfd_fsck_image(struct sfd_fsck *f, const char *name, int fd, struct splitfd_error *err)
+int sfd_fsck_image(struct sfd_fsck *f, const char *name, int fd)
 {
 	int r = check_image(f, name, fd);
 
-	(void)err;
 	sfd_close(fd);
 	return r;
 }

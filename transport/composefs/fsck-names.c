@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The names in streams/ and images/, and the references below refs/. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/fsck-private.h"
@@ -48,8 +49,7 @@ static int broken(struct folder *d, const char *path)
 }
 
 /* A name that is not in refs/. */
-static int check_name(
-	struct folder *d, int dir, const char *path, const char *name, struct splitfd_error *err)
+static int check_name(struct folder *d, int dir, const char *path, const char *name)
 {
 	struct stat st;
 	int fd;
@@ -71,8 +71,7 @@ static int check_name(
 		return wrong(d, d->streams ? "stream-open-failed" : "image-open-failed", path,
 			fd == -EINVAL ? "no regular file" : strerror(-fd));
 	}
-	return d->streams ? sfd_fsck_stream(d->f, name, fd, err)
-			  : sfd_fsck_image(d->f, name, fd, err);
+	return d->streams ? sfd_fsck_stream(d->f, name, fd) : sfd_fsck_image(d->f, name, fd);
 }
 
 static int check_dir(struct folder *d, const char *path, int depth, struct splitfd_error *err);
@@ -104,7 +103,7 @@ static int check_entry(struct folder *d, int dir, const char *folder, const char
 		return check_ref(d, dir, path, name, depth, err);
 	if (strcmp(name, "refs") == 0)
 		return 0;
-	return check_name(d, dir, path, name, err);
+	return check_name(d, dir, path, name);
 }
 
 /* Depth 0 is streams/ or images/ itself; below it are references. */

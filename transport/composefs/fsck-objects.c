@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Every object: its name, its type, its fs-verity digest. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"

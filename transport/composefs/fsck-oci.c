@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tagged images: manifest, config, layers, and the seal. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
@@ -179,14 +180,13 @@ static int check_tag(struct sfd_fsck *f, const char *tag, const char *digest)
 }
 
 /* The one tag that was asked for. */
-static int check_one(struct sfd_fsck *f, const char *tag, struct splitfd_error *err)
+static int check_one(struct sfd_fsck *f, const char *tag)
 {
 	struct image i = { .f = f, .tag = tag };
 	sfd_cleanup_free char *digest = NULL;
 	struct splitfd_error why = { 0 };
 	int r = sfd_tag_resolve(f->repository, tag, &digest, &why);
 
-	(void)err;
 	if (r == 0)
 		return check_tag(f, tag, digest);
 	if (r == -ENOMEM)
@@ -203,7 +203,7 @@ int sfd_fsck_oci(struct sfd_fsck *f, struct splitfd_error *err)
 	int r;
 
 	if (f->options->image != NULL)
-		return check_one(f, f->options->image, err);
+		return check_one(f, f->options->image);
 	r = sfd_tags_list(f->repository, &tags, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = sfd_fsck_cancelled(f, err);

@@ -41,11 +41,11 @@ int sfd_fsck_objects(struct sfd_fsck *f, struct splitfd_error *err);
 int sfd_fsck_names(struct sfd_fsck *f, const char *category, struct splitfd_error *err);
 
 /* fsck-streams.c: what a name in streams/ points at; fd is taken. Then the layers' bytes. */
-int sfd_fsck_stream(struct sfd_fsck *f, const char *name, int fd, struct splitfd_error *err);
+int sfd_fsck_stream(struct sfd_fsck *f, const char *name, int fd);
 int sfd_fsck_layers(struct sfd_fsck *f, struct splitfd_error *err);
 
 /* fsck-image.c: what a name in images/ points at; fd is taken. */
-int sfd_fsck_image(struct sfd_fsck *f, const char *name, int fd, struct splitfd_error *err);
+int sfd_fsck_image(struct sfd_fsck *f, const char *name, int fd);
 
 /* fsck-oci.c: tagged images */
 int sfd_fsck_oci(struct sfd_fsck *f, struct splitfd_error *err);

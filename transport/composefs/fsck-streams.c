@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Streams: header, objects, references, chunks; and each layer's SHA-256. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/splitstream-bytes.h"
@@ -92,14 +93,13 @@ static int check_chunks(struct sfd_fsck *f, const char *name, struct sfd_splitst
 	return r < 0 ? corrupted(f, "stream-read-failed", name, why.text) : 0;
 }
 
-int sfd_fsck_stream(struct sfd_fsck *f, const char *name, int fd, struct splitfd_error *err)
+int sfd_fsck_stream(struct sfd_fsck *f, const char *name, int fd)
 {
 	sfd_cleanup(cleanup_stream_) struct sfd_splitstream *s = NULL;
 	struct splitfd_error why = { 0 };
 	int r = sfd_splitstream_open_fd(
 		fd, f->repository->algorithm, f->repository, NULL, name, &s, &why);
 
-	(void)err;
 	if (r < 0)
 		return r == -ENOMEM ? r : corrupted(f, "stream-open-failed", name, why.text);
 	r = check_objects(f, name, s);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finished entries of a layer go into its splitstream, in order; the last one completes it. */
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/import-private.h"
 #include "transport/composefs/object-writer.h"

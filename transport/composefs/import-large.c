@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A large file: its blocks are hashed in pieces by several workers, then it becomes an object. */
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/crc64-combine.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The sink of one layer: chunks become entries of the layer's ring, within the import's limits. */
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/import-private.h"
 

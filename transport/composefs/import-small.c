@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Small files, a batch at a time: read, hashed side by side, stored. */
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/import-private.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* An import's threads: which work comes next, and what all kinds of it share. */
 #include "transport/composefs/import-private.h"
 #include "splitfdstream/base/flag.h"
 #include "transport/composefs/sync-ahead.h"

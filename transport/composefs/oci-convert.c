@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A docker schema 2 manifest as an OCI manifest, in the form that skopeo's conversion gives it. */
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"

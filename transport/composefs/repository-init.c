@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes a repository: the directory, and meta.json with fs-verity. */
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/kernel-verity.h"

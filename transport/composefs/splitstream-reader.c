@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A splitstream file as it is read: header, references, chunks; nothing of it is believed. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/algorithm.h"

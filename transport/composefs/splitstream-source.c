@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A stored layer as a chunk source. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/dir-files.h"
 #include "transport/composefs/repository-private.h"
@@ -7,7 +8,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* A stored layer as chunks. */
 struct stream_source {
 	struct splitfd_source source;
 	struct splitfd_repository *repository;

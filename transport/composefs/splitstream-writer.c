@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A splitstream file in the making, equal to cfsctl's. */
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/digest-table.h"

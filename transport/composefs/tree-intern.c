@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Digests and xattrs are stored once each; inodes hold indices. */
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/tree-private.h"
 
 #include <string.h>
-
-/* Digests and xattrs are stored once each; inodes hold indices. */
 
 static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
 {

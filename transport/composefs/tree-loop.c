@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Hard links of a layer that lead round to themselves. */
 #include "transport/composefs/tree-layer.h"
 #include "transport/composefs/tree-private.h"
 

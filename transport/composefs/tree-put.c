@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One entry of a layer put into the tree, by cfsctl's rules. */
 #include "transport/composefs/tree-private.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What is done to the whole tree: xattrs, /run, the root's metadata, names sorted for good. */
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/tree-layer.h"
 #include "transport/composefs/tree-private.h"

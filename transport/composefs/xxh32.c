@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* XXH32 by the specification, doc/xxhash_spec.md of the xxHash project. */
 #include "transport/composefs/erofs-private.h"
 
 #include <string.h>
-
-/* XXH32 by the specification, doc/xxhash_spec.md of the xxHash project. */
 
 #define PRIME1 0x9e3779b1u
 #define PRIME2 0x85ebca77u

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens all that a layer needs, by its record, while its lock is held. */
 #include "transport/containers-storage/image-private.h"
 
 #include "splitfdstream/base/cleanup.h"

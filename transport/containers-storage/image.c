@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* An image: its records, manifest and config, and the chain of its layers. */
 #include "transport/containers-storage/image-private.h"
 
 #include "splitfdstream/base/cleanup.h"

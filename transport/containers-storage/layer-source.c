@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A layer's exact tar as a chunk source: its tar-split, with the files it names. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/layer-files.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The image of a local list of manifests that is for this machine. */
 #include "transport/containers-storage/image-ref-private.h"
 
 #include "splitfdstream/base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Names as podman's user means them: IDs, prefixes, short names. */
 #include "transport/containers-storage/image-ref-private.h"
 
 #include "splitfdstream/base/buffer.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Names as the transport containers-storage: of skopeo takes them. */
 #include "transport/containers-storage/image-ref-private.h"
 
 #include "transport/containers-storage/docker-ref.h"

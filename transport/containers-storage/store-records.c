@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The store's records of layers and images, from all its places, and their locks. */
 #include "transport/containers-storage/store-private.h"
 
 #include "splitfdstream/base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* References with a store specifier, [driver@root+runroot:options]NAME. */
 #include "transport/containers-storage/store.h"
 
 #include "splitfdstream/base/cleanup.h"

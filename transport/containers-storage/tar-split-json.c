@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One line of a tar-split: the forms of Go's encoder directly, all others by cJSON. */
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/tar-split.h"
 

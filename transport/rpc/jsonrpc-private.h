@@ -2,6 +2,10 @@
 #ifndef SPLITFD_RPC_JSONRPC_PRIVATE_H
 #define SPLITFD_RPC_JSONRPC_PRIVATE_H
 
+/*
+ * The connection of jsonrpc.h, for its own files.
+ */
+
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/clock.h"
 #include "transport/rpc/fdpass.h"
