@@ -6,15 +6,11 @@
 #include "shim/layer-objects.h"
 #include "shim/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A splitstream goes out in pieces of this size. */
-#define PIECE ((size_t)256 * 1024)
 
 #define ALL "all"
 
@@ -63,8 +59,8 @@ static int send_mark(
 	if (r < 0)
 		return r;
 	if (diff_id != NULL)
-		return output->ops->write(output, diff_id, strlen(diff_id), NULL, 0, err);
-	return output->ops->write(output, empty, sizeof(empty), NULL, 0, err);
+		return sfd_output_bytes(output, diff_id, strlen(diff_id), err);
+	return sfd_output_bytes(output, empty, sizeof(empty), err);
 }
 
 static int send_all(
@@ -90,14 +86,10 @@ static int send_splitstream(
 {
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	sfd_cleanup(cleanup_output) struct splitfd_output *output = NULL;
-	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
-	sfd_cleanup_fd int objects = -EBADF, stream = -EBADF;
+	sfd_cleanup_fd int objects = -EBADF;
 	enum splitfd_algorithm algorithm;
-	uint64_t size = 0;
 	int r;
 
-	if (buffer == NULL)
-		return splitfd_error_oom(err);
 	if (!sfd_parse_algorithm(g->algorithm, &algorithm))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--algorithm is sha256 or sha512, not '%s'", g->algorithm);
@@ -107,20 +99,11 @@ static int send_splitstream(
 			"--objects: there is no descriptor %ld", g->objects);
 	r = sfd_origin_layer(origin, i, &source, err);
 	if (r >= 0)
-		r = sfd_store_layer(sfd_take_fd(&objects), algorithm, sfd_origin_diff_id(origin, i),
-			source, sfd_cancel_flag(), &stream, &size, err);
-	if (r >= 0)
 		r = sfd_channel_output(&g->channel, false, &output, err);
-	for (uint64_t at = 0; r >= 0 && at < size;) {
-		size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
-
-		r = sfd_pread_full(stream, buffer, n, at);
-		if (r < 0)
-			return splitfd_error_sys(err, -r, "cannot read the splitstream");
-		r = output->ops->write(output, buffer, n, NULL, 0, err);
-		at += n;
-	}
-	return r;
+	if (r < 0)
+		return r;
+	return sfd_store_layer(sfd_take_fd(&objects), algorithm, sfd_origin_diff_id(origin, i),
+		source, sfd_cancel_flag(), sfd_output_bytes, output, err);
 }
 
 static int get_layer(struct get_layer *g, const char *image, const char *layer,

@@ -136,7 +136,7 @@ int sfd_channel_output(const struct sfd_channel_options *o, bool frames,
 	return r >= 0 && frames ? add_frames(ret, err) : r;
 }
 
-static int write_bytes(void *ctx, const void *data, size_t n, struct splitfd_error *err)
+int sfd_output_bytes(void *ctx, const void *data, size_t n, struct splitfd_error *err)
 {
 	struct splitfd_output *output = ctx;
 
@@ -183,7 +183,7 @@ static int tar_writer_new(
 	}
 	w->base.ops = &ops;
 	w->output = output;
-	r = splitfd_reconstruct_sink_new(write_bytes, output, &w->inner, err);
+	r = splitfd_reconstruct_sink_new(sfd_output_bytes, output, &w->inner, err);
 	if (r < 0) {
 		tar_free(&w->base);
 		return r;

@@ -8,7 +8,7 @@
  */
 
 #include "shim/options.h"
-#include "splitfdstream/chunk.h"
+#include "splitfdstream/reconstruct.h"
 #include "splitfdstream/wire.h"
 
 enum sfd_wire_format {
@@ -37,6 +37,9 @@ int sfd_channel_timeout(const struct sfd_channel_options *o);
  * stream. *ret is the caller's. */
 int sfd_channel_output(const struct sfd_channel_options *o, bool frames,
 	struct splitfd_output **ret, struct splitfd_error *err);
+
+/* Writes to `ctx`, a struct splitfd_output. */
+splitfd_bytes_fn sfd_output_bytes;
 
 /* The writer of a format other than splitstream on an output, which it takes. */
 int sfd_channel_writer(const struct sfd_channel_options *o, struct splitfd_output *output,

@@ -47,7 +47,8 @@ static int import(struct splitfd_repository *repository, const char *diff_id,
 	return r;
 }
 
-int sfd_store_layer(int objects, enum splitfd_algorithm algorithm, const char *diff_id,
+/* *ret_fd is the splitstream, open for reading. */
+static int store(int objects, enum splitfd_algorithm algorithm, const char *diff_id,
 	struct splitfd_source *source, const volatile int *cancel, int *ret_fd, uint64_t *ret_size,
 	struct splitfd_error *err)
 {
@@ -60,4 +61,15 @@ int sfd_store_layer(int objects, enum splitfd_algorithm algorithm, const char *d
 	if (r >= 0)
 		r = sfd_objects_sync(repository, err);
 	return r < 0 ? r : sfd_object_open(repository, &digest, ret_fd, ret_size, err);
+}
+
+int sfd_store_layer(int objects, enum splitfd_algorithm algorithm, const char *diff_id,
+	struct splitfd_source *source, const volatile int *cancel, splitfd_bytes_fn *bytes,
+	void *ctx, struct splitfd_error *err)
+{
+	struct splitfd_chunk stream = { .fd = -EBADF, .name = "the splitstream" };
+	sfd_cleanup_fd int fd = -EBADF;
+	int r = store(objects, algorithm, diff_id, source, cancel, &fd, &stream.size, err);
+
+	return r < 0 ? r : splitfd_chunk_read_fd(&stream, fd, bytes, ctx, err);
 }

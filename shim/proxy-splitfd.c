@@ -4,7 +4,6 @@
 #include "shim/proxy-json.h"
 #include "shim/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/io.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 #include "splitfdstream/splitfdstream-writer.h"
 #include "transport/rpc/fdpass.h"
@@ -24,8 +23,6 @@ SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 #define LOOK_MS 500
 /* And how often a layer, in chunks, for the end of the session or the client. */
 #define LOOK_CHUNKS 64
-/* A splitstream goes out in pieces of this size. */
-#define PIECE ((size_t)64 * 1024)
 
 /* A splitstream refers to objects by digest, in the directory that the client passed. */
 enum format { NOT_GIVEN, SPLITFDSTREAM, SPLITDIRFDSTREAM, SPLITSTREAM };
@@ -146,27 +143,9 @@ static int send_stream(struct layer *layer, struct sfd_pipe_writer *w, struct sp
 	return r;
 }
 
-static int store_and_send(struct layer *layer, struct sfd_pipe_writer *w, struct splitfd_error *err)
+static int write_bytes(void *ctx, const void *data, size_t n, struct splitfd_error *err)
 {
-	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
-	sfd_cleanup_fd int fd = -EBADF;
-	uint64_t size = 0;
-	int r;
-
-	if (buffer == NULL)
-		return splitfd_error_oom(err);
-	r = sfd_store_layer(sfd_take_fd(&layer->objects), layer->options.algorithm, layer->diff_id,
-		&layer->base, NULL, &fd, &size, err);
-	for (uint64_t at = 0; r >= 0 && at < size;) {
-		size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
-
-		r = sfd_pread_full(fd, buffer, n, at);
-		if (r < 0)
-			return splitfd_error_sys(err, -r, "cannot read the splitstream");
-		r = sfd_pipe_write(w, buffer, n, err);
-		at += n;
-	}
-	return r;
+	return sfd_pipe_write(ctx, data, n, err);
 }
 
 static int run(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
@@ -174,7 +153,10 @@ static int run(void *ctx, struct sfd_pipe_writer *w, struct splitfd_error *err)
 	struct layer *layer = ctx;
 
 	layer->w = w;
-	return layer->options.objects ? store_and_send(layer, w, err) : send_stream(layer, w, err);
+	if (!layer->options.objects)
+		return send_stream(layer, w, err);
+	return sfd_store_layer(sfd_take_fd(&layer->objects), layer->options.algorithm,
+		layer->diff_id, &layer->base, NULL, write_bytes, w, err);
 }
 
 static void free_layer(void *ctx)
