@@ -107,6 +107,23 @@ opened() { # REGEX
     refute grep -E ' fsync\([0-9]+<[^>]*/objects/' "$trace"
 }
 
+@test "a stream that a name leads to is gone, of this or another writer: the next pull stores it again" {
+    local name nowhere=../objects/00/$(printf '1%.0s' {1..126}) names digest
+    store_pull 0 "$repo" "$store" localhost/one one
+    names=$(repo_names "$repo")
+    digest=$(tag_diff_ids "$repo" one | sed -n 2p)
+    for name in "oci-layer-$digest" "oci-config-$(sed -n 's/^config *//p' <<< "$output")" \
+        "oci-manifest-$(sed -n 's/^manifest *//p' <<< "$output")"; do
+        rm "$repo/streams/$(readlink "$repo/streams/$name")"
+        store_pull 0 "$repo" "$store" localhost/one one
+        assert_same "$names" "$(repo_names "$repo")"
+        ln -sfn "$nowhere" "$repo/streams/$name"
+        store_pull 0 "$repo" "$store" localhost/one one
+        assert_same "$names" "$(repo_names "$repo")"
+    done
+    assert_cfsctl_accepts "$repo" one
+}
+
 @test "threads: the CPUs that the process may use, or --jobs" {
     traced clone,clone3 one
     [ "$(nproc)" -lt 2 ] || grep -q 'clone' "$BATS_TEST_TMPDIR/trace"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/import-private.h"
 #include "splitfdstream/base/cpus.h"
+#include "transport/composefs/object-store.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -122,9 +123,12 @@ int splitfd_repository_has_layer(struct splitfd_repository *repository, const ch
 	struct splitfd_digest *ret, struct splitfd_error *err)
 {
 	char name[128];
+	int r;
 
 	if (snprintf(name, sizeof(name), "streams/oci-layer-%s", diff_id) >= (int)sizeof(name))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EINVAL, "'%s' is not a diff_id", diff_id);
-	return sfd_name_read(repository, name, ret, err);
+	r = sfd_name_read(repository, name, ret, err);
+	/* A name that leads nowhere is no layer; storing the layer mends it. */
+	return r > 0 ? sfd_object_exists(repository, ret, err) : r;
 }

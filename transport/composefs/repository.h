@@ -101,8 +101,8 @@ struct splitfd_import *splitfd_import_free(struct splitfd_import *import);
 /* The counts so far. Any thread. */
 void splitfd_import_stats(const struct splitfd_import *import, struct splitfd_import_stats *ret);
 
-/* 1 where streams/oci-layer-DIFFID is there (its digest in *ret), 0 where not. diff_id is
- * "sha256:HEX", as below. */
+/* 1 where streams/oci-layer-DIFFID is there (its digest in *ret) with its object, 0 where not.
+ * diff_id is "sha256:HEX", as below. */
 int splitfd_repository_has_layer(struct splitfd_repository *repository, const char *diff_id,
 	struct splitfd_digest *ret, struct splitfd_error *err);
 
