@@ -70,7 +70,7 @@ class Gone(Exception):
 class Service:
     def __init__(self, connection, case):
         self.socket, self.case, self.buffer, self.fds = connection, case, b"", []
-        self.dir = tempfile.mkdtemp()
+        self.dir = tempfile.mkdtemp(dir=os.path.dirname(sys.argv[1]))  # which the test removes
         with open(self.dir + "/file", "wb") as f:
             f.write(BODY)
         os.mkdir(self.dir + "/folder")
