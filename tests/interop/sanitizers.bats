@@ -57,7 +57,7 @@ END
 
 @test "AddressSanitizer and UndefinedBehaviorSanitizer: the image proxy and its client" {
     with_variant address-undefined << END
-interop/proxy.bats 6 docker manifest|^splitfd pull of oci|smallest number|random conv|hostile|hangs or dies
+interop/proxy.bats 7 docker manifest|^splitfd pull of oci|smallest number|random conv|hostile|hangs or dies
 interop/proxy-splitfd.bats 4 through a proxy that|objects directory|both formats|damaged
 END
 }
@@ -96,7 +96,7 @@ END
 
 @test "ThreadSanitizer: the image proxy and its client" {
     with_variant thread << END
-interop/proxy.bats 4 ^splitfd pull of oci|smallest number|hostile|hangs or dies
+interop/proxy.bats 5 ^splitfd pull of oci|smallest number|hostile|hangs or dies
 interop/proxy-splitfd.bats 4 through a proxy that|objects directory|both formats|damaged
 END
 }
