@@ -136,6 +136,23 @@ END
     done
 }
 
+@test "get-layer: a consumer that reads nothing from a socket is an error after --timeout, once" {
+    local kind
+    for kind in SOCK_STREAM SOCK_SEQPACKET; do
+        python3 - "$kind" "$BUILD/splitfd" get-layer --inline-max 1000000 --timeout 2 \
+            --root "$STORE/root" --runroot "$STORE/run" localhost/large all << 'END'
+import socket, subprocess, sys
+ours, theirs = socket.socketpair(socket.AF_UNIX, getattr(socket, sys.argv[1]))
+child = subprocess.Popen(sys.argv[2:], stdout=theirs, stderr=subprocess.PIPE)
+try:
+    said = child.communicate(timeout=12)[1]
+finally:
+    child.kill()
+assert child.returncode == 1 and said.count(b"\n") == 1 and b"was silent for too long" in said, (child.returncode, said)
+END
+    done
+}
+
 @test "a service that accepts nobody: an error after --timeout, and a signal" {
     local full=$SCRATCH/full reference waits=$SCRATCH/waits
     python3 - "$full" > "$waits" << 'END' 3>&- &

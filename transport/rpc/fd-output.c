@@ -2,7 +2,7 @@
 /* The outputs of fdpass.h. */
 #include "transport/rpc/fdpass.h"
 #include "splitfdstream/base/fd.h"
-#include "splitfdstream/base/io.h"
+#include "transport/rpc/socket-wait.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* A packet has to fit into any socket's buffer. */
+/* A packet has to fit into any socket's buffer; so much fits where poll says that there is room. */
 #define PACKET_MAX ((size_t)32 * 1024)
 
 struct fd_output {
@@ -30,13 +30,16 @@ static size_t choose_batch(size_t wanted)
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 256 ? 8 : 32;
 }
 
-/* The rest is splitfd_fds_send's, which knows no cancel_fd. */
-static int wait_room(const struct fd_output *out, struct splitfd_error *err)
+/* splitfd_fds_send waits for no more than the peer: there must be room for the piece before it. */
+static int send_piece(const struct fd_output *out, const void *data, size_t n, const int *fds,
+	size_t n_fds, struct splitfd_error *err)
 {
-	if (out->base.cancel_fd <= 0 || sfd_wait_or_cancel(out->socket, POLLOUT,
-						out->base.cancel_fd, out->timeout_ms) != -ECANCELED)
-		return 0;
-	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	int r = 0;
+
+	if (out->base.cancel_fd > 0)
+		r = sfd_socket_wait(out->socket, POLLOUT, sfd_deadline(out->timeout_ms),
+			out->base.cancel_fd, err);
+	return r < 0 ? r : splitfd_fds_send(out->socket, data, n, fds, n_fds, out->timeout_ms, err);
 }
 
 static int channel_write(struct splitfd_output *base, const void *data, size_t n, const int *fds,
@@ -46,9 +49,7 @@ static int channel_write(struct splitfd_output *base, const void *data, size_t n
 	int r = 0;
 
 	if (n_fds > 0)
-		r = wait_room(out, err);
-	if (r >= 0 && n_fds > 0)
-		r = splitfd_fds_send(out->socket, "", 1, fds, n_fds, out->timeout_ms, err);
+		r = send_piece(out, "", 1, fds, n_fds, err);
 	out->stream->cancel_fd = base->cancel_fd;
 	if (r >= 0 && n > 0)
 		r = out->stream->ops->write(out->stream, data, n, NULL, 0, err);
@@ -63,12 +64,10 @@ static int attached_write(struct splitfd_output *base, const void *data, size_t 
 	int r = 0;
 
 	while (r >= 0 && n > 0) {
-		size_t piece = out->type == SOCK_SEQPACKET && n > PACKET_MAX ? PACKET_MAX : n;
+		bool pieces = out->type == SOCK_SEQPACKET || base->cancel_fd > 0;
+		size_t piece = pieces && n > PACKET_MAX ? PACKET_MAX : n;
 
-		r = wait_room(out, err);
-		if (r >= 0)
-			r = splitfd_fds_send(
-				out->socket, at, piece, fds, n_fds, out->timeout_ms, err);
+		r = send_piece(out, at, piece, fds, n_fds, err);
 		at += piece;
 		n -= piece;
 		n_fds = 0;
