@@ -191,8 +191,9 @@ static int prepare(struct pipe *p, bool large, struct splitfd_error *err)
 	return 0;
 }
 
-int sfd_pipes_start(struct sfd_pipes *pipes, const struct sfd_pipe_work *given, int *ret_fd,
-	uint32_t *ret_id, struct splitfd_error *err)
+/* A pipe that a worker of its own fills. */
+static int start(struct sfd_pipes *pipes, const struct sfd_pipe_work *given, uint32_t id,
+	struct pipe **ret, int *ret_fd, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_pipe) struct pipe *p = NULL;
 	sfd_cleanup_fd int fd = -EBADF;
@@ -201,16 +202,27 @@ int sfd_pipes_start(struct sfd_pipes *pipes, const struct sfd_pipe_work *given, 
 	r = new_pipe(pipes, given, &p, &fd, err);
 	if (r < 0)
 		return r;
-	p->id = ++pipes->last_id;
-	r = prepare(p, true, err);
+	p->id = id;
+	r = prepare(p, id != 0, err);
 	if (r == 0)
 		r = start_thread(p, err);
 	if (r < 0)
 		return r;
-	*ret_id = p->id;
+	*ret = p;
 	*ret_fd = sfd_take_fd(&fd);
 	add(pipes, sfd_take_ptr(&p));
 	return 0;
+}
+
+int sfd_pipes_start(struct sfd_pipes *pipes, const struct sfd_pipe_work *given, int *ret_fd,
+	uint32_t *ret_id, struct splitfd_error *err)
+{
+	struct pipe *p;
+	int r = start(pipes, given, pipes->last_id + 1, &p, ret_fd, err);
+
+	if (r == 0)
+		*ret_id = ++pipes->last_id;
+	return r;
 }
 
 struct bytes {
@@ -294,22 +306,13 @@ int sfd_pipes_start_raw(struct sfd_pipes *pipes, const struct sfd_pipe_work *giv
 int sfd_pipes_start_errors(struct sfd_pipes *pipes, unsigned int generation,
 	const struct sfd_pipe_work *given, int *ret_fd, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_pipe) struct pipe *p = NULL;
-	sfd_cleanup_fd int fd = -EBADF;
-	int r;
+	struct pipe *p;
+	int r = start(pipes, given, 0, &p, ret_fd, err);
 
-	r = new_pipe(pipes, given, &p, &fd, err);
 	if (r < 0)
 		return r;
-	p->foreign = true;
+	p->foreign = true; /* which only this thread reads */
 	p->other.generation = generation;
-	r = prepare(p, false, err);
-	if (r == 0)
-		r = start_thread(p, err);
-	if (r < 0)
-		return r;
-	*ret_fd = sfd_take_fd(&fd);
-	add(pipes, sfd_take_ptr(&p));
 	return 0;
 }
 
