@@ -96,7 +96,7 @@ static void prepare(const struct splitfd_repository *repository)
 {
 	char text[72];
 
-	splitfd_sha256_text("", 0, text);
+	(void)!splitfd_sha256_text("", 0, text, NULL);
 	if (repository != NULL && repository->write)
 		(void)sfd_repository_hasher((struct splitfd_repository *)(uintptr_t)repository);
 }

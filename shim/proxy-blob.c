@@ -57,8 +57,10 @@ static int write_bytes(const struct blob *blob, struct sfd_pipe_writer *w, uint8
 	struct splitfd_error *err)
 {
 	char text[72];
+	int r = splitfd_sha256_text(blob->bytes, blob->size, text, err);
 
-	splitfd_sha256_text(blob->bytes, blob->size, text);
+	if (r < 0)
+		return r;
 	(void)sfd_parse_sha256(text, digest);
 	return sfd_pipe_write(w, blob->bytes, blob->size, err);
 }

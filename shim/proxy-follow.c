@@ -257,9 +257,7 @@ int sfd_follow_end(struct sfd_follow *f, const struct sfd_trace *sent, int cance
 	if (f->seen.bytes != sent->bytes || f->seen.files != sent->files)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the layer's files changed while they were sent");
-	if (f->sha256 != NULL)
-		splitfd_sha256_final(f->sha256, digest);
-	return 0;
+	return f->sha256 != NULL ? splitfd_sha256_final(f->sha256, digest, err) : 0;
 }
 
 struct sfd_follow *sfd_follow_free(struct sfd_follow *f)

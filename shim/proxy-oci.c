@@ -127,7 +127,9 @@ static int convert(const cJSON *json, const struct sfd_buffer *config, struct sf
 	char digest[72];
 	int r;
 
-	splitfd_sha256_text(config->data, config->len, digest);
+	r = splitfd_sha256_text(config->data, config->len, digest, err);
+	if (r < 0)
+		return r;
 	r = sfd_buffer_printf(b,
 		"{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":{\"mediaType\":\"%s\","
 		"\"digest\":\"%s\",\"size\":%zu},\"layers\":[",

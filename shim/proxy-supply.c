@@ -33,7 +33,9 @@ static int need_manifest(
 		&digest, err);
 	if (r < 0)
 		return r;
-	splitfd_sha256_text(image->manifest, size, real);
+	r = splitfd_sha256_text(image->manifest, size, real, err);
+	if (r < 0)
+		return r;
 	image->converted = digest == NULL || strcmp(real, digest) != 0;
 	return 0;
 }

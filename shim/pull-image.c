@@ -123,8 +123,8 @@ bool sfd_pull_find_images(struct splitfd_repository *repository, const char *con
 	size_t n;
 
 	images_wanted(repository, ret);
-	splitfd_sha256_text(config, config_size, name + strlen(name));
-	if (sfd_name_read(repository, name, &digest, NULL) != 1 ||
+	if (splitfd_sha256_text(config, config_size, name + strlen(name), NULL) < 0 ||
+		sfd_name_read(repository, name, &digest, NULL) != 1 ||
 		sfd_splitstream_open(repository, &digest, SFD_STREAM_CONFIG, &stream, NULL) < 0)
 		return false;
 	refs = sfd_splitstream_refs(stream, &n);

@@ -90,8 +90,10 @@ static int check_digest(
 	const char *what, const char *text, const char *want, struct splitfd_error *err)
 {
 	char digest[72];
+	int r = splitfd_sha256_text(text, strlen(text), digest, err);
 
-	splitfd_sha256_text(text, strlen(text), digest);
+	if (r < 0)
+		return r;
 	if (strcmp(digest, want) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

@@ -65,10 +65,13 @@ static int check_digest(const char *image, const char *manifest, struct splitfd_
 {
 	const char *at = strrchr(image, '@'), *wanted = at != NULL ? at + 1 : image;
 	char found[72];
+	int r;
 
 	if (strncmp(wanted, "sha256:", 7) != 0)
 		return 0;
-	splitfd_sha256_text(manifest, strlen(manifest), found);
+	r = splitfd_sha256_text(manifest, strlen(manifest), found, err);
+	if (r < 0)
+		return r;
 	if (strcmp(found, wanted) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

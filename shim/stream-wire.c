@@ -285,8 +285,10 @@ static int print_check(struct wire *w, struct splitfd_error *err)
 {
 	cJSON *root;
 	char sha256[72];
+	int r = splitfd_sha256_final_text(w->sha, sha256, err);
 
-	splitfd_sha256_final_text(w->sha, sha256);
+	if (r < 0)
+		return r;
 	if (!w->q->json) {
 		printf("ok  %s  %llu bytes: %llu chunks with %llu bytes, %llu references\n",
 			w->format->name, (unsigned long long)w->cursor.offset,

@@ -2,15 +2,15 @@
 #include "splitfdstream/digest.h"
 #include "splitfdstream/base/text.h"
 
-#include <assert.h>
 #include <isa-l/crc64.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct splitfd_sha256 {
 	EVP_MD_CTX *ctx;
+	bool failed;
 };
 
 struct splitfd_sha256 *splitfd_sha256_new(void)
@@ -27,32 +27,30 @@ struct splitfd_sha256 *splitfd_sha256_new(void)
 
 void splitfd_sha256_update(struct splitfd_sha256 *h, const void *data, size_t n)
 {
-	int ok = EVP_DigestUpdate(h->ctx, data, n);
-
-	assert(ok == 1);
-	(void)ok;
+	if (!h->failed && EVP_DigestUpdate(h->ctx, data, n) != 1)
+		h->failed = true;
 }
 
-void splitfd_sha256_final(struct splitfd_sha256 *h, uint8_t digest[32])
+int splitfd_sha256_final(struct splitfd_sha256 *h, uint8_t digest[32], struct splitfd_error *err)
 {
-	int ok = EVP_DigestFinal_ex(h->ctx, digest, NULL);
-
-	assert(ok == 1);
-	(void)ok;
+	if (!h->failed && EVP_DigestFinal_ex(h->ctx, digest, NULL) == 1)
+		return 0;
+	h->failed = true;
+	memset(digest, 0, 32);
+	return splitfd_error_oom(err);
 }
 
-static void to_text(const uint8_t digest[32], char text[72])
-{
-	memcpy(text, "sha256:", 7);
-	sfd_hex_encode(digest, 32, text + 7);
-}
-
-void splitfd_sha256_final_text(struct splitfd_sha256 *h, char text[72])
+int splitfd_sha256_final_text(struct splitfd_sha256 *h, char text[72], struct splitfd_error *err)
 {
 	uint8_t digest[32];
+	int r = splitfd_sha256_final(h, digest, err);
 
-	splitfd_sha256_final(h, digest);
-	to_text(digest, text);
+	text[0] = '\0';
+	if (r < 0)
+		return r;
+	memcpy(text, "sha256:", 7);
+	sfd_hex_encode(digest, 32, text + 7);
+	return 0;
 }
 
 struct splitfd_sha256 *splitfd_sha256_free(struct splitfd_sha256 *h)
@@ -64,12 +62,18 @@ struct splitfd_sha256 *splitfd_sha256_free(struct splitfd_sha256 *h)
 	return NULL;
 }
 
-void splitfd_sha256_text(const void *data, size_t n, char text[72])
+int splitfd_sha256_text(const void *data, size_t n, char text[72], struct splitfd_error *err)
 {
-	uint8_t digest[32];
+	struct splitfd_sha256 *h = splitfd_sha256_new();
+	int r;
 
-	SHA256(data, n, digest);
-	to_text(digest, text);
+	text[0] = '\0';
+	if (h == NULL)
+		return splitfd_error_oom(err);
+	splitfd_sha256_update(h, data, n);
+	r = splitfd_sha256_final_text(h, text, err);
+	splitfd_sha256_free(h);
+	return r;
 }
 
 uint64_t splitfd_crc64(uint64_t crc, const void *data, size_t n)

@@ -84,7 +84,10 @@ static int verify_put(
 
 static int check_whole(struct verify *v, struct splitfd_error *err)
 {
-	splitfd_sha256_final_text(v->sha, v->digest);
+	int r = splitfd_sha256_final_text(v->sha, v->digest, err);
+
+	if (r < 0)
+		return r;
 	if (v->expected_size != UINT64_MAX && v->size != v->expected_size)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the stream has %llu bytes, the layer %llu", (unsigned long long)v->size,

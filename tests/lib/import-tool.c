@@ -240,7 +240,8 @@ static int make_diff_id(
 		if (r < 0)
 			break;
 	}
-	splitfd_sha256_final_text(sha256, diff_id);
+	if (r >= 0)
+		r = splitfd_sha256_final_text(sha256, diff_id, err);
 	splitfd_sha256_free(sha256);
 	splitfd_source_free(source);
 	return r;

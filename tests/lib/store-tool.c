@@ -145,7 +145,8 @@ static int stream(struct splitfd_image *image, size_t i, bool out, struct splitf
 			    : put_file(&output, &chunk, err);
 		splitfd_chunk_clear(&chunk);
 	}
-	splitfd_sha256_final_text(output.sha, sha256);
+	if (r >= 0)
+		r = splitfd_sha256_final_text(output.sha, sha256, err);
 	splitfd_sha256_free(output.sha);
 	splitfd_source_free(source);
 	if (r >= 0 && strcmp(sha256, splitfd_image_layer(image, i)->diff_id) != 0)

@@ -24,7 +24,7 @@ static void open_repository(enum splitfd_algorithm algorithm)
 	temp_make();
 	CHECK_OK(splitfd_repository_init(temp_path("r"), &options, &err), &err);
 	CHECK_OK(splitfd_repository_open(temp_path("r"), true, &repository, &err), &err);
-	splitfd_sha256_text(CONFIG, strlen(CONFIG), config);
+	CHECK_INT(splitfd_sha256_text(CONFIG, strlen(CONFIG), config, NULL), 0);
 	snprintf(manifest, sizeof(manifest),
 		"{\"schemaVersion\":2,\"config\":{\"mediaType\":"
 		"\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},"

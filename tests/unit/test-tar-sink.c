@@ -98,7 +98,7 @@ static struct sfd_tar_sink_options options(int variant, char *text)
 {
 	size_t n = expected(all);
 
-	splitfd_sha256_text(all, n, text);
+	CHECK_INT(splitfd_sha256_text(all, n, text, NULL), 0);
 	return (struct sfd_tar_sink_options){
 		.check_crc64 = variant > 0,
 		.diff_id = variant > 1 ? text : NULL,

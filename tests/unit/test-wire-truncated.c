@@ -57,7 +57,7 @@ static void make_tar(void)
 	entry("usr/large", BODY, 'b');
 	entry("usr/small", SMALL, 's');
 	CHECK_INT(end + 1024 - tar, TAR);
-	splitfd_sha256_text(tar, TAR, diff_id);
+	CHECK_INT(splitfd_sha256_text(tar, TAR, diff_id, NULL), 0);
 }
 
 static void add(struct bytes *b, const void *data, size_t n)

@@ -59,7 +59,9 @@ static int read_manifest(struct image *i)
 			i->f->repository, &stream, SFD_STREAM_MANIFEST, &i->manifest, &why);
 	if (r < 0)
 		return wrong(i, "manifest-read-failed", NULL, why.text);
-	splitfd_sha256_text(i->manifest.json, i->manifest.size, actual);
+	r = splitfd_sha256_text(i->manifest.json, i->manifest.size, actual, NULL);
+	if (r < 0)
+		return r;
 	if (strcmp(actual, i->digest) != 0)
 		return wrong_digest(i, "manifest-digest-mismatch", i->digest, actual);
 	r = sfd_oci_manifest_parse(i->manifest.json, i->manifest.size, &i->manifest_facts, &why);
@@ -80,7 +82,9 @@ static int read_config(struct image *i)
 	r = sfd_oci_document_read(i->f->repository, &stream, SFD_STREAM_CONFIG, &i->config, &why);
 	if (r < 0)
 		return wrong(i, "config-read-failed", NULL, why.text);
-	splitfd_sha256_text(i->config.json, i->config.size, actual);
+	r = splitfd_sha256_text(i->config.json, i->config.size, actual, NULL);
+	if (r < 0)
+		return r;
 	if (strcmp(actual, digest) != 0)
 		return wrong_digest(i, "config-digest-mismatch", digest, actual);
 	if (!i->manifest_facts.container)

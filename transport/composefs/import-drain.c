@@ -101,9 +101,13 @@ int sfd_import_emit(
 
 static int check_diff_id(struct sfd_import_layer *layer, struct splitfd_error *err)
 {
+	int r;
+
 	if (layer->sha256 == NULL)
 		return 0;
-	splitfd_sha256_final_text(layer->sha256, layer->actual);
+	r = splitfd_sha256_final_text(layer->sha256, layer->actual, err);
+	if (r < 0)
+		return r;
 	if (strcmp(layer->actual, layer->diff_id) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

@@ -42,8 +42,10 @@ static int check_sha256(const struct sfd_oci_document *d, const char *digest, co
 	struct splitfd_error *err)
 {
 	char text[72];
+	int r = splitfd_sha256_text(d->json, d->size, text, err);
 
-	splitfd_sha256_text(d->json, d->size, text);
+	if (r < 0)
+		return r;
 	if (strcmp(text, digest) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the %s %s is not what its name says: its sha256 is %s", what, digest,

@@ -290,8 +290,12 @@ static int check_facts(struct commit *c, struct splitfd_error *err)
 
 	if (r < 0)
 		return r;
-	splitfd_sha256_text(c->manifest, c->manifest_size, c->result->manifest_digest);
-	splitfd_sha256_text(c->image->config, c->image->config_size, c->result->config_digest);
+	r = splitfd_sha256_text(c->manifest, c->manifest_size, c->result->manifest_digest, err);
+	if (r == 0)
+		r = splitfd_sha256_text(
+			c->image->config, c->image->config_size, c->result->config_digest, err);
+	if (r < 0)
+		return r;
 	c->result->container = c->manifest_facts.container;
 	if (strcmp(c->result->config_digest, c->manifest_facts.config_digest) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

@@ -118,9 +118,10 @@ int sfd_stream_verify(struct splitfd_repository *repository, const struct splitf
 	r = sfd_splitstream_open(repository, digest, NULL, &s, err);
 	if (r == 0)
 		r = stream_bytes(repository, s, &taker, err);
+	if (r == 0)
+		r = splitfd_sha256_final_text(sha256, text, err);
 	if (r < 0)
 		return r;
-	splitfd_sha256_final_text(sha256, text);
 	if (ret_sha256 != NULL)
 		memcpy(ret_sha256, text, sizeof(text));
 	if (ret_size != NULL)

@@ -17,8 +17,8 @@ struct sfd_hasher {
 	EVP_MD_CTX *ctx; /* OpenSSL; NULL with multi-buffer */
 	EVP_MD *md;
 	void *library; /* of dlopen; NULL without multi-buffer */
-	bool failed;
-	bool wide; /* AVX-512 */
+	int failed;    /* 0 or -errno, until the next flush */
+	bool wide;     /* AVX-512 */
 #if SFD_WITH_IPSEC_MB
 	IMB_MGR *mgr;
 	void (*free_mgr)(IMB_MGR *mgr);
@@ -86,7 +86,7 @@ static void close_mb(struct sfd_hasher *h)
 static void job_done(struct sfd_hasher *h, const IMB_JOB *job)
 {
 	if (job->status != IMB_STATUS_COMPLETED)
-		h->failed = true;
+		h->failed = -EIO;
 }
 
 static void add_mb(struct sfd_hasher *h, const void *data, size_t len, uint8_t *out)
@@ -136,7 +136,7 @@ static void close_mb(struct sfd_hasher *h)
 static void add_mb(struct sfd_hasher *h, const void *data, size_t len, uint8_t *out)
 {
 	(void)data, (void)len, (void)out;
-	h->failed = true;
+	h->failed = -EIO;
 }
 
 static void flush_mb(struct sfd_hasher *h)
@@ -201,18 +201,18 @@ void sfd_hasher_add(struct sfd_hasher *h, const void *data, size_t len, uint8_t 
 	else if (EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1 ||
 		 EVP_DigestUpdate(h->ctx, data, len) != 1 ||
 		 EVP_DigestFinal_ex(h->ctx, out, NULL) != 1)
-		h->failed = true;
+		h->failed = -ENOMEM;
 }
 
 int sfd_hasher_flush(struct sfd_hasher *h)
 {
-	bool failed;
+	int failed;
 
 	if (has_mb(h))
 		flush_mb(h);
 	failed = h->failed;
-	h->failed = false;
-	return failed ? -EIO : 0;
+	h->failed = 0;
+	return failed;
 }
 
 #define TRIAL_BLOCKS 16

@@ -131,7 +131,9 @@ static int read_document(struct splitfd_store *store, const struct sfd_image_fou
 	if (r < 0)
 		return splitfd_error_sys(
 			err, -r, "its %s cannot be read from %s", key, place->path);
-	splitfd_sha256_text(*ret, *ret_size, digest);
+	r = splitfd_sha256_text(*ret, *ret_size, digest, err);
+	if (r < 0)
+		return r;
 	if (*want != '\0' && strcmp(digest, want) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"its %s in %s was changed: the content has the digest %s, recorded is %s",

@@ -227,8 +227,10 @@ static int check_digest(const char *data, size_t size, const char *digest, const
 	struct splitfd_error *err)
 {
 	char ours[72];
+	int r = splitfd_sha256_text(data, size, ours, err);
 
-	splitfd_sha256_text(data, size, ours);
+	if (r < 0)
+		return r;
 	if (strcmp(ours, digest) == 0)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

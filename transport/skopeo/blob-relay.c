@@ -58,7 +58,9 @@ static int check(struct sfd_blob_relay *relay, struct splitfd_sha256 *sha256)
 	uint8_t digest[32], wanted[32];
 	int r;
 
-	splitfd_sha256_final(sha256, digest);
+	r = splitfd_sha256_final(sha256, digest, &relay->err);
+	if (r < 0)
+		return r;
 	if (same_size && sfd_parse_sha256(relay->layer->digest, wanted) &&
 		memcmp(digest, wanted, 32) == 0)
 		return 0;

@@ -71,8 +71,10 @@ static int check_digest(const char *data, size_t size, const char *digest, const
 	struct splitfd_error *err)
 {
 	char real[72];
+	int r = splitfd_sha256_text(data, size, real, err);
 
-	splitfd_sha256_text(data, size, real);
+	if (r < 0)
+		return r;
 	if (strcmp(real, digest) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the %s has the digest %s, not %s", what, real, digest);

@@ -217,6 +217,7 @@ static int sink_put(
 static int check_whole(struct tar_sink *s, struct splitfd_error *err)
 {
 	char text[72];
+	int r;
 
 	if (s->expected != UINT64_MAX && s->size != s->expected)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
@@ -224,8 +225,10 @@ static int check_whole(struct tar_sink *s, struct splitfd_error *err)
 			(unsigned long long)s->expected);
 	if (s->sha == NULL)
 		return 0;
-	splitfd_sha256_final_text(s->sha, text);
+	r = splitfd_sha256_final_text(s->sha, text, err);
 	s->sha = splitfd_sha256_free(s->sha);
+	if (r < 0)
+		return r;
 	if (strcmp(text, s->diff_id) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the tar is %s, not the layer %s", text, s->diff_id);
