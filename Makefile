@@ -88,8 +88,9 @@ our_cflags += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recov
 our_ldflags += -fsanitize=$(SANITIZE)
 endif
 
-lib_src := $(wildcard splitfdstream/*.c splitfdstream/base/*.c transport/*/*.c)
-shim_src := $(wildcard shim/*.c)
+# Rooms lie at any depth.
+lib_src := $(sort $(shell find splitfdstream transport -name '*.c'))
+shim_src := $(sort $(shell find shim -name '*.c'))
 unit_src := $(wildcard tests/unit/test-*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz-*.c)
 helper_src := $(wildcard tests/lib/*.c tests/fault/*.c tests/bench/*.c)
@@ -150,7 +151,7 @@ $(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
 	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
 
 # The one part of the program itself that has a unit test.
-$(B)/tests/unit/test-sandbox: $(B)/shim/sandbox.o $(B)/shim/sandbox-calls.o
+$(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o
 
 test-programs: $(unit_bin) $(fuzz_bin) $(helper_bin)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program: runs the command it is told, and turns its error into text and exit code. */
-#include "shim/as-skopeo.h"
-#include "shim/commands.h"
-#include "shim/confine.h"
+#include "shim/proxy/as-skopeo.h"
+#include "shim/cmds/commands.h"
+#include "shim/common/confine.h"
 #include "splitfdstream/base/error.h"
 #include "splitfdstream/version.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The walk through an EROFS image that looks for its objects, on any bytes. */
-#include "transport/composefs/erofs-objects.h"
+#include "transport/composefs/erofs/erofs-objects.h"
 
 #include <assert.h>
 

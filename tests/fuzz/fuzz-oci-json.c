@@ -3,7 +3,7 @@
  * Manifests and configs, and docker's manifests: what was converted must be an OCI manifest of the
  * same layers, and must not be converted again.
  */
-#include "transport/composefs/oci-json.h"
+#include "transport/oci/oci-json.h"
 
 #include <assert.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
  * together: pieces of at least a byte, objects that exist in the table, the same twice.
  */
 #include "splitfdstream/base/io.h"
-#include "transport/composefs/splitstream.h"
+#include "transport/composefs/stream/splitstream.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
  * storage.conf: any text, read twice into one configuration as a main file and its drop-in; then
  * the names of images and references with their specifiers, from the same text.
  */
-#include "transport/containers-storage/docker-ref.h"
-#include "transport/containers-storage/storage-conf.h"
+#include "transport/containers-storage/conf/docker-ref.h"
+#include "transport/containers-storage/conf/storage-conf.h"
 #include "transport/containers-storage/store.h"
 
 #include <assert.h>

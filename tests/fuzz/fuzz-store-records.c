@@ -3,7 +3,7 @@
  * What a store's JSON may hold: the text as a list of layers, a list of images (with both look-ups
  * on it), a manifest and a config.
  */
-#include "transport/containers-storage/image-manifest.h"
+#include "transport/oci/image-manifest.h"
 #include "transport/containers-storage/image-ref.h"
 #include "transport/containers-storage/store-files.h"
 

@@ -6,9 +6,9 @@
  */
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/error.h"
-#include "transport/composefs/dumpfile.h"
-#include "transport/composefs/erofs-writer.h"
-#include "transport/composefs/tree-layer.h"
+#include "transport/composefs/tree/dumpfile.h"
+#include "transport/composefs/erofs/erofs-writer.h"
+#include "transport/composefs/tree/tree-layer.h"
 
 #include <stdlib.h>
 #include <string.h>

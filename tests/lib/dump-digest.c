@@ -8,8 +8,8 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/dumpfile.h"
-#include "transport/composefs/erofs-writer.h"
+#include "transport/composefs/tree/dumpfile.h"
+#include "transport/composefs/erofs/erofs-writer.h"
 
 #include <fcntl.h>
 #include <string.h>

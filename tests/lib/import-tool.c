@@ -14,7 +14,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/digest.h"
-#include "transport/composefs/import.h"
+#include "transport/composefs/import/import.h"
 #include "transport/composefs/repository.h"
 
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/mount.h"
+#include "transport/composefs/mount/mount.h"
 
 #include <string.h>
 

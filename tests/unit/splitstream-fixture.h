@@ -6,7 +6,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
-#include "transport/composefs/splitstream.h"
+#include "transport/composefs/stream/splitstream.h"
 #include "transport/composefs/verity.h"
 #include "tests/unit/check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/check.h"
-#include "transport/composefs/erofs-private.h"
+#include "transport/composefs/erofs/erofs-private.h"
 #include "transport/composefs/verity.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/digest.h"
 #include "tests/unit/check.h"
-#include "transport/composefs/crc64-combine.h"
-#include "transport/composefs/number-set.h"
+#include "transport/composefs/import/crc64-combine.h"
+#include "transport/composefs/stream/number-set.h"
 #include "transport/composefs/object-table.h"
 
 #include <errno.h>

@@ -2,9 +2,9 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
 #include "tests/unit/temp-dir.h"
-#include "transport/composefs/listing.h"
-#include "transport/composefs/oci.h"
-#include "transport/composefs/tags.h"
+#include "transport/composefs/images/listing.h"
+#include "transport/composefs/images/oci.h"
+#include "transport/composefs/images/tags.h"
 
 #define DIFF_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define DIFF_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

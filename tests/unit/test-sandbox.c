@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/sandbox-calls.h"
-#include "shim/sandbox.h"
+#include "shim/common/sandbox-calls.h"
+#include "shim/common/sandbox.h"
 #include "splitfdstream/base/cleanup.h"
 #include "tests/unit/check.h"
 #include "tests/unit/temp-dir.h"

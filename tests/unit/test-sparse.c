@@ -4,7 +4,7 @@
 #include "splitfdstream/digest.h"
 #include "tests/unit/check.h"
 #include "tests/unit/gzip-memfd.h"
-#include "transport/containers-storage/sparse.h"
+#include "transport/containers-storage/tar-split/sparse.h"
 
 #include <errno.h>
 

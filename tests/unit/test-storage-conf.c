@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/containers-storage/storage-conf.h"
+#include "transport/containers-storage/conf/storage-conf.h"
 #include "tests/unit/check.h"
 
 static struct splitfd_error err;

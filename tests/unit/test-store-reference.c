@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/containers-storage/docker-ref.h"
+#include "transport/containers-storage/conf/docker-ref.h"
 #include "transport/containers-storage/store.h"
 #include "tests/unit/check.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/check.h"
-#include "transport/composefs/dumpfile.h"
-#include "transport/composefs/tree-layer.h"
+#include "transport/composefs/tree/dumpfile.h"
+#include "transport/composefs/tree/tree-layer.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #include "transport/containers-storage/discover.h"
 
 #include "splitfdstream/base/cleanup.h"
-#include "transport/containers-storage/conf-files.h"
-#include "transport/containers-storage/store-paths.h"
+#include "transport/containers-storage/conf/conf-files.h"
+#include "transport/containers-storage/conf/store-paths.h"
 
 #include <string.h>
 

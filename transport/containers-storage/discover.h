@@ -15,6 +15,7 @@
  */
 
 #include "splitfdstream/base/error.h"
+#include "transport/containers-storage/conf/conf-files.h"
 #include "transport/containers-storage/store.h"
 
 #include <stdbool.h>
@@ -28,12 +29,6 @@ struct sfd_store_config {
 	bool transient;	   /* volatile records are in runroot */
 	char **additional; /* read-only stores, absolute, in the order of search */
 	size_t n_additional;
-};
-
-/* The system's configuration directories; NULL means "/etc/containers", "/usr/share/containers". */
-struct sfd_discover_dirs {
-	const char *etc;
-	const char *usr;
 };
 
 /* Fills *config, which starts as { 0 }; sfd_store_config_done() empties it, also after an error. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/containers-storage/image-ref-private.h"
 
-#include "transport/containers-storage/docker-ref.h"
+#include "transport/containers-storage/conf/docker-ref.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>

@@ -16,7 +16,7 @@
  */
 
 #include "transport/containers-storage/database.h"
-#include "transport/containers-storage/short-names.h"
+#include "transport/containers-storage/conf/short-names.h"
 #include "transport/containers-storage/store.h"
 
 /* The images of all stores in the order of search. */

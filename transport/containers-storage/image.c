@@ -5,7 +5,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
-#include "transport/containers-storage/image-manifest.h"
+#include "transport/oci/image-manifest.h"
 #include "transport/containers-storage/store-files.h"
 
 #include <string.h>

@@ -9,16 +9,12 @@
 
 #include "splitfdstream/chunk.h"
 #include "transport/containers-storage/layer.h"
+#include "transport/containers-storage/tar-split/member-name.h"
 
 /* Takes the directories, the lowers and the opener out of *desc; what it did not take when it fails
  * is still there. `what` names the layer in errors and is copied. *ret is the caller's (one
  * reference). */
 int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct splitfd_files **ret,
 	struct splitfd_error *err);
-
-/* Cleans a member's name as if it were below "/": no leading "/", "." and ".." folded, ".." at the
- * top dropped. Returns the length in `clean` (SPLITFD_NAME_MAX + 1 bytes, NUL-terminated);
- * -ENAMETOOLONG; -EINVAL where a NUL is in the name or nothing is left. */
-int sfd_layer_clean_name(const char *name, size_t len, char *clean);
 
 #endif

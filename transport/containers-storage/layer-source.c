@@ -4,9 +4,9 @@
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/layer-files.h"
 #include "transport/containers-storage/layer.h"
-#include "transport/containers-storage/sparse.h"
-#include "transport/containers-storage/tar-split.h"
-#include "transport/containers-storage/toc.h"
+#include "transport/containers-storage/tar-split/sparse.h"
+#include "transport/containers-storage/tar-split/tar-split.h"
+#include "transport/containers-storage/tar-split/toc.h"
 
 #include <errno.h>
 #include <stdio.h>

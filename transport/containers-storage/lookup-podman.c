@@ -4,7 +4,7 @@
 
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/containers-storage/docker-ref.h"
+#include "transport/containers-storage/conf/docker-ref.h"
 #include "transport/containers-storage/store-files.h"
 
 #include <errno.h>

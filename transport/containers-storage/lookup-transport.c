@@ -2,7 +2,7 @@
 /* Names as the transport containers-storage: of skopeo takes them. */
 #include "transport/containers-storage/image-ref-private.h"
 
-#include "transport/containers-storage/docker-ref.h"
+#include "transport/containers-storage/conf/docker-ref.h"
 #include "transport/containers-storage/store-files.h"
 
 #include <errno.h>

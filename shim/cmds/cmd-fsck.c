@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/common/cancel.h"
+#include "shim/common/command.h"
+#include "shim/common/fsck-json.h"
+#include "shim/common/repo-options.h"
+#include "shim/common/report.h"
+#include "splitfdstream/base/cleanup.h"
+
+extern const struct sfd_command sfd_cmd_fsck;
+
+SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
+
+static void print_count(const char *what, const struct sfd_fsck_count *count)
+{
+	printf("%s: %llu/%llu ok\n", what, (unsigned long long)(count->checked - count->corrupted),
+		(unsigned long long)count->checked);
+}
+
+static void print_texts(const struct sfd_fsck_texts *texts)
+{
+	for (size_t i = 0; i < texts->n; i++)
+		printf("  - %s\n", texts->items[i]);
+}
+
+/* In cfsctl's words and order, with a line for the layers' contents. */
+static void print_report(const struct sfd_fsck_report *report)
+{
+	puts("meta.json: ok");
+	print_count("objects", &report->objects);
+	print_count("streams", &report->streams);
+	print_count("images", &report->images);
+	print_count("layers", &report->layers);
+	if (report->broken_links > 0)
+		printf("broken symlinks: %llu\n", (unsigned long long)report->broken_links);
+	if (report->missing_objects > 0)
+		printf("missing objects: %llu\n", (unsigned long long)report->missing_objects);
+	if (report->errors.n == 0)
+		puts("status: ok");
+	else
+		printf("status: %zu error(s)\n", report->errors.n);
+	print_texts(&report->errors);
+	print_count("oci images", &report->oci);
+	if (report->oci_errors.n > 0)
+		printf("oci errors: %zu\n", report->oci_errors.n);
+	print_texts(&report->oci_errors);
+}
+
+static cJSON *to_json(const struct sfd_fsck_report *report)
+{
+	cJSON *root = cJSON_CreateObject();
+
+	if (sfd_fsck_json_images(root, report, true))
+		return root;
+	cJSON_Delete(root);
+	return NULL;
+}
+
+static int judge(const struct sfd_fsck_report *report, bool json, struct splitfd_error *err)
+{
+	bool ok = report->errors.n == 0 && report->oci_errors.n == 0;
+	int r = 0;
+
+	if (json)
+		r = sfd_print_json(to_json(report), err);
+	else
+		print_report(report);
+	if (r < 0 || ok)
+		return r;
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EBADMSG,
+		report->errors.n > 0 ? "repository integrity check failed"
+				     : "OCI integrity check failed");
+}
+
+static int check(const struct sfd_repo_options *repo, const struct sfd_fsck_options *options,
+	bool json, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	struct sfd_fsck_report report;
+	int r = sfd_repo_open(repo, false, &repository, err);
+
+	if (r < 0)
+		return r;
+	r = sfd_fsck_run(repository, options, &report, err);
+	if (r == 0)
+		r = judge(&report, json, err);
+	sfd_fsck_report_done(&report);
+	return r;
+}
+
+static int run(int argc, char **argv, struct splitfd_error *err)
+{
+	struct sfd_repo_options repo = { 0 };
+	struct sfd_fsck_options fsck = { 0 };
+	bool json = false;
+	long jobs = 0;
+	const struct sfd_option options[] = {
+		SFD_REPO_OPTIONS(&repo),
+		{ "metadata-only", 0, SFD_OPTION_FLAG, &fsck.metadata_only, 0, 0, NULL,
+			"Do not read the contents of objects and layers" },
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &jobs, 1, 64, "N",
+			"Threads (default: the number of CPUs)" },
+		{ "json", 0, SFD_OPTION_FLAG, &json, 0, 0, NULL, "Print the report as JSON" },
+		{ NULL },
+	};
+	int r = sfd_parse_options(&sfd_cmd_fsck, options, &argc, &argv, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (argc > 1)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"takes at most one image; see 'splitfd fsck --help'");
+	sfd_cancel_install();
+	fsck.image = argc == 1 ? argv[0] : NULL;
+	fsck.jobs = (unsigned int)jobs;
+	fsck.cancel = sfd_cancel_flag();
+	return check(&repo, &fsck, json, err);
+}
+
+const struct sfd_command sfd_cmd_fsck = {
+	.name = "fsck",
+	.class = SFD_PORCELAIN,
+	.arguments = "[OPTIONS] [NAME]",
+	.summary = "Check a repository: objects, streams, layers, images",
+	.run = run,
+};

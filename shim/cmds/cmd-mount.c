@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/cmds/commands.h"
+#include "shim/common/repo-options.h"
+#include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
+#include "transport/composefs/mount/mount.h"
+#include "transport/composefs/images/oci-read.h"
+#include "transport/composefs/images/tags.h"
+
+#include <string.h>
+
+extern const struct sfd_command sfd_cmd_mount;
+
+SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
+
+static int find_image(struct splitfd_repository *repository, const char *name, bool boot,
+	struct splitfd_digest *ret, struct splitfd_error *err)
+{
+	sfd_cleanup(sfd_oci_stored_done) struct sfd_oci_stored stored = { 0 };
+	sfd_cleanup_free char *manifest = NULL;
+	int r;
+
+	/* An image id as images/HEX has it, for images that no tag names. */
+	if (sfd_digest_parse(splitfd_repository_algorithm(repository), name, ret))
+		return 0;
+	r = sfd_tag_resolve(repository, name, &manifest, err);
+	if (r == 0)
+		r = sfd_oci_stored_read(repository, manifest, &stored, err);
+	if (r < 0)
+		return r;
+	if (!sfd_oci_stored_erofs(repository, &stored, boot, ret))
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			boot ? "%s has no bootable EROFS image; 'cfsctl oci pull --bootable' makes "
+			       "it"
+			     : "%s has no EROFS image; pull it again without --no-image",
+			name);
+	return 0;
+}
+
+static int run(int argc, char **argv, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	struct sfd_mount_options mount = { 0 };
+	struct sfd_repo_options repo = { 0 };
+	struct splitfd_digest image;
+	bool bootable = false;
+	const struct sfd_option options[] = {
+		SFD_REPO_OPTIONS(&repo),
+		{ "bootable", 0, SFD_OPTION_FLAG, &bootable, 0, 0, NULL, "The boot variant" },
+		{ "upperdir", 0, SFD_OPTION_STRING, &mount.upper, 0, 0, "DIR", "A writable layer" },
+		{ "workdir", 0, SFD_OPTION_STRING, &mount.work, 0, 0, "DIR", "Its work directory" },
+		{ "read-write", 0, SFD_OPTION_FLAG, &mount.read_write, 0, 0, NULL,
+			"Mount read-write (with --upperdir)" },
+		{ NULL },
+	};
+	int r;
+
+	r = sfd_parse_options(&sfd_cmd_mount, options, &argc, &argv, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (argc != 2)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"an image and a directory are wanted; see 'splitfd mount --help'");
+	r = sfd_repo_open(&repo, false, &repository, err);
+	if (r == 0)
+		r = find_image(repository, argv[0], bootable, &image, err);
+	return r < 0 ? r : sfd_mount_image(repository, &image, argv[1], &mount, err);
+}
+
+const struct sfd_command sfd_cmd_mount = {
+	.name = "mount",
+	.class = SFD_PORCELAIN,
+	.arguments = "[OPTIONS] NAME DIR",
+	.summary = "Mount a stored image (root)",
+	.run = run,
+};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/common/confine.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/unnamed-file.h"
+#include "splitfdstream/digest.h"
+#include "transport/composefs/repository-meta.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/containers-storage/store-files.h"
+#include "transport/containers-storage/store-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Each place of the store twice, and a few more. */
+#define RULES_MAX (2 * SFD_PLACES_MAX + 8)
+
+struct rules {
+	struct sfd_sandbox_rule rows[RULES_MAX];
+	int owned[RULES_MAX];
+	size_t n;
+};
+
+/* The process is in a sandbox; set once, before any thread. */
+static bool confined;
+
+static void add(struct rules *rules, int fd, unsigned int access)
+{
+	rules->owned[rules->n] = -EBADF;
+	rules->rows[rules->n++] = (struct sfd_sandbox_rule){ .fd = fd, .access = access };
+}
+
+/* Takes fd, which may be none. */
+static void add_owned(struct rules *rules, int fd, unsigned int access)
+{
+	add(rules, fd, access);
+	rules->owned[rules->n - 1] = fd;
+}
+
+static void rules_done(struct rules *rules)
+{
+	for (size_t i = 0; i < rules->n; i++)
+		sfd_close(rules->owned[i]);
+}
+
+static void add_store(struct rules *rules, const struct splitfd_store *store)
+{
+	const char *layers = strcmp(store->driver, "vfs") == 0 ? "vfs/dir" : "overlay";
+
+	for (size_t i = 0; i < store->n_places; i++) {
+		int place = store->places[i].fd;
+
+		add(rules, place, SFD_SANDBOX_READ);
+		/* Podman mounts it on itself, and takes that mount away when it likes: what we
+		 * have open in it is not below the place then, as the kernel sees it. */
+		if (place >= 0)
+			add_owned(rules, sfd_store_open_dir(place, layers, true), SFD_SANDBOX_READ);
+	}
+	add(rules, store->volatile_fd, SFD_SANDBOX_READ);
+}
+
+/* meta.json lies beside an objects directory and is read. */
+static void add_objects(struct rules *rules, int objects)
+{
+	add(rules, objects, SFD_SANDBOX_WRITE);
+	if (objects >= 0)
+		add_owned(rules, openat(objects, "../" SFD_META_NAME, O_PATH | O_CLOEXEC),
+			SFD_SANDBOX_READ);
+}
+
+static void add_socket(struct rules *rules, const char *path)
+{
+	sfd_cleanup_free char *copy = path != NULL ? strdup(path) : NULL;
+
+	if (copy != NULL)
+		add_owned(rules, open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC),
+			SFD_SANDBOX_SOCKET);
+}
+
+/* A pipe is opened once more, so that a write to it does not have to block; a FIFO with a name
+ * needs a rule for that. */
+static void add_output(struct rules *rules)
+{
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode))
+		add(rules, STDOUT_FILENO, SFD_SANDBOX_SPOOL);
+}
+
+/* Libraries that read their settings, or load others, when they are used first. */
+static void prepare(const struct splitfd_repository *repository)
+{
+	char text[72];
+
+	(void)!splitfd_sha256_text("", 0, text, NULL);
+	if (repository != NULL && repository->write)
+		(void)sfd_repository_hasher((struct splitfd_repository *)(uintptr_t)repository);
+}
+
+void sfd_confine(bool wanted, const struct sfd_needs *needs)
+{
+	struct rules rules = { .n = 0 };
+
+	if (!wanted || (needs->store != NULL && needs->store->opener != NULL))
+		return;
+	prepare(needs->repository);
+	if (needs->store != NULL)
+		add_store(&rules, needs->store);
+	if (needs->repository != NULL)
+		add(&rules, needs->repository->fd,
+			needs->repository->write ? SFD_SANDBOX_WRITE : SFD_SANDBOX_READ);
+	add_objects(&rules, needs->objects);
+	add_socket(&rules, needs->socket_path);
+	if (needs->spool)
+		add_owned(&rules, sfd_unnamed_dir(), SFD_SANDBOX_SPOOL);
+	add_output(&rules);
+	confined = sfd_sandbox_enter(rules.rows, rules.n, needs->reading);
+	rules_done(&rules);
+}
+
+const char *sfd_confine_hint(const struct splitfd_error *err)
+{
+	/* Landlock's EXDEV is for links and renames between directories. */
+	if (confined && (err->errnum == EACCES || err->errnum == EPERM || err->errnum == EXDEV))
+		return " (the sandbox may have refused it: --no-sandbox does without, "
+		       "see splitfd(1))";
+	return "";
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/common/options.h"
+#include "shim/common/command.h"
+#include "splitfdstream/base/text.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void sfd_strings_done(struct sfd_strings *s)
+{
+	free(s->items);
+	s->items = NULL;
+	s->n = 0;
+}
+
+static int strings_add(struct sfd_strings *s, const char *text, struct splitfd_error *err)
+{
+	const char **items = reallocarray(s->items, s->n + 2, sizeof(*items));
+
+	if (items == NULL)
+		return splitfd_error_oom(err);
+	items[s->n++] = text;
+	items[s->n] = NULL;
+	s->items = items;
+	return 0;
+}
+
+int sfd_flags_add(
+	struct sfd_strings *s, const char *name, const char *value, struct splitfd_error *err)
+{
+	char *text = sfd_asprintf(
+		"--%s%s%s", name, value != NULL ? "=" : "", value != NULL ? value : "");
+	int r;
+
+	if (text == NULL)
+		return splitfd_error_oom(err);
+	r = strings_add(s, text, err);
+	if (r < 0)
+		free(text);
+	return r;
+}
+
+void sfd_flags_done(struct sfd_strings *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free((char *)(uintptr_t)s->items[i]);
+	sfd_strings_done(s);
+}
+
+static void print_help(const struct sfd_command *command, const struct sfd_option *options)
+{
+	printf("Usage: splitfd %s %s\n\n%s\n\nOptions:\n", command->name, command->arguments,
+		command->summary);
+	for (; options->name != NULL; options++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", options->letter ? '-' : ' ',
+			options->letter ? options->letter : ' ', options->letter ? ',' : ' ',
+			options->name, options->argument ? " " : "",
+			options->argument ? options->argument : "");
+		printf("  %-34s %s\n", left, options->help);
+	}
+	printf("  %-34s %s\n", "    --help", "Show this text");
+}
+
+static int usage(const struct sfd_command *command, struct splitfd_error *err, const char *what,
+	const char *name)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"%s '%s'; see 'splitfd %s --help'", what, name, command->name);
+}
+
+static const struct sfd_option *find_option(
+	const struct sfd_option *options, const char *word, size_t len, bool *ret_negated)
+{
+	*ret_negated = false;
+	for (const struct sfd_option *o = options; o->name != NULL; o++) {
+		if (strlen(o->name) == len && memcmp(o->name, word, len) == 0)
+			return o;
+	}
+	if (len <= 3 || memcmp(word, "no-", 3) != 0)
+		return NULL;
+	for (const struct sfd_option *o = options; o->name != NULL; o++) {
+		if (o->kind == SFD_OPTION_FLAG && strlen(o->name) == len - 3 &&
+			memcmp(o->name, word + 3, len - 3) == 0) {
+			*ret_negated = true;
+			return o;
+		}
+	}
+	return NULL;
+}
+
+static int set_flag(const struct sfd_option *o, const char *text, bool negated)
+{
+	bool on = text == NULL || strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+
+	if (!on && strcmp(text, "false") != 0 && strcmp(text, "0") != 0)
+		return -EINVAL;
+	*(bool *)o->value = on != negated;
+	return 0;
+}
+
+static int set_value(const struct sfd_command *command, const struct sfd_option *o,
+	const char *text, struct splitfd_error *err)
+{
+	char *end;
+	long number;
+
+	switch (o->kind) {
+	case SFD_OPTION_STRING:
+		*(const char **)o->value = text;
+		return 0;
+	case SFD_OPTION_STRINGS:
+		return strings_add(o->value, text, err);
+	default:
+		errno = 0;
+		number = strtol(text, &end, 10);
+		if (errno != 0 || end == text || *end != '\0' || number < o->min || number > o->max)
+			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+				"--%s takes a number from %ld to %ld, not '%s'; see 'splitfd %s "
+				"--help'",
+				o->name, o->min, o->max, text, command->name);
+		*(long *)o->value = number;
+		return 0;
+	}
+}
+
+/* One word that starts with a dash; may use up the next word. Returns words used, or -errno. */
+static int parse_word(const struct sfd_command *command, const struct sfd_option *options,
+	char **argv, int left, struct splitfd_error *err)
+{
+	const char *word = argv[0], *text = NULL;
+	const struct sfd_option *o = NULL;
+	bool negated = false;
+	int r;
+
+	if (word[1] == '-') {
+		size_t len = strcspn(word + 2, "=");
+
+		o = find_option(options, word + 2, len, &negated);
+		if (word[2 + len] == '=')
+			text = word + 2 + len + 1;
+	} else {
+		for (o = options; o->name != NULL && o->letter != word[1]; o++)
+			;
+		if (o->name == NULL)
+			o = NULL;
+		else if (word[2] != '\0')
+			text = word + 2;
+	}
+	if (o == NULL)
+		return usage(command, err, "unknown option", word);
+	if (o->kind == SFD_OPTION_FLAG) {
+		if (set_flag(o, text, negated) < 0)
+			return usage(command, err, "not true or false:", word);
+		return 1;
+	}
+	if (text != NULL) {
+		r = set_value(command, o, text, err);
+		return r < 0 ? r : 1;
+	}
+	if (left < 2)
+		return usage(command, err, "a value is missing behind", word);
+	r = set_value(command, o, argv[1], err);
+	return r < 0 ? r : 2;
+}
+
+int sfd_parse_options(const struct sfd_command *command, const struct sfd_option *options,
+	int *argc, char ***argv, struct splitfd_error *err)
+{
+	char **words = *argv;
+	int kept = 0, i = 1;
+
+	while (i < *argc) {
+		int r;
+
+		if (words[i][0] != '-' || words[i][1] == '\0') {
+			words[kept++] = words[i++];
+			continue;
+		}
+		if (strcmp(words[i], "--") == 0) {
+			for (i++; i < *argc; i++)
+				words[kept++] = words[i];
+			break;
+		}
+		if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0) {
+			print_help(command, options);
+			return 1;
+		}
+		r = parse_word(command, options, words + i, *argc - i, err);
+		if (r < 0)
+			return r;
+		i += r;
+	}
+	words[kept] = NULL;
+	*argc = kept;
+	return 0;
+}

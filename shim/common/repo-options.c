@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/common/repo-options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSTEM_REPOSITORY "/sysroot/composefs"
+#define USER_REPOSITORY	  ".var/lib/composefs"
+
+static int user_path(char path[PATH_MAX], struct splitfd_error *err)
+{
+	const char *home = getenv("HOME");
+
+	if (home == NULL || home[0] != '/')
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"HOME names no folder, so the user's repository is not known; give --repo "
+			"DIR");
+	if (snprintf(path, PATH_MAX, "%s/" USER_REPOSITORY, home) >= PATH_MAX)
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_USAGE, ENAMETOOLONG, "HOME is too long");
+	return 0;
+}
+
+int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct splitfd_error *err)
+{
+	if ((o->repo != NULL) + o->user + o->system > 1)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"give only one of --repo, --user and --system");
+	if (o->repo != NULL && (o->repo[0] == '\0' || strlen(o->repo) >= PATH_MAX))
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_USAGE, EINVAL, "--repo needs the path of a folder");
+	if (o->user || (o->repo == NULL && !o->system && geteuid() != 0))
+		return user_path(path, err);
+	snprintf(path, PATH_MAX, "%s", o->repo != NULL ? o->repo : SYSTEM_REPOSITORY);
+	return 0;
+}
+
+int sfd_repo_absolute(const char *path, char ret[PATH_MAX], struct splitfd_error *err)
+{
+	char here[PATH_MAX] = "";
+
+	if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+		return splitfd_error_sys(err, errno, "cannot tell the current folder");
+	if (snprintf(ret, PATH_MAX, "%s%s%s", here, path[0] == '/' ? "" : "/", path) >= PATH_MAX)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, ENAMETOOLONG,
+			"the repository's path is too long");
+	return 0;
+}
+
+int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
+	struct splitfd_error *err)
+{
+	char path[PATH_MAX];
+	int r = sfd_repo_path(o, path, err);
+
+	return r < 0 ? r : splitfd_repository_open(path, write, ret, err);
+}
+
+int sfd_parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
+{
+	static const struct {
+		const char *word;
+		enum splitfd_reflink value;
+	} words[] = { { "auto", SPLITFD_REFLINK_AUTO }, { "always", SPLITFD_REFLINK_ALWAYS },
+		{ "never", SPLITFD_REFLINK_NEVER } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(text != NULL ? text : "auto", words[i].word) == 0) {
+			*ret = words[i].value;
+			return 0;
+		}
+	}
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"--reflink takes auto, always or never, not '%s'", text);
+}

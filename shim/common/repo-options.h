@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_REPO_OPTIONS_H
+#define SPLITFD_SHIM_REPO_OPTIONS_H
+
+/*
+ * Which repository: --repo DIR, --user or --system, as cfsctl has them. Without any, root means the
+ * system's, everyone else the user's.
+ */
+
+#include "shim/common/options.h"
+#include "transport/composefs/repository.h"
+
+#include <limits.h>
+
+struct sfd_repo_options {
+	const char *repo;
+	bool user, system;
+};
+
+/* The rows of a command's option table. */
+#define SFD_REPO_OPTIONS(o)                                                                        \
+	{ "repo", 0, SFD_OPTION_STRING, &(o)->repo, 0, 0, "DIR", "The composefs repository" },     \
+		{ "user", 0, SFD_OPTION_FLAG, &(o)->user, 0, 0, NULL,                              \
+			"The user's repository, ~/.var/lib/composefs" },                           \
+	{                                                                                          \
+		"system", 0, SFD_OPTION_FLAG, &(o)->system, 0, 0, NULL,                            \
+			"The system's repository, /sysroot/composefs"                              \
+	}
+
+/* The folder that the options mean. USAGE where more than one of them is given. */
+int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct splitfd_error *err);
+
+/* A repository's path for another process, whose working directory may be another one. */
+int sfd_repo_absolute(const char *path, char ret[PATH_MAX], struct splitfd_error *err);
+
+/* Opens it; see splitfd_repository_open. */
+int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
+	struct splitfd_error *err);
+
+/* The value of --reflink; NULL is "auto". USAGE where it is none of the three words. */
+int sfd_parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err);
+
+#endif

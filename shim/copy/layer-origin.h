@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_LAYER_ORIGIN_H
+#define SPLITFD_SHIM_LAYER_ORIGIN_H
+
+/*
+ * Where get-layer's layers come from, by the image's name:
+ *
+ *	containers-storage:REFERENCE, or a bare REFERENCE	podman's store
+ *	composefs:NAME						an image of a composefs repository
+ *	tar:-							one tar on standard input
+ */
+
+#include "shim/common/repo-options.h"
+#include "shim/common/store-options.h"
+#include "splitfdstream/chunk.h"
+#include "transport/composefs/images/oci-read.h"
+
+struct sfd_origin_options {
+	struct splitfd_store_options store;
+	struct sfd_strings storage_options;
+	struct sfd_repo_options repo;
+	int timeout_ms; /* tar:- */
+	/* As soon as the store, repository or tar is open, give up all that reading it does not
+	 * need, but writing below the directory `objects` (negative: none): confine.h. */
+	bool sandbox;
+	int objects;
+};
+
+struct sfd_origin {
+	struct splitfd_store *store;
+	struct splitfd_image *image;
+	struct splitfd_repository *repository;
+	struct sfd_oci_stored stored;
+	bool tar;
+	int timeout_ms;
+	size_t n_layers;
+};
+
+/* Finds the image. *ret is for sfd_origin_done in any case. */
+int sfd_origin_open(struct sfd_origin_options *options, const char *image, struct sfd_origin *ret,
+	struct splitfd_error *err);
+void sfd_origin_done(struct sfd_origin *o);
+
+/* The layer by diff_id, the manifest's digest of it, or decimal index (0 is the base). */
+int sfd_origin_find(
+	const struct sfd_origin *o, const char *layer, size_t *ret, struct splitfd_error *err);
+
+/* "sha256:HEX", borrowed; NULL where it is not known (tar:-). */
+const char *sfd_origin_diff_id(const struct sfd_origin *o, size_t i);
+
+/* The layer as a source; *ret is the caller's, to be freed before the origin. */
+int sfd_origin_layer(
+	struct sfd_origin *o, size_t i, struct splitfd_source **ret, struct splitfd_error *err);
+
+#endif

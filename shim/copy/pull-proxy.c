@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/copy/pull-proxy.h"
+#include "shim/common/confine.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/cpus.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/skopeo/proxy-client.h"
+#include "transport/skopeo/proxy-pull.h"
+#include "transport/skopeo/real-skopeo.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+SFD_DEFINE_CLEANUP(cleanup_proxy, struct sfd_proxy, sfd_proxy_stop);
+SFD_DEFINE_CLEANUP(cleanup_remote, struct sfd_remote_image, sfd_remote_close);
+SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
+
+/* More layers at once would not be faster, but hold a connection and buffers each. */
+#define WORKERS_MAX 8
+
+bool sfd_pull_is_proxied(const struct sfd_pull_options *options)
+{
+	static const char *const transports[] = { "atomic:", "dir:", "docker:", "docker-archive:",
+		"docker-daemon:", "oci:", "oci-archive:", "ostree:", "sif:", "tarball:" };
+
+	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
+		size_t len = strlen(transports[i]);
+
+		/* "oci:latest" may be a short name; whoever means an image of the store under such
+		 * a name writes containers-storage: in front, as with podman. */
+		if (strncmp(options->reference, transports[i], len) == 0)
+			return true;
+	}
+	return options->skopeo != NULL;
+}
+
+int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_options *options,
+	struct splitfd_error *err)
+{
+	const struct {
+		const char *name, *value;
+	} flags[] = { { "authfile", f->authfile }, { "creds", f->creds },
+		{ "username", f->username }, { "password", f->password },
+		{ "registry-token", f->registry_token }, { "shared-blob-dir", f->shared_blob_dir },
+		{ "daemon-host", f->daemon_host }, { "cert-dir", f->cert_dir },
+		{ "policy", f->policy }, { "registries.d", f->registries_d },
+		{ "override-arch", f->override_arch }, { "override-os", f->override_os },
+		{ "override-variant", f->override_variant },
+		{ "no-creds", f->no_creds ? "true" : NULL },
+		{ "insecure-policy", f->insecure_policy ? "true" : NULL },
+		{ "tls-verify", f->tls_verify ? NULL : "false" } };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (flags[i].value != NULL)
+			r = sfd_flags_add(
+				&options->proxy_arguments, flags[i].name, flags[i].value, err);
+	}
+	return r;
+}
+
+void sfd_proxy_flags_release(struct sfd_pull_options *options)
+{
+	sfd_flags_done(&options->proxy_arguments);
+}
+
+static int stall_ms(const struct sfd_pull_options *o)
+{
+	return o->timeout > 0 ? (int)o->timeout * 1000 : INT_MAX;
+}
+
+/* --skopeo may name splitfd, too: nothing goes round in circles here. */
+static int start(const struct sfd_pull *pull, struct sfd_proxy **ret, struct splitfd_error *err)
+{
+	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
+	sfd_cleanup_free char *found = NULL;
+	int r = o->skopeo == NULL ? sfd_find_skopeo(NULL, &found, err) : 0;
+
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "this transport is read by skopeo");
+	return sfd_proxy_start(
+		&(struct sfd_proxy_options){ .program = found != NULL ? found : o->skopeo,
+			.arguments = o->proxy_arguments.items,
+			.stall_ms = stall_ms(o),
+			.cancel = sfd_pull_cancel_flag(pull) },
+		ret, err);
+}
+
+static int begin(
+	struct sfd_pull *pull, const struct sfd_remote_image *image, struct splitfd_error *err)
+{
+	sfd_cleanup_free const char **diff_ids = calloc(image->n_layers + 1, sizeof(*diff_ids));
+
+	if (diff_ids == NULL)
+		return splitfd_error_oom(err);
+	for (size_t i = 0; i < image->n_layers; i++)
+		diff_ids[i] = image->layers[i].diff_id;
+	/* What another process gives is never taken at its word. */
+	sfd_pull_verify_diff_ids(pull);
+	return sfd_pull_begin(pull, image->manifest, image->manifest_size, image->config,
+		image->config_size, diff_ids, image->n_layers, err);
+}
+
+/* The layers that are wanted, and who works on them. */
+struct work {
+	struct sfd_pull *pull;
+	struct sfd_remote_image *image;
+	size_t *order; /* indices of layers, the largest first */
+	size_t n;
+	atomic_size_t next;
+	atomic_bool failed;
+	pthread_mutex_t lock;
+	int result;
+	struct splitfd_error err; /* of the first that failed */
+};
+
+static void note_failure(struct work *w, int r, const struct splitfd_error *err)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->result == 0) {
+		w->result = r;
+		w->err = *err;
+	}
+	pthread_mutex_unlock(&w->lock);
+	atomic_store(&w->failed, true);
+	sfd_proxy_hang_up(w->image->proxy); /* the other layers are not wanted any more */
+}
+
+static int pull_layer(struct work *w, size_t i, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
+	int r;
+
+	r = sfd_remote_layer(w->image, i, sfd_pull_repository(w->pull)->fd,
+		stall_ms(sfd_pull_get_options(w->pull)), &source, err);
+	if (r == 0)
+		r = sfd_pull_feed(w->pull, i, source, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "layer %s", w->image->layers[i].diff_id);
+	return 0;
+}
+
+static void *worker(void *arg)
+{
+	struct work *w = arg;
+	struct splitfd_error err = { 0 };
+
+	while (!atomic_load(&w->failed)) {
+		size_t at = atomic_fetch_add(&w->next, 1);
+		int r;
+
+		if (at >= w->n)
+			break;
+		r = pull_layer(w, w->order[at], &err);
+		if (r < 0)
+			note_failure(w, r, &err);
+	}
+	return NULL;
+}
+
+static uint64_t weight(const struct sfd_remote_layer *layer)
+{
+	return layer->size == UINT64_MAX ? 0 : layer->size;
+}
+
+static int compare(const void *a, const void *b, void *image)
+{
+	const struct sfd_remote_layer *layers = ((const struct sfd_remote_image *)image)->layers;
+	uint64_t x = weight(&layers[*(const size_t *)a]), y = weight(&layers[*(const size_t *)b]);
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Sinks are asked for in the image's order, so that a repeated layer belongs to its first. */
+static int choose(struct work *w, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < w->image->n_layers; i++) {
+		struct splitfd_sink *sink;
+		int r = sfd_pull_layer_sink(w->pull, i, UINT64_MAX, &sink, err);
+
+		if (r < 0)
+			return r;
+		if (sink != NULL)
+			w->order[w->n++] = i;
+	}
+	qsort_r(w->order, w->n, sizeof(*w->order), compare, w->image);
+	return 0;
+}
+
+static size_t count_workers(const struct work *w)
+{
+	long jobs = sfd_pull_get_options(w->pull)->jobs;
+	size_t n = w->n < WORKERS_MAX ? w->n : WORKERS_MAX;
+
+	if (jobs == 0)
+		jobs = sfd_count_cpus() + 1; /* one more, while another waits for the network */
+	return (size_t)jobs < n ? (size_t)jobs : n;
+}
+
+static int run_workers(struct work *w, struct splitfd_error *err)
+{
+	pthread_t threads[WORKERS_MAX];
+	size_t n = count_workers(w), started = 0;
+
+	while (started < n && pthread_create(&threads[started], NULL, worker, w) == 0)
+		started++;
+	if (started == 0)
+		worker(w);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	if (w->result < 0 && err != NULL)
+		*err = w->err;
+	return w->result;
+}
+
+static int pull_layers(
+	struct sfd_pull *pull, struct sfd_remote_image *image, struct splitfd_error *err)
+{
+	sfd_cleanup_free size_t *order = calloc(image->n_layers + 1, sizeof(*order));
+	struct work w = { .pull = pull, .image = image, .order = order };
+	int r;
+
+	if (order == NULL)
+		return splitfd_error_oom(err);
+	pthread_mutex_init(&w.lock, NULL);
+	r = choose(&w, err);
+	if (r == 0 && w.n > 0)
+		r = run_workers(&w, err);
+	pthread_mutex_destroy(&w.lock);
+	return r;
+}
+
+static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, struct splitfd_error *err)
+{
+	const char *reference = sfd_pull_get_options(pull)->reference;
+	sfd_cleanup(cleanup_remote) struct sfd_remote_image *image = NULL;
+	int r = sfd_remote_open(proxy, reference, &image, err);
+
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "'%s'", reference);
+	r = begin(pull, image, err);
+	return r == 0 ? pull_layers(pull, image, err) : r;
+}
+
+int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
+{
+	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
+	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = NULL;
+	int r = start(pull, &proxy, err);
+
+	/* Only now: skopeo itself must not be confined. */
+	sfd_confine(o->sandbox,
+		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "'%s'", o->reference);
+	return pull_image(pull, proxy, err);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pull from containers-storage, read here. */
+#include "shim/copy/pull.h"
+#include "shim/common/confine.h"
+#include "shim/common/rootless.h"
+#include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/containers-storage/store-private.h"
+
+#include <stdlib.h>
+
+SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
+SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
+SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
+
+static int begin(
+	struct sfd_pull *pull, const struct splitfd_image *image, struct splitfd_error *err)
+{
+	size_t n = splitfd_image_n_layers(image), manifest_size, config_size;
+	sfd_cleanup_free const char **diff_ids = calloc(n + 1, sizeof(*diff_ids));
+	const char *manifest = splitfd_image_manifest(image, &manifest_size);
+	const char *config = splitfd_image_config(image, &config_size);
+
+	if (diff_ids == NULL)
+		return splitfd_error_oom(err);
+	for (size_t i = 0; i < n; i++) {
+		diff_ids[i] = splitfd_image_layer(image, i)->diff_id;
+		/* The store took the registry's word for it. */
+		if (splitfd_image_layer(image, i)->diff_id_claimed)
+			sfd_pull_verify_diff_ids(pull);
+	}
+	return sfd_pull_begin(pull, manifest, manifest_size, config, config_size, diff_ids, n, err);
+}
+
+static int pull_layer(
+	struct sfd_pull *pull, struct splitfd_image *image, size_t i, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
+	const struct splitfd_layer_info *layer = splitfd_image_layer(image, i);
+	struct splitfd_sink *sink;
+	int r;
+
+	r = sfd_pull_layer_sink(pull, i, layer->size, &sink, err);
+	if (r < 0 || sink == NULL)
+		return r;
+	r = splitfd_image_open_layer(image, i, &source, err);
+	if (r < 0)
+		return r;
+	return sfd_pull_feed(pull, i, source, err);
+}
+
+int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
+{
+	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
+	struct splitfd_store_options options = o->store;
+	sfd_cleanup_free char *spec = NULL;
+	sfd_cleanup(cleanup_store) struct splitfd_store *store = NULL;
+	sfd_cleanup(cleanup_image) struct splitfd_image *image = NULL;
+	const char *name;
+	int r;
+
+	r = splitfd_store_parse_reference(o->reference, &options, &spec, &name, err);
+	if (r < 0)
+		return r;
+	r = sfd_rootless_store_open(&options, &store, err);
+	if (r < 0)
+		return r;
+	r = sfd_store_spool_in(store, sfd_pull_repository(pull)->fd);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot copy a descriptor");
+	sfd_confine(o->sandbox, &(struct sfd_needs){ .reading = SFD_SANDBOX_READ_RULES,
+					.store = store,
+					.repository = sfd_pull_repository(pull),
+					.objects = -EBADF });
+	r = splitfd_image_open(store, name,
+		name == o->reference ? SPLITFD_LOOKUP_PODMAN : SPLITFD_LOOKUP_BOTH, &image, err);
+	if (r < 0)
+		return r;
+	r = begin(pull, image, err);
+	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++)
+		sfd_pull_layer_size(pull, i, splitfd_image_layer(image, i)->size);
+	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++) {
+		r = pull_layer(pull, image, i, err);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "image '%s', layer %s", name,
+				splitfd_image_layer(image, i)->diff_id);
+	}
+	return r;
+}

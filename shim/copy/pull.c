@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/copy/pull.h"
+#include "shim/common/cancel.h"
+#include "shim/copy/pull-image.h"
+#include "shim/copy/pull-tree.h"
+#include "shim/common/report.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
+#include "splitfdstream/digest.h"
+#include "transport/composefs/import/import.h"
+#include "transport/composefs/stream/splitstream.h"
+#include "transport/composefs/sync-ahead.h"
+#include "transport/composefs/tree/tree-layer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A listener is told of so many bytes at a time. */
+#define TELL_BYTES ((uint64_t)1024 * 1024)
+
+struct pull_layer {
+	char diff_id[72];
+	struct splitfd_sink *sink;     /* NULL: present, or the same as an earlier one */
+	struct sfd_tree_layer *record; /* for the tree; NULL: not wanted, or it has it already */
+	struct splitfd_digest digest;  /* of the stream, where it is present */
+	bool present;
+	size_t first; /* the first layer of the image with this diff_id */
+	uint64_t bytes, total;
+	uint64_t told; /* of `bytes` */
+};
+
+struct sfd_pull {
+	struct sfd_pull_options options;
+	struct splitfd_repository *repository;
+	struct splitfd_import *import;
+	struct sfd_progress *progress;
+	const volatile int *cancel;
+	char *manifest, *config;
+	size_t manifest_size, config_size;
+	struct pull_layer *layers;
+	struct sfd_pull_tree *tree; /* of the image; NULL where none is to be made */
+	const char **diff_ids;
+	size_t n_layers;
+	struct sfd_pull_images images;
+	bool images_found;	 /* they were there already */
+	char why_no_image[1024]; /* "" while there is an image, or none is wanted */
+	struct sfd_oci_result result;
+};
+
+int sfd_pull_new(
+	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err)
+{
+	struct sfd_pull *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (p == NULL)
+		return splitfd_error_oom(err);
+	p->options = *options;
+	if (p->options.name == NULL)
+		p->options.name = options->reference;
+	p->cancel = options->stop != NULL ? &options->stop->flag : sfd_cancel_flag();
+	r = sfd_repo_open(options->repo, true, &p->repository, err);
+	if (r < 0) {
+		sfd_pull_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+struct sfd_pull *sfd_pull_free(struct sfd_pull *p)
+{
+	if (p == NULL)
+		return NULL;
+	sfd_pull_tree_free(p->tree); /* whose thread may tell of a deviation */
+	sfd_progress_free(p->progress);
+	for (size_t i = 0; i < p->n_layers; i++) {
+		splitfd_sink_free(p->layers[i].sink);
+		sfd_tree_layer_free(p->layers[i].record);
+	}
+	splitfd_import_free(p->import);
+	splitfd_repository_close(p->repository);
+	free(p->layers);
+	free(p->diff_ids);
+	free(p->manifest);
+	free(p->config);
+	free(p);
+	return NULL;
+}
+
+const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull)
+{
+	return &pull->options;
+}
+
+void sfd_pull_verify_diff_ids(struct sfd_pull *pull)
+{
+	pull->options.verify_diff_id = true;
+}
+
+struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull)
+{
+	return pull->repository;
+}
+
+const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull)
+{
+	return pull->cancel;
+}
+
+int sfd_pull_cancel_fd(const struct sfd_pull *pull)
+{
+	return pull->options.stop != NULL ? pull->options.stop->fd : sfd_cancel_fd();
+}
+
+static void tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const char *id,
+	uint64_t bytes, uint64_t total)
+{
+	const struct sfd_pull_listener *listener = p->options.listener;
+	const struct sfd_pull_event event = { kind, id, bytes, total };
+
+	if (listener != NULL)
+		listener->event(listener->ctx, &event);
+}
+
+static int interrupted(const struct sfd_pull *p, struct splitfd_error *err)
+{
+	if (!sfd_flag_is_set(p->cancel))
+		return 0;
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted; nothing was made visible");
+}
+
+static char *copy_bytes(const char *data, size_t size)
+{
+	char *copy = malloc(size + 1);
+
+	if (copy != NULL) {
+		memcpy(copy, data, size);
+		copy[size] = '\0';
+	}
+	return copy;
+}
+
+static int copy_layers(
+	struct sfd_pull *p, const char *const *diff_ids, size_t n, struct splitfd_error *err)
+{
+	p->layers = calloc(n + 1, sizeof(*p->layers));
+	p->diff_ids = calloc(n + 1, sizeof(*p->diff_ids));
+	if (p->layers == NULL || p->diff_ids == NULL)
+		return splitfd_error_oom(err);
+	p->n_layers = n;
+	for (size_t i = 0; i < n; i++) {
+		struct pull_layer *l = &p->layers[i];
+
+		snprintf(l->diff_id, sizeof(l->diff_id), "%s", diff_ids[i]);
+		p->diff_ids[i] = l->diff_id;
+		for (l->first = 0; strcmp(p->layers[l->first].diff_id, l->diff_id) != 0; l->first++)
+			;
+	}
+	return 0;
+}
+
+/* Which layers are there. A layer that is there is taken as it is; fsck looks into it. */
+static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < p->n_layers; i++) {
+		struct pull_layer *l = &p->layers[i];
+		int r;
+
+		if (l->first != i)
+			continue;
+		r = splitfd_repository_has_layer(p->repository, l->diff_id, &l->digest, err);
+		if (r < 0)
+			return r;
+		l->present = r > 0;
+		if (l->present) {
+			sfd_import_count_present(p->import);
+			tell(p, SFD_PULL_SKIPPED, l->diff_id, 0, 0);
+		}
+	}
+	return 0;
+}
+
+/* A note for people: to the listener, or who looks at stderr. */
+static void told(void *ctx, const char *text)
+{
+	struct sfd_pull *p = ctx;
+
+	if (p->options.listener != NULL)
+		tell(p, SFD_PULL_MESSAGE, text, 0, 0);
+	else
+		sfd_progress_say(p->progress, "note", text);
+}
+
+/* An image is made of all layers: those that are present are read while the others come. */
+static int begin_tree(struct sfd_pull *p, struct splitfd_error *err)
+{
+	bool all = true, any = false;
+	int r;
+
+	for (size_t i = 0; i < p->n_layers; i++) {
+		all = all && p->layers[p->layers[i].first].present;
+		any = any || p->layers[i].present;
+	}
+	if (p->options.no_image)
+		return 0;
+	p->images_found = all && sfd_pull_find_images(p->repository, p->config, p->config_size,
+					 p->diff_ids, p->n_layers, &p->images);
+	if (p->images_found)
+		return 0;
+	r = sfd_pull_tree_new(p->repository, p->diff_ids, p->n_layers, told, p, &p->tree, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < p->n_layers; i++) {
+		if (p->layers[i].present)
+			sfd_pull_tree_stored(p->tree, i, &p->layers[i].digest);
+	}
+	if (any)
+		sfd_pull_tree_start(p->tree);
+	return 0;
+}
+
+int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_size,
+	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
+	struct splitfd_error *err)
+{
+	struct splitfd_import_options options = { .reflink = p->options.reflink,
+		.jobs = (unsigned int)p->options.jobs,
+		.verify_diff_id = p->options.verify_diff_id,
+		.cancel = p->cancel };
+	int r;
+
+	p->manifest = copy_bytes(manifest, manifest_size);
+	p->config = copy_bytes(config, config_size);
+	p->manifest_size = manifest_size;
+	p->config_size = config_size;
+	if (p->manifest == NULL || p->config == NULL)
+		return splitfd_error_oom(err);
+	r = copy_layers(p, diff_ids, n_layers, err);
+	if (r < 0)
+		return r;
+	r = splitfd_import_new(p->repository, &options, &p->import, err);
+	if (r < 0)
+		return r;
+	if (!p->options.quiet)
+		p->progress = sfd_progress_new(n_layers);
+	r = look_for_layers(p, err);
+	return r < 0 ? r : begin_tree(p, err);
+}
+
+void sfd_pull_layer_size(struct sfd_pull *p, size_t i, uint64_t total)
+{
+	struct pull_layer *l = &p->layers[i];
+
+	sfd_progress_layer(p->progress, i, l->diff_id, l->present || l->first != i ? 0 : total);
+}
+
+static uint64_t worked(const void *sink)
+{
+	return sfd_import_layer_worked(sink);
+}
+
+int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct splitfd_sink **ret,
+	struct splitfd_error *err)
+{
+	struct pull_layer *l = &p->layers[i];
+	int r;
+
+	*ret = NULL;
+	if (l->present || l->first != i)
+		return 0;
+	r = splitfd_import_layer(p->import, l->diff_id, &l->sink, err);
+	if (r < 0)
+		return r;
+	if (!p->options.no_image) {
+		r = sfd_tree_layer_new(splitfd_repository_algorithm(p->repository), l->diff_id,
+			SFD_TREE_XATTRS_ALLOWLIST, &l->record, err);
+		if (r < 0)
+			return r;
+		sfd_import_layer_listen(l->sink, sfd_tree_layer_listener(l->record));
+	}
+	l->total = total;
+	sfd_pull_layer_size(p, i, total);
+	sfd_progress_watch(p->progress, i, worked, l->sink);
+	tell(p, SFD_PULL_STARTED, l->diff_id, 0, total);
+	*ret = l->sink;
+	return 0;
+}
+
+static void tell_progress(struct sfd_pull *p, size_t i)
+{
+	struct pull_layer *l = &p->layers[i];
+
+	if (l->bytes - l->told < TELL_BYTES)
+		return;
+	l->told = l->bytes;
+	tell(p, SFD_PULL_PROGRESS, l->diff_id, l->bytes, l->total);
+}
+
+int sfd_pull_feed(
+	struct sfd_pull *p, size_t i, struct splitfd_source *source, struct splitfd_error *err)
+{
+	struct pull_layer *l = &p->layers[i];
+
+	for (;;) {
+		struct splitfd_chunk chunk = { .fd = -EBADF };
+		int r = interrupted(p, err);
+
+		if (r < 0)
+			return r;
+		r = splitfd_source_next(source, &chunk, err);
+		if (r == 0)
+			break;
+		if (r < 0)
+			return r;
+		l->bytes += chunk.kind == SPLITFD_CHUNK_FILE ? chunk.size : chunk.data_len;
+		r = splitfd_sink_put(l->sink, &chunk, err);
+		if (r < 0)
+			return r;
+		tell_progress(p, i);
+	}
+	tell(p, SFD_PULL_DONE, l->diff_id, l->bytes, l->total);
+	sfd_import_layer_end(l->sink);
+	return 0;
+}
+
+static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < p->n_layers; i++) {
+		struct pull_layer *l = &p->layers[i];
+		int r;
+
+		if (l->sink == NULL)
+			continue;
+		r = splitfd_sink_finish(l->sink, err);
+		if (r < 0)
+			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
+		sfd_progress_done(p->progress, i);
+		sfd_import_layer_digest(l->sink, &l->digest);
+	}
+	tell(p, SFD_PULL_MESSAGE, "Layers imported", 0, 0);
+	return 0;
+}
+
+static int make_images(struct sfd_pull *p, struct splitfd_error *err)
+{
+	const struct sfd_tree *tree;
+	int r;
+
+	sfd_sync_ahead_pause(sfd_names_sync_ahead(sfd_import_names(p->import)));
+	for (size_t i = 0; i < p->n_layers; i++) {
+		struct pull_layer *l = &p->layers[i];
+
+		if (l->record == NULL)
+			continue;
+		r = sfd_tree_layer_finish(l->record, err);
+		if (r < 0)
+			return r;
+		sfd_pull_tree_give(p->tree, i, sfd_take_ptr(&l->record));
+	}
+	r = sfd_pull_tree_finish(p->tree, &tree, err);
+	return r < 0 ? r
+		     : sfd_pull_make_images(
+			       p->repository, tree, sfd_import_names(p->import), &p->images, err);
+}
+
+/* Names the failure that leaves the image out, and goes on: layers, config, manifest and tag are
+ * right by themselves. */
+static int leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
+{
+	char text[sizeof(p->why_no_image) + 64];
+
+	snprintf(p->why_no_image, sizeof(p->why_no_image), "%s", err->text);
+	snprintf(text, sizeof(text), "no mountable image was made: %s", err->text);
+	told(p, text);
+	splitfd_error_clear(err);
+	p->images.n = 0;
+	p->images.has_main = false;
+	return 0;
+}
+
+int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
+{
+	struct sfd_oci_ref refs[SFD_PULL_IMAGES_MAX];
+	struct sfd_oci_image image = { .manifest = p->manifest,
+		.manifest_size = p->manifest_size,
+		.config = p->config,
+		.config_size = p->config_size,
+		.images = refs,
+		.tag = p->options.no_tag ? NULL : p->options.name };
+	int r;
+
+	r = finish_layers(p, err);
+	if (r < 0)
+		return r;
+	if (!p->options.no_image && !p->images_found) {
+		r = make_images(p, err);
+		if (r == -EOPNOTSUPP)
+			r = leave_image_out(p, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < p->images.n; i++) {
+		refs[i].name = p->images.rows[i].name;
+		refs[i].digest = p->images.rows[i].digest;
+	}
+	image.n_images = p->images.n;
+	r = interrupted(p, err);
+	if (r < 0)
+		return r;
+	r = sfd_oci_commit(p->repository, sfd_import_names(p->import), &image, &p->result, err);
+	p->progress = sfd_progress_free(p->progress);
+	return r;
+}
+
+void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret)
+{
+	ret->oci = pull->result;
+	splitfd_import_stats(pull->import, &ret->stats);
+}
+
+static int print_json(
+	struct sfd_pull *p, const struct splitfd_import_stats *stats, struct splitfd_error *err)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(o, "manifest", p->result.manifest_digest);
+	cJSON_AddStringToObject(o, "config", p->result.config_digest);
+	splitfd_digest_hex(&p->result.manifest, hex);
+	cJSON_AddStringToObject(o, "manifestVerity", hex);
+	splitfd_digest_hex(&p->result.config, hex);
+	cJSON_AddStringToObject(o, "configVerity", hex);
+	if (p->images.has_main) {
+		splitfd_digest_hex(&p->images.main, hex);
+		cJSON_AddStringToObject(o, "image", hex);
+	} else {
+		cJSON_AddNullToObject(o, "image");
+	}
+	if (p->why_no_image[0] != '\0')
+		cJSON_AddStringToObject(o, "imageError", p->why_no_image);
+	cJSON_AddStringToObject(o, "tag", p->options.name);
+	cJSON_AddItemToObject(o, "objects", sfd_stats_json(stats));
+	return sfd_print_json(o, err);
+}
+
+int sfd_pull_print(struct sfd_pull *p, struct splitfd_error *err)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+	struct splitfd_import_stats stats;
+
+	splitfd_import_stats(p->import, &stats);
+	if (p->options.json)
+		return print_json(p, &stats, err);
+	splitfd_digest_hex(&p->result.manifest, hex);
+	printf("manifest %s\nconfig   %s\nverity   %s\n", p->result.manifest_digest,
+		p->result.config_digest, hex);
+	if (p->images.has_main) {
+		splitfd_digest_hex(&p->images.main, hex);
+		printf("image    %s\n", hex);
+	}
+	fputs("tagged   ", stdout);
+	sfd_print_text(stdout, p->options.name);
+	fputs("\nobjects  ", stdout);
+	sfd_print_stats(stdout, &stats);
+	putchar('\n');
+	return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPLITFD_SHIM_PULL_H
+#define SPLITFD_SHIM_PULL_H
+
+/*
+ * A pull: layers from wherever they come into the repository, then the EROFS image, config,
+ * manifest and tag, with one sync for all of it. The transports differ only in who feeds the
+ * layers' sinks.
+ *
+ *	sfd_pull_new … sfd_pull_begin (manifest, config, diff_ids)
+ *	for each layer i: sfd_pull_layer_sink; where it is not NULL, feed it from any thread
+ *	sfd_pull_end, sfd_pull_print, sfd_pull_free
+ *
+ * sfd_pull_run does all of it between sfd_pull_new and sfd_pull_print.
+ */
+
+#include "shim/common/progress.h"
+#include "shim/copy/pull-events.h"
+#include "shim/common/repo-options.h"
+#include "shim/common/stop-event.h"
+#include "shim/common/store-options.h"
+#include "transport/composefs/images/oci.h"
+#include "transport/composefs/repository.h"
+
+struct sfd_pull_options {
+	const char *reference; /* as given: transport and all */
+	const char *name;      /* the tag; NULL: the reference */
+	const struct sfd_repo_options *repo;
+	bool no_tag; /* whatever `name` is */
+	bool no_image, bootable, verify_diff_id, json, quiet;
+	/* Give up beforehand what the pull does not need (confine.h): the process is in no state
+	 * for another one then. */
+	bool sandbox;
+	enum splitfd_reflink reflink;
+	long jobs; /* 0: number of CPUs */
+	/* containers-storage */
+	struct splitfd_store_options store;
+	struct sfd_strings storage_options; /* what store.options borrows */
+	/* skopeo: arguments handed on to the proxy ("--authfile=…") */
+	struct sfd_strings proxy_arguments;
+	const char *skopeo;    /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */
+	const char *from_repo; /* that a varlink service shall open, or NULL */
+	long timeout; /* seconds: the longest silence of a service or of skopeo; 0: for ever */
+	/* Who is told how it goes on, besides a terminal; NULL: only notes are told, on stderr. */
+	const struct sfd_pull_listener *listener;
+	struct sfd_stop_event *stop; /* what ends it; NULL: signals, see cancel.h */
+};
+
+struct sfd_pull;
+
+int sfd_pull_new(
+	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err);
+struct sfd_pull *sfd_pull_free(struct sfd_pull *pull);
+const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull);
+struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull);
+/* Not 0: the pull shall end. */
+const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull);
+/* Readable as soon as it is not 0, for who waits; 0: there is none. Borrowed. */
+int sfd_pull_cancel_fd(const struct sfd_pull *pull);
+
+/* Before sfd_pull_begin(): every layer's sha256 is checked, whatever the options say. */
+void sfd_pull_verify_diff_ids(struct sfd_pull *pull);
+
+/* What the image is. Everything is copied. The sha256 of the manifest and the config are made
+ * here; the caller has checked them against what it asked for. The number of diff_ids must be that
+ * of the config's rootfs. */
+int sfd_pull_begin(struct sfd_pull *pull, const char *manifest, size_t manifest_size,
+	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
+	struct splitfd_error *err);
+
+/* The size of layer i, where it is known before its sink is asked for: for the bar of the whole. */
+void sfd_pull_layer_size(struct sfd_pull *pull, size_t i, uint64_t total);
+
+/* *ret is the sink of layer i (0 is the base), borrowed: neither finish nor free it. NULL where the
+ * layer is in the repository already, or is the same as an earlier one of this image. `total` is
+ * its size in bytes for the progress bar, UINT64_MAX if not known. */
+int sfd_pull_layer_sink(struct sfd_pull *pull, size_t i, uint64_t total, struct splitfd_sink **ret,
+	struct splitfd_error *err);
+
+/* All chunks of the source into layer i's sink, with the cancel flag looked at. The caller names
+ * the layer in an error. */
+int sfd_pull_feed(
+	struct sfd_pull *pull, size_t i, struct splitfd_source *source, struct splitfd_error *err);
+
+/* Finishes the layers, makes the image, syncs, and makes everything visible. */
+int sfd_pull_end(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* What cfsctl prints, or JSON. */
+int sfd_pull_print(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* After sfd_pull_end: what came of it. */
+struct sfd_pull_result {
+	struct sfd_oci_result oci;
+	struct splitfd_import_stats stats;
+};
+void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret);
+
+/* All layers by the reference's transport, then sfd_pull_end. */
+int sfd_pull_run(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* True where the image is one of a containers-storage store that is read here. */
+bool sfd_pull_is_store(const struct sfd_pull_options *options);
+
+/* The transports: feed all layers (begin to the last sink; not end). */
+int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/copy/push-layer.h"
+#include "shim/common/cancel.h"
+#include "shim/copy/push-output.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/splitdirfdstream-writer.h"
+#include "splitfdstream/verify-sink.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
+SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
+
+/* Calls PutLayer; *ret_pipe is the end into which the stream goes. */
+static int begin(struct sfd_push_service *s, const char *diff_id, const struct sfd_push_dirs *dirs,
+	int *ret_pipe, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int in = -EBADF, out = -EBADF;
+	int ends[2], fds[1 + SFD_PUSH_DIRS_MAX], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return splitfd_error_sys(err, errno, "cannot make a pipe for the layer");
+	out = ends[0];
+	in = ends[1];
+	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
+		return splitfd_error_sys(err, errno, "cannot make the pipe non-blocking");
+	fds[0] = out;
+	for (size_t i = 0; i < dirs->n; i++)
+		fds[1 + i] = dirs->fds[i];
+	r = sfd_oci_call_put_layer(
+		s->connection, s->handle, diff_id, s->zerocopy, fds, 1 + dirs->n, err);
+	if (r == 0)
+		*ret_pipe = sfd_take_fd(&in);
+	return r;
+}
+
+/* All chunks, counted. */
+static int pump(struct splitfd_source *source, struct splitfd_sink *sink,
+	struct sfd_progress *progress, size_t n, uint64_t *bytes, struct splitfd_error *err)
+{
+	for (;;) {
+		struct splitfd_chunk chunk = { .fd = -EBADF };
+		int r;
+
+		if (*sfd_cancel_flag() != 0)
+			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
+				"interrupted; what the service has not finished is not visible");
+		r = splitfd_source_next(source, &chunk, err);
+		if (r <= 0)
+			return r;
+		*bytes += chunk.kind == SPLITFD_CHUNK_FILE ? chunk.size : chunk.data_len;
+		r = splitfd_sink_put(sink, &chunk, err);
+		if (r < 0)
+			return r;
+		sfd_progress_update(progress, n, *bytes);
+	}
+}
+
+/* The stream into the pipe; when this returns the pipe is closed. */
+static int stream(const struct sfd_push_service *s, int pipe, struct splitfd_source *source,
+	bool named, struct sfd_progress *progress, size_t n, struct sfd_push_sent *sent,
+	struct splitfd_error *err)
+{
+	const struct splitfd_splitdirfdstream_writer_options options = {
+		.consumer_reads_all = true, /* or it gets no directory */
+		.known_files = named ? splitfd_source_files(source) : NULL,
+	};
+	const struct sfd_push_pipe to = { .fd = pipe,
+		.connection = sfd_varlink_socket(s->connection),
+		.timeout_ms = s->timeout_ms,
+		.cancel_fd = sfd_cancel_fd(),
+		.sent = &sent->stream };
+	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	struct splitfd_output *output = NULL;
+	int r = sfd_push_output_new(&to, &output, err);
+
+	if (r == 0)
+		r = splitfd_splitdirfdstream_writer_new(output, &options, &sink, err);
+	if (r == 0)
+		r = pump(source, sink, progress, n, &sent->tar, err);
+	return r == 0 ? splitfd_sink_finish(sink, err) : r;
+}
+
+/* The answer. `streamed` is how the stream went: where the service had enough of it, its answer
+ * tells why. */
+static int end(struct sfd_push_service *s, int streamed, const struct splitfd_error *stream_error,
+	struct sfd_oci_put *ret, struct splitfd_error *err)
+{
+	int r;
+
+	if (streamed < 0 && streamed != -EPIPE) {
+		if (err != NULL)
+			*err = *stream_error;
+		return streamed;
+	}
+	r = sfd_oci_put_layer_result(s->connection, ret, err);
+	/* Who has the layer need not read it. */
+	if (r < 0 || streamed == 0 || ret->already_present)
+		return r;
+	if (err != NULL)
+		*err = *stream_error;
+	return streamed;
+}
+
+int sfd_push_layer(struct sfd_push_service *service, const char *diff_id,
+	struct splitfd_source *source, struct sfd_progress *progress, size_t n,
+	struct sfd_oci_put *ret, struct sfd_push_sent *sent, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_source) __attribute__((unused)) struct splitfd_source *owned = source;
+	struct splitfd_error stream_error = { 0 };
+	struct sfd_push_dirs dirs;
+	int pipe = -EBADF;
+	int r = sfd_push_dirs_make(&service->target, splitfd_source_files(source), &dirs, err);
+
+	if (r == 0 && service->zerocopy && !dirs.named && splitfd_source_files(source) != NULL)
+		r = splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
+			"the service cannot be given the directories, so without --zerocopy only");
+	if (r == 0)
+		r = begin(service, diff_id, &dirs, &pipe, err);
+	if (r == 0) {
+		r = stream(service, pipe, source, dirs.named, progress, n, sent, &stream_error);
+		r = end(service, r, &stream_error, ret, err);
+	}
+	sfd_push_dirs_done(&dirs);
+	return r;
+}
+
+int sfd_push_layer_fault(
+	const char *diff_id, struct splitfd_source *source, struct splitfd_error *err)
+{
+	const struct splitfd_verify_options options = { .diff_id = diff_id, .size = UINT64_MAX };
+	sfd_cleanup(cleanup_source) struct splitfd_source *owned = source;
+	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
+
+	if (r == 0)
+		r = splitfd_pump(owned, sink, sfd_cancel_flag(), err);
+	return r == 0 ? splitfd_sink_finish(sink, err) : r;
+}

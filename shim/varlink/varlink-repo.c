@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* org.composefs.Oci and org.composefs.Repository of a composefs repository. */
+#include "shim/varlink/varlink-repo.h"
+#include "shim/common/repo-options.h"
+#include "shim/varlink/varlink-descriptions.h"
+#include "shim/varlink/varlink-served.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/text.h"
+#include "transport/composefs/algorithm.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	static const char *const features[] = { "splitdirfdstream-v0", NULL };
+
+	(void)s;
+	(void)call;
+	return sfd_varlink_features(features, ret, err);
+}
+
+bool sfd_varlink_add_digest(cJSON *object, const char *key, const struct splitfd_digest *digest)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+
+	splitfd_digest_hex(digest, hex);
+	return cJSON_AddStringToObject(object, key, hex) != NULL;
+}
+
+static int open_repository(struct sfd_varlink_session *s, bool write,
+	struct sfd_varlink_result *result, struct splitfd_error *err)
+{
+	struct splitfd_repository *repository = NULL;
+
+	if (s->repository != NULL && (s->writable || !write))
+		return 1;
+	if (splitfd_repository_open(s->settings->repository, write, &repository, err) < 0)
+		return sfd_varlink_fail(
+			result, SFD_IFACE_OCI ".RepoNotFound", "message", err->text, err);
+	splitfd_repository_close(s->repository);
+	s->repository = repository;
+	s->writable = write;
+	return 1;
+}
+
+int sfd_varlink_repo(struct sfd_varlink_session *s, const cJSON *handle, bool write,
+	struct sfd_varlink_result *result, struct splitfd_error *err)
+{
+	double number = handle->valuedouble;
+
+	if (number != 0 && (number != SFD_VARLINK_HANDLE || s->closed))
+		return sfd_varlink_fail_number(
+			result, SFD_IFACE_OCI ".InvalidHandle", "handle", number, err);
+	return open_repository(s, write, result, err);
+}
+
+int sfd_varlink_repo_itself(struct sfd_varlink_session *s, const cJSON *handle,
+	struct sfd_varlink_result *result, struct splitfd_error *err)
+{
+	int r = sfd_varlink_repo(s, handle, false, result, err);
+
+	if (r == 0 && result->error != NULL)
+		result->error = strcmp(result->error, SFD_IFACE_OCI ".InvalidHandle") == 0
+					? SFD_IFACE_REPOSITORY ".InvalidHandle"
+					: SFD_IFACE_REPOSITORY ".RepoNotFound";
+	return r;
+}
+
+static int not_served(const struct sfd_varlink_session *s, const char *path,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	struct splitfd_error why;
+
+	(void)splitfd_error_set(&why, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+		"%s is not the repository of this service, which is %s", path,
+		s->settings->repository);
+	return sfd_varlink_fail(
+		ret, SFD_IFACE_REPOSITORY ".RepoNotFound", "message", why.text, err);
+}
+
+static int describe(
+	struct sfd_varlink_session *s, struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *objects = sfd_asprintf("%s/objects", s->settings->repository);
+	bool sha256 = splitfd_repository_algorithm(s->repository) == SPLITFD_SHA256;
+	cJSON *o = sfd_varlink_object(ret);
+	struct stat st;
+
+	if (objects == NULL)
+		return splitfd_error_oom(err);
+	if (cJSON_AddNumberToObject(o, "handle", SFD_VARLINK_HANDLE) == NULL ||
+		cJSON_AddStringToObject(o, "hash_algorithm", sha256 ? "sha256" : "sha512") == NULL)
+		return splitfd_error_oom(err);
+	if (stat(objects, &st) < 0 && stat(s->settings->repository, &st) < 0)
+		return splitfd_error_sys(err, errno, "%s", s->settings->repository);
+	if (cJSON_AddNumberToObject(o, "objects_device_id", (double)st.st_dev) == NULL)
+		return splitfd_error_oom(err);
+	return 0;
+}
+
+static int open_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	const cJSON *path, *user, *system;
+	const struct sfd_varlink_param params[] = {
+		{ "path", SFD_VARLINK_STRING, true, &path },
+		{ "user", SFD_VARLINK_BOOL, true, &user },
+		{ "system", SFD_VARLINK_BOOL, true, &system },
+		{ NULL },
+	};
+	struct sfd_repo_options options = { 0 };
+	char wanted[PATH_MAX];
+	int r;
+
+	if (!sfd_varlink_params(call->parameters, params, ret))
+		return 0;
+	options.repo = path != NULL ? path->valuestring : NULL;
+	options.user = cJSON_IsTrue(user);
+	options.system = cJSON_IsTrue(system);
+	if ((path != NULL) + options.user + options.system != 1)
+		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
+			"exactly one of path, user, system must be set", err);
+	if (sfd_repo_path(&options, wanted, err) < 0)
+		return sfd_varlink_fail(
+			ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message", err->text, err);
+	if (!sfd_varlink_is_served(s->settings->repository, wanted))
+		return not_served(s, wanted, ret, err);
+	r = open_repository(s, false, ret, err);
+	if (r == 0 && ret->error != NULL)
+		ret->error = SFD_IFACE_REPOSITORY ".RepoNotFound";
+	if (r <= 0)
+		return r;
+	s->closed = false;
+	return describe(s, ret, err);
+}
+
+static int close_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	const cJSON *handle;
+	const struct sfd_varlink_param params[] = {
+		{ "handle", SFD_VARLINK_INT, false, &handle },
+		{ NULL },
+	};
+
+	if (!sfd_varlink_params(call->parameters, params, ret))
+		return 0;
+	if (handle->valuedouble != SFD_VARLINK_HANDLE || s->closed)
+		return sfd_varlink_fail_number(ret, SFD_IFACE_REPOSITORY ".InvalidHandle", "handle",
+			handle->valuedouble, err);
+	s->repository = splitfd_repository_close(s->repository);
+	s->closed = true;
+	return 0;
+}
+
+static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	const cJSON *path, *algorithm, *insecure;
+	const struct sfd_varlink_param params[] = {
+		{ "path", SFD_VARLINK_STRING, false, &path },
+		{ "algorithm", SFD_VARLINK_STRING, true, &algorithm },
+		{ "insecure", SFD_VARLINK_BOOL, true, &insecure },
+		{ NULL },
+	};
+	sfd_cleanup_free char *meta = NULL;
+	struct splitfd_init_options options = { .algorithm = SPLITFD_SHA512 };
+	bool existed;
+	int r;
+
+	if (!sfd_varlink_params(call->parameters, params, ret))
+		return 0;
+	if (!sfd_varlink_is_served(s->settings->repository, path->valuestring))
+		return not_served(s, path->valuestring, ret, err);
+	if (algorithm != NULL && !sfd_algorithm_parse(algorithm->valuestring, &options.algorithm))
+		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
+			"algorithm is fsverity-sha512-12 or fsverity-sha256-12", err);
+	meta = sfd_asprintf("%s/meta.json", s->settings->repository);
+	if (meta == NULL)
+		return splitfd_error_oom(err);
+	existed = access(meta, F_OK) == 0;
+	/* What is there may be insecure, as for cfsctl: nobody is told that it were not. */
+	options.insecure = existed || cJSON_IsTrue(insecure);
+	r = splitfd_repository_init(s->settings->repository, &options, err);
+	if (r < 0)
+		return r;
+	if (cJSON_AddBoolToObject(sfd_varlink_object(ret), "created", !existed) == NULL)
+		return splitfd_error_oom(err);
+	return 0;
+}
+
+static const struct sfd_varlink_row oci_rows[] = {
+	{ "GetInfo", get_info },
+	{ "ListImages", sfd_varlink_repo_list_images },
+	{ "Inspect", sfd_varlink_repo_inspect },
+	{ "HasLayer", sfd_varlink_repo_has_layer },
+	{ "GetLayer", sfd_varlink_repo_get_layer },
+	{ "PutLayer", sfd_varlink_repo_put_layer },
+	{ "FinalizeImage", sfd_varlink_repo_finalize },
+	{ "Tag", sfd_varlink_repo_tag },
+	{ "Untag", sfd_varlink_repo_untag },
+	{ "ComputeId", sfd_varlink_repo_compute_id },
+	{ "Check", sfd_varlink_repo_check },
+	{ "Pull", sfd_varlink_repo_pull },
+	{ "OciMount", NULL },
+	{ NULL },
+};
+
+const struct sfd_varlink_interface sfd_varlink_oci_of_repository = {
+	.name = SFD_IFACE_OCI,
+	.description = sfd_varlink_oci_description,
+	.rows = oci_rows,
+};
+
+static const struct sfd_varlink_row repository_rows[] = {
+	{ "InitRepository", init_method },
+	{ "OpenRepository", open_method },
+	{ "CloseRepository", close_method },
+	{ "Fsck", sfd_varlink_repo_fsck },
+	{ "ImageObjects", sfd_varlink_repo_image_objects },
+	{ "ListImageRefs", sfd_varlink_repo_list_image_refs },
+	{ "EnsureRepository", NULL },
+	{ "Gc", NULL },
+	{ "Mount", NULL },
+	{ NULL },
+};
+
+const struct sfd_varlink_interface sfd_varlink_repository = {
+	.name = SFD_IFACE_REPOSITORY,
+	.description = sfd_varlink_repository_description,
+	.rows = repository_rows,
+};

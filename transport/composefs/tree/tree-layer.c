@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/composefs/tree/tree-layer.h"
+
+#include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
+#include "transport/composefs/tree/tree-private.h"
+#include "transport/tar/tar-entry.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/* One entry. Behind it: digest or data, path, target, and for each xattr a name_len and a value_len
+ * (uint16_t), name and value. */
+struct record {
+	struct record *next;
+	int64_t mtime;
+	uint64_t size; /* or the device number */
+	uint32_t mode, uid, gid, mtime_nsec;
+	uint32_t n_xattrs;
+	uint16_t path_len, target_len;
+	uint8_t type;
+	bool maybe_directory, external, before_1970;
+	uint8_t bytes[];
+};
+
+struct sfd_tree_layer {
+	enum splitfd_algorithm algorithm;
+	size_t digest_size;
+	enum sfd_tree_xattrs keep;
+	char *name;
+	struct sfd_stream_listener listener;
+	struct sfd_tar_parser *parser;
+	const struct splitfd_digest *object; /* while the parser is told of it */
+	struct sfd_arena arena;
+	struct record *first, **last;
+	int failed; /* -errno of the first error */
+	struct splitfd_error error;
+};
+
+static int refuse_entry(const struct sfd_tar_entry *e, const char *why, struct splitfd_error *err)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL, "%.*s: %s",
+		sfd_shown_length(e->path_len), e->path, why);
+}
+
+static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
+{
+	switch (e->type) {
+	case '0':
+	case '7':
+		return SFD_TREE_FILE;
+	case '1':
+		return SFD_TREE_HARDLINK;
+	case '2':
+		return SFD_TREE_SYMLINK;
+	case '3':
+	case '4':
+		if (e->v7)
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+				"%.*s: a device without device numbers",
+				sfd_shown_length(e->path_len), e->path);
+		return e->type == '3' ? SFD_TREE_CHARACTER : SFD_TREE_BLOCK;
+	case '5':
+		return SFD_TREE_DIRECTORY;
+	case '6':
+		return SFD_TREE_FIFO;
+	default:
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"%.*s: a tar entry of unknown type '%c'", sfd_shown_length(e->path_len),
+			e->path, e->type);
+	}
+}
+
+/* The bytes behind the record; counts the xattrs that are kept. */
+static int measure(const struct sfd_tree_layer *layer, const struct sfd_tar_entry *e,
+	bool has_target, size_t *ret_size, uint32_t *ret_xattrs, struct splitfd_error *err)
+{
+	size_t size = e->path_len + (has_target ? e->link_len : 0);
+	uint32_t n = 0;
+
+	if (e->path_len > UINT16_MAX || (has_target && e->link_len > UINT16_MAX))
+		return refuse_entry(e, "a path of more than 4095 bytes", err);
+	if (e->external)
+		size += layer->digest_size;
+	else if (e->type == '0' || e->type == '7')
+		size += e->size;
+	for (size_t i = 0; i < e->n_xattrs; i++) {
+		const struct sfd_tar_xattr *x = &e->xattrs[i];
+
+		if (!sfd_tree_xattr_kept(layer->keep, x->name, x->name_len))
+			continue;
+		if (x->name_len > NAME_MAX || x->value_len > UINT16_MAX)
+			return refuse_entry(e, "an xattr that no file system can hold", err);
+		size += 2 * sizeof(uint16_t) + x->name_len + x->value_len;
+		n++;
+	}
+	*ret_size = size;
+	*ret_xattrs = n;
+	return 0;
+}
+
+static uint8_t *append(uint8_t *at, const void *data, size_t n)
+{
+	if (n > 0)
+		memcpy(at, data, n);
+	return at + n;
+}
+
+static void fill_bytes(
+	const struct sfd_tree_layer *layer, const struct sfd_tar_entry *e, struct record *r)
+{
+	uint8_t *at = r->bytes;
+
+	if (r->external)
+		at = append(at, layer->object->bytes, layer->digest_size);
+	else if (r->type == SFD_TREE_FILE)
+		at = append(at, e->data, e->size);
+	at = append(at, e->path, e->path_len);
+	at = append(at, e->link, r->target_len);
+	for (size_t i = 0; i < e->n_xattrs; i++) {
+		const struct sfd_tar_xattr *x = &e->xattrs[i];
+		uint16_t lens[2] = { (uint16_t)x->name_len, (uint16_t)x->value_len };
+
+		if (!sfd_tree_xattr_kept(layer->keep, x->name, x->name_len))
+			continue;
+		at = append(at, lens, sizeof(lens));
+		at = append(at, x->name, x->name_len);
+		at = append(at, x->value, x->value_len);
+	}
+}
+
+static int take_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err)
+{
+	struct sfd_tree_layer *layer = ctx;
+	int type = type_of(e, err);
+	bool has_target = type == SFD_TREE_HARDLINK || type == SFD_TREE_SYMLINK;
+	uint32_t n_xattrs = 0;
+	struct record *r;
+	size_t size = 0;
+
+	if (type < 0)
+		return type;
+	if (measure(layer, e, has_target, &size, &n_xattrs, err) < 0)
+		return -EINVAL;
+	r = sfd_arena_alloc(&layer->arena, sizeof(*r) + size, 8);
+	if (r == NULL)
+		return splitfd_error_oom(err);
+	*r = (struct record){
+		.mtime = e->mtime,
+		.size = e->size,
+		.mode = e->mode,
+		.uid = (uint32_t)e->uid, /* cut, as cfsctl does */
+		.gid = (uint32_t)e->gid,
+		.mtime_nsec = e->mtime_nsec,
+		.n_xattrs = n_xattrs,
+		.path_len = (uint16_t)e->path_len,
+		.target_len = has_target ? (uint16_t)e->link_len : 0,
+		.type = (uint8_t)type,
+		.maybe_directory = e->type == '0' && e->path[e->path_len - 1] == '/',
+		.external = e->external,
+		.before_1970 = e->pax_before_1970,
+	};
+	if (type == SFD_TREE_CHARACTER || type == SFD_TREE_BLOCK)
+		r->size = makedev(e->dev_major, e->dev_minor);
+	fill_bytes(layer, e, r);
+	*layer->last = r;
+	layer->last = &r->next;
+	return 0;
+}
+
+static void keep_error(struct sfd_tree_layer *layer, int r)
+{
+	if (r < 0 && layer->failed == 0)
+		layer->failed = r;
+}
+
+static int on_inline(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
+{
+	struct sfd_tree_layer *layer = ctx;
+
+	(void)err;
+	if (layer->failed == 0)
+		keep_error(layer, sfd_tar_parser_feed(layer->parser, data, len, &layer->error));
+	return 0;
+}
+
+static int on_object(
+	void *ctx, const struct splitfd_digest *digest, uint64_t size, struct splitfd_error *err)
+{
+	struct sfd_tree_layer *layer = ctx;
+
+	(void)err;
+	layer->object = digest;
+	if (layer->failed == 0)
+		keep_error(layer, sfd_tar_parser_object(layer->parser, size, &layer->error));
+	layer->object = NULL;
+	return 0;
+}
+
+SFD_DEFINE_CLEANUP(cleanup_layer, struct sfd_tree_layer, sfd_tree_layer_free);
+
+int sfd_tree_layer_new(enum splitfd_algorithm algorithm, const char *name,
+	enum sfd_tree_xattrs xattrs, struct sfd_tree_layer **ret, struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_layer) struct sfd_tree_layer *layer = calloc(1, sizeof(*layer));
+
+	if (layer == NULL)
+		return splitfd_error_oom(err);
+	layer->algorithm = algorithm;
+	layer->digest_size = sfd_digest_size(algorithm);
+	layer->keep = xattrs;
+	layer->last = &layer->first;
+	layer->listener = (struct sfd_stream_listener){ on_inline, on_object, layer };
+	layer->name = strdup(name);
+	layer->parser = sfd_tar_parser_new(take_entry, layer);
+	if (layer->name == NULL || layer->parser == NULL)
+		return splitfd_error_oom(err);
+	*ret = sfd_take_ptr(&layer);
+	return 0;
+}
+
+struct sfd_tree_layer *sfd_tree_layer_free(struct sfd_tree_layer *layer)
+{
+	if (layer == NULL)
+		return NULL;
+	sfd_tar_parser_free(layer->parser);
+	sfd_arena_done(&layer->arena);
+	free(layer->name);
+	free(layer);
+	return NULL;
+}
+
+const struct sfd_stream_listener *sfd_tree_layer_listener(struct sfd_tree_layer *layer)
+{
+	return &layer->listener;
+}
+
+int sfd_tree_layer_finish(struct sfd_tree_layer *layer, struct splitfd_error *err)
+{
+	if (layer->failed == 0 && layer->parser != NULL)
+		keep_error(layer, sfd_tar_parser_finish(layer->parser, &layer->error));
+	layer->parser = sfd_tar_parser_free(layer->parser);
+	if (layer->failed == 0)
+		return 0;
+	if (err != NULL)
+		*err = layer->error;
+	return splitfd_error_wrap(err, layer->failed, "layer %s", layer->name);
+}
+
+const char *sfd_tree_layer_name(const struct sfd_tree_layer *layer)
+{
+	return layer->name;
+}
+
+/* Fills `xattrs` from the bytes of a record. */
+static void read_xattrs(const uint8_t *at, struct sfd_tree_xattr *xattrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t lens[2];
+
+		memcpy(lens, at, sizeof(lens));
+		at += sizeof(lens);
+		xattrs[i].name_len = lens[0];
+		xattrs[i].value_len = lens[1];
+		xattrs[i].name = (const char *)at;
+		xattrs[i].value = at + lens[0];
+		at += lens[0] + lens[1];
+	}
+}
+
+static int tell_record(const struct sfd_tree_layer *layer, const struct record *r,
+	int (*told)(void *ctx, const struct sfd_tree_item *item, struct splitfd_error *err),
+	void *ctx, struct splitfd_error *err)
+{
+	sfd_cleanup_free struct sfd_tree_xattr *xattrs = NULL;
+	const uint8_t *at = r->bytes;
+	struct sfd_tree_item item = {
+		.type = r->type,
+		.maybe_directory = r->maybe_directory,
+		.path_len = r->path_len,
+		.mode = r->mode,
+		.uid = r->uid,
+		.gid = r->gid,
+		.mtime = r->mtime,
+		.mtime_nsec = r->mtime_nsec,
+		.before_1970 = r->before_1970,
+		.size = r->size,
+		.rdev = r->size,
+		.target_len = r->target_len,
+		.n_xattrs = r->n_xattrs,
+	};
+
+	if (r->external)
+		item.digest = at;
+	else
+		item.data = at;
+	at += r->external ? layer->digest_size : r->type == SFD_TREE_FILE ? r->size : 0;
+	item.path = (const char *)at;
+	item.target = (const char *)at + r->path_len;
+	if (r->n_xattrs > 0) {
+		xattrs = calloc(r->n_xattrs, sizeof(*xattrs));
+		if (xattrs == NULL)
+			return splitfd_error_oom(err);
+		read_xattrs(at + r->path_len + r->target_len, xattrs, r->n_xattrs);
+		item.xattrs = xattrs;
+	}
+	return told(ctx, &item, err);
+}
+
+int sfd_tree_layer_tell(const struct sfd_tree_layer *layer,
+	int (*item)(void *ctx, const struct sfd_tree_item *item, struct splitfd_error *err),
+	void *ctx, struct splitfd_error *err)
+{
+	int r = 0;
+
+	if (layer->failed != 0) {
+		if (err != NULL)
+			*err = layer->error;
+		return layer->failed;
+	}
+	for (const struct record *record = layer->first; record != NULL && r == 0;
+		record = record->next)
+		r = tell_record(layer, record, item, ctx, err);
+	return r;
+}
