@@ -12,6 +12,7 @@
 #   SANITIZE=address,undefined | thread   a build of its own below build/, also for check and check-all
 #   WERROR=1       warnings are errors (CI sets it)
 #   WITH_IPSEC_MB=auto|yes|no, WITH_SECCOMP=auto|yes|no
+#   CC_FOR_BUILD, PKG_CONFIG_FOR_BUILD   for a cross build: of the machine that builds, with its libseccomp
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, V=1
 #   config.mk (not in git) may set any of them
 
@@ -31,6 +32,8 @@ unitdir     ?= $(prefix)/lib/systemd/system
 CC          := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CFLAGS      ?= -O2 -g
 PKG_CONFIG  ?= pkg-config
+CC_FOR_BUILD ?= $(CC)
+PKG_CONFIG_FOR_BUILD ?= $(PKG_CONFIG)
 INSTALL     ?= install
 SANITIZE    ?=
 WITH_IPSEC_MB ?= auto
@@ -50,7 +53,7 @@ B := build/$(VARIANT)
 
 no_build_goals := clean help dist format uninstall print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
-# libarchive, intel-ipsec-mb and libseccomp are opened at run time by those who need them: their headers suffice.
+# libarchive and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
 linked := libzstd libcjson libcrypto libisal
 required := libarchive $(linked)
 missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
@@ -62,13 +65,21 @@ ifeq ($(WITH_IPSEC_MB)$(have_ipsec_mb),yes)
 $(error WITH_IPSEC_MB=yes, but intel-ipsec-mb is not installed)
 endif
 ipsec_mb := $(if $(filter no,$(WITH_IPSEC_MB)),,$(have_ipsec_mb))
-have_seccomp := $(shell $(PKG_CONFIG) --atleast-version=2.5 libseccomp && echo y)
+# libseccomp makes the filter for the target machine at build time; the program does without it.
+hash := \#
+seccomp_arch := $(filter-out $(hash)%,$(shell printf '%s\n' '$(hash)if __x86_64__ && __ILP32__' arch:x32 \
+	'$(hash)elif __x86_64__' arch:x86_64 '$(hash)elif __i386__' arch:x86 '$(hash)elif __aarch64__' arch:aarch64 \
+	'$(hash)elif __arm__' arch:arm '$(hash)elif __powerpc64__ && __LITTLE_ENDIAN__' arch:ppc64le \
+	'$(hash)elif __s390x__' arch:s390x '$(hash)elif __riscv && __riscv_xlen == 64' arch:riscv64 \
+	'$(hash)elif __loongarch64' arch:loongarch64 '$(hash)endif' | $(CC) $(CPPFLAGS) $(CFLAGS) -E -P -))
+seccomp_arch := $(patsubst arch:%,%,$(filter arch:%,$(seccomp_arch)))
+have_seccomp := $(if $(seccomp_arch),$(shell $(PKG_CONFIG_FOR_BUILD) --atleast-version=2.5 libseccomp && echo y))
 ifeq ($(WITH_SECCOMP)$(have_seccomp),yes)
-$(error WITH_SECCOMP=yes, but libseccomp 2.5 or newer is not installed)
+$(error WITH_SECCOMP=yes, but libseccomp 2.5 or newer is not installed, or does not know this machine)
 endif
 seccomp := $(if $(filter no,$(WITH_SECCOMP)),,$(have_seccomp))
 packages := $(linked)
-pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(required) $(if $(seccomp),libseccomp))
+pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(required))
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(linked))
 endif
 
@@ -90,12 +101,14 @@ endif
 
 # Rooms lie at any depth.
 lib_src := $(sort $(shell find splitfdstream transport -name '*.c'))
-shim_src := $(sort $(shell find shim -name '*.c'))
+filter_src := shim/common/seccomp-filter.c
+shim_src := $(filter-out $(filter_src),$(sort $(shell find shim -name '*.c')))
 unit_src := $(wildcard tests/unit/test-*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz-*.c)
 helper_src := $(wildcard tests/lib/*.c tests/fault/*.c tests/bench/*.c)
 lib_obj := $(lib_src:%.c=$(B)/%.o)
-shim_obj := $(shim_src:%.c=$(B)/%.o)
+filter_obj := $(if $(seccomp),$(B)/seccomp-calls.o)
+shim_obj := $(shim_src:%.c=$(B)/%.o) $(filter_obj)
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(B)/tests/fuzz/%)
 helper_bin := $(helper_src:%.c=$(B)/%)
@@ -115,7 +128,7 @@ build/splitfd: build/default/splitfd
 	$(Q)ln -sfn default/splitfd $@
 
 # Stamps: rewritten only when their text changes.
-flags_text := $(CC) $(CPPFLAGS) $(our_cppflags) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) $(libs) $(VERSION)
+flags_text := $(CC) $(CC_FOR_BUILD) $(seccomp_arch) $(CPPFLAGS) $(our_cppflags) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) $(libs) $(VERSION)
 sources_text := $(lib_src) $(shim_src)
 define stamp
 $(B)/.$(1): FORCE
@@ -128,6 +141,16 @@ $(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $<")
 	$(Q)$(CC) $(our_cppflags) $(CPPFLAGS) $(our_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The filter is for the machine that the program is for; what makes it runs here.
+$(B)/seccomp-filter: $(filter_src) $(B)/.flags
+	$(if $(V),,@echo "  CC $<")
+	$(Q)$(CC_FOR_BUILD) -std=gnu17 -D_GNU_SOURCE $(warnings) $(shell $(PKG_CONFIG_FOR_BUILD) --cflags libseccomp) \
+		-o $@ $< $(shell $(PKG_CONFIG_FOR_BUILD) --libs libseccomp)
+$(B)/seccomp-calls.c: $(B)/seccomp-filter
+	$(Q)$< $(seccomp_arch) > $@
+$(B)/seccomp-calls.o: $(B)/seccomp-calls.c $(B)/.flags
+	$(Q)$(CC) $(our_cppflags) $(CPPFLAGS) $(our_cflags) $(CFLAGS) -c -o $@ $<
 
 $(static_lib): $(lib_obj) $(B)/.sources
 	$(if $(V),,@echo "  AR $@")
@@ -151,7 +174,7 @@ $(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
 	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
 
 # The one part of the program itself that has a unit test.
-$(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o
+$(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o $(filter_obj)
 
 test-programs: $(unit_bin) $(fuzz_bin) $(helper_bin)
 

@@ -186,7 +186,6 @@ bool sfd_sandbox_enter(
 	bool files = false, calls = false;
 
 	if (!SANITIZED && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
-		/* Its library is loaded before files are out of reach. */
 		calls = sfd_sandbox_calls();
 		files = restrict_files(rules, n, reading);
 	}

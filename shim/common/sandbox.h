@@ -35,9 +35,9 @@ enum sfd_sandbox_reading {
  * load modules, and the like (EPERM; files: EACCES). Descriptors that are open keep working. To be
  * called before any other thread is started. There is no way back.
  *
- * Not an error where the kernel (or for system calls the build, or the machine's libseccomp) has
- * none of it; a build with a sanitizer goes without. A rule that the kernel does not take leaves
- * Landlock out, never the rule. True where anything was given up. */
+ * Not an error where the kernel (or for system calls the build) has none of it; a build with a
+ * sanitizer goes without. A rule that the kernel does not take leaves Landlock out, never the rule.
+ * True where anything was given up. */
 bool sfd_sandbox_enter(
 	const struct sfd_sandbox_rule *rules, size_t n, enum sfd_sandbox_reading reading);
 

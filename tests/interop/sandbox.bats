@@ -62,6 +62,12 @@ assert_probe() { # WHAT=ERRNO…
     done
 }
 
+@test "the filter is part of the program: libseccomp is not opened at run time" {
+    refute grep -qa libseccomp "$BUILD/splitfd"
+    strace -f -qq -e trace=openat -o "$SCRATCH/opened" "$BUILD/splitfd" pull --repo "$repo" $store_options localhost/plain plain
+    refute grep libseccomp "$SCRATCH/opened"
+}
+
 @test "pull from podman's store: the probe gets at nothing" {
     probed pull --repo "$repo" $store_options localhost/plain plain
     assert_probe read=13 list=13 make=13 run=1 connect=1 umount=1
