@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/check.h"
 #include "transport/composefs/erofs/erofs-private.h"
+#include "transport/composefs/erofs/erofs-writer.h"
 #include "transport/composefs/verity.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/check.h"
-#include "transport/tar/tar-entry.h"
+#include "transport/tar/tar-parser.h"
 #include "transport/tar/tar-header.h"
 
 #include <errno.h>

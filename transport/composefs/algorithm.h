@@ -6,7 +6,7 @@
  * The fs-verity algorithms of repositories: their names, and their digests' size and text.
  */
 
-#include "transport/composefs/repository.h"
+#include "transport/composefs/object-digest.h"
 
 #include <stdbool.h>
 #include <stddef.h>

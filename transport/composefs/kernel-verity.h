@@ -4,7 +4,7 @@
 
 /* The kernel's side of fs-verity, for secure repositories. */
 
-#include "transport/composefs/repository.h"
+#include "transport/composefs/object-digest.h"
 
 /* Makes the file immutable with fs-verity (blocks of 4096, no salt). fd is O_RDONLY and nobody has
  * the file open for writing; a writer that is just going away (-ETXTBSY) is waited for, shortly.

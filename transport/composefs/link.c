@@ -3,7 +3,6 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
-#include "transport/composefs/names.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 

@@ -3,8 +3,8 @@
 #define SPLITFD_COMPOSEFS_LINK_H
 
 /*
- * One symlink of a repository at a time, for names.c: its target, making it, replacing it.
- * A name is relative to the repository: "streams/…" or "images/…", no "." or ".." in it.
+ * One symlink of a repository at a time, for names.c: its target, making it, replacing it, reading
+ * it. A name is relative to the repository: "streams/…" or "images/…", no "." or ".." in it.
  */
 
 #include "transport/composefs/repository.h"
@@ -41,5 +41,14 @@ int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char 
 int sfd_link_touch(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err);
 /* Syncs the directories that were written and forgets them. */
 int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *err);
+
+/* Where `name` is a link to an object: 1 and its digest; 0 where there is no such name. -errno with
+ * kind REFUSED where it is something else (no symlink, or no object's path). */
+int sfd_name_read(struct splitfd_repository *repository, const char *name,
+	struct splitfd_digest *ret, struct splitfd_error *err);
+
+/* The same of a reference ("streams/refs/…"), which points at a name of its top directory. */
+int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
+	struct splitfd_error *err);
 
 #endif

@@ -2,7 +2,6 @@
 #include "transport/composefs/names.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/link.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/sync-ahead.h"

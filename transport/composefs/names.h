@@ -13,6 +13,7 @@
  * streams/refs/oci/TAG -> ../../NAME. One thread at a time.
  */
 
+#include "transport/composefs/link.h"
 #include "transport/composefs/repository.h"
 
 enum sfd_name_policy {
@@ -65,14 +66,5 @@ void sfd_names_digest(const struct sfd_names *names, size_t i, struct splitfd_di
  * again could break another pull. Without a tag, gc takes them. May be called again at any time;
  * names that are there are not made again. */
 int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err);
-
-/* Where `name` is a link to an object: 1 and its digest; 0 where there is no such name. -errno with
- * kind REFUSED where it is something else (no symlink, or no object's path). */
-int sfd_name_read(struct splitfd_repository *repository, const char *name,
-	struct splitfd_digest *ret, struct splitfd_error *err);
-
-/* The same of a reference ("streams/refs/…"), which points at a name of its top directory. */
-int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
-	struct splitfd_error *err);
 
 #endif

@@ -4,7 +4,10 @@
 
 /* meta.json: what it says, and how cfsctl writes it. */
 
-#include "transport/composefs/repository.h"
+#include "splitfdstream/base/error.h"
+#include "transport/composefs/object-digest.h"
+
+#include <stddef.h>
 
 #define SFD_META_NAME "meta.json"
 #define SFD_META_MAX  ((size_t)1024 * 1024)

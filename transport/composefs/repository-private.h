@@ -4,6 +4,7 @@
 
 /* The inside of struct splitfd_repository, for the files of this room. */
 
+#include "transport/composefs/repository.h"
 #include "transport/composefs/verity-mb.h"
 
 #include <pthread.h>

@@ -11,6 +11,7 @@
 
 #include "splitfdstream/base/error.h"
 #include "splitfdstream/chunk.h"
+#include "transport/composefs/object-digest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,22 +20,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum splitfd_algorithm {
-	SPLITFD_SHA256 = 1, /* fsverity-sha256-12; 32-byte digests */
-	SPLITFD_SHA512 = 2, /* fsverity-sha512-12; 64-byte digests, cfsctl's default */
-};
-
-#define SPLITFD_DIGEST_MAX 64
-
-/* An fs-verity digest; its length goes by the repository's algorithm. */
-struct splitfd_digest {
-	uint8_t bytes[SPLITFD_DIGEST_MAX];
-	uint8_t size; /* 32 or 64 */
-};
-
-/* Lower-case hex and a NUL: 2 * size + 1 bytes at `hex`. */
-void splitfd_digest_hex(const struct splitfd_digest *digest, char *hex);
 
 struct splitfd_repository;
 

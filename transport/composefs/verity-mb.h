@@ -8,7 +8,10 @@
  * library is loaded when the first hasher is made, so that commands that hash nothing do not pay.
  */
 
-#include "transport/composefs/repository.h"
+#include "transport/composefs/object-digest.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 struct sfd_hasher; /* one thread's */
 

@@ -15,22 +15,8 @@
  * equally well are an error that lists them, where podman takes the first.
  */
 
-#include "transport/containers-storage/database.h"
-#include "transport/containers-storage/conf/short-names.h"
+#include "transport/containers-storage/image-match.h"
 #include "transport/containers-storage/store.h"
-
-/* The images of all stores in the order of search. */
-struct sfd_image_db {
-	struct sfd_image_list *lists;
-	size_t n;
-	const struct sfd_short_names *short_names; /* NULL: none are configured */
-};
-
-struct sfd_image_found {
-	const struct sfd_image_record *image; /* borrowed from the list */
-	size_t list;
-	char digest[256]; /* the manifest's digest that the name asked for; "" */
-};
 
 /* NOT_FOUND; USAGE where the words are no name or fit several images. */
 int sfd_image_ref_find(const struct sfd_image_db *db, const char *name, enum splitfd_lookup lookup,

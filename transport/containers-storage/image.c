@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An image: its records, manifest and config, and the chain of its layers. */
 #include "transport/containers-storage/image-private.h"
+#include "transport/containers-storage/image-ref.h"
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The image of a local list of manifests that is for this machine. */
-#include "transport/containers-storage/image-ref-private.h"
+#include "transport/containers-storage/image-ref.h"
 
 #include "splitfdstream/base/cleanup.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names as podman's user means them: IDs, prefixes, short names. */
-#include "transport/containers-storage/image-ref-private.h"
+#include "transport/containers-storage/image-lookup.h"
 
-#include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/conf/docker-ref.h"
 #include "transport/containers-storage/store-files.h"
@@ -14,42 +13,6 @@ static int not_found(const char *name, struct splitfd_error *err)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 		"%s: no such image in the store (podman images lists what is there)", name);
-}
-
-/* How many digits tell the kept IDs apart, at least podman's twelve. */
-static int telling_digits(const struct sfd_matches *m)
-{
-	int digits = 12;
-
-	for (size_t i = 1; i < m->n && i < SFD_MATCHES_KEPT; i++) {
-		const char *a = m->v[0].image->id, *b = m->v[i].image->id;
-		int same = 0;
-
-		while (a[same] != '\0' && a[same] == b[same])
-			same++;
-		if (same + 1 > digits)
-			digits = same + 1;
-	}
-	return digits;
-}
-
-int sfd_lookup_ambiguous(const char *name, const struct sfd_matches *m, struct splitfd_error *err)
-{
-	sfd_cleanup_buffer struct sfd_buffer list = { .max = 4096 };
-	int digits = telling_digits(m), r = 0;
-
-	for (size_t i = 0; i < m->n && i < SFD_MATCHES_KEPT && r >= 0; i++) {
-		const struct sfd_image_record *image = m->v[i].image;
-
-		r = sfd_buffer_printf(&list, "%s%.*s", i == 0 ? "" : ", ", digits, image->id);
-		if (r >= 0 && image->names[0] != NULL)
-			r = sfd_buffer_printf(&list, " (%.200s)", image->names[0]);
-	}
-	if (r >= 0 && m->n > SFD_MATCHES_KEPT)
-		(void)sfd_buffer_printf(&list, " and %zu more", m->n - SFD_MATCHES_KEPT);
-	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, ENOTUNIQ,
-		"%s: %zu images fit: %.*s; give the whole name or a longer ID", name, m->n,
-		(int)list.len, list.len > 0 ? (const char *)list.data : "");
 }
 
 /* The first store that has exactly one; where one has several, *m holds them. */

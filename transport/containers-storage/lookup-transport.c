@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names as the transport containers-storage: of skopeo takes them. */
-#include "transport/containers-storage/image-ref-private.h"
+#include "transport/containers-storage/image-lookup.h"
 
 #include "transport/containers-storage/conf/docker-ref.h"
 #include "transport/containers-storage/store-files.h"

@@ -11,7 +11,7 @@
 
 #include "transport/containers-storage/database.h"
 #include "transport/containers-storage/discover.h"
-#include "transport/containers-storage/image-ref.h"
+#include "transport/containers-storage/image-match.h"
 #include "transport/containers-storage/opener.h"
 #include "transport/containers-storage/store.h"
 

@@ -7,6 +7,7 @@
  * SCHILY.xattr and GNU.sparse as star and GNU tar write them.
  */
 
+#include "splitfdstream/base/error.h"
 #include "transport/tar/tar-entry.h"
 
 /* Room for xattrs, reused from entry to entry; the owner frees `items`. Starts as { 0 }. */

@@ -5,7 +5,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/chunk-content.h"
-#include "transport/tar/tar-entry.h"
+#include "transport/tar/tar-parser.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,6 @@
 /* An image in the making, for the erofs-*.c files. */
 
 #include "transport/composefs/erofs/erofs-format.h"
-#include "transport/composefs/erofs/erofs-writer.h"
 #include "transport/composefs/tree/tree-private.h"
 
 /* An xattr of the image, by where it comes from. */

@@ -16,7 +16,7 @@ struct sfd_fsck {
 	pthread_mutex_t lock; /* of the report, while threads work */
 };
 
-/* Adds an error. -ENOMEM. */
+/* fsck-report.c: what the checks share. Adds an error. -ENOMEM. */
 int sfd_fsck_add(struct sfd_fsck *f, struct sfd_fsck_texts *texts, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Adds n to a counter of the report. */

@@ -5,7 +5,7 @@
 #include "transport/composefs/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"
-#include "transport/tar/tar-entry.h"
+#include "transport/tar/tar-parser.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/tree/tree-private.h"
-#include "transport/tar/tar-entry.h"
+#include "transport/tar/tar-parser.h"
 
 #include <limits.h>
 #include <string.h>

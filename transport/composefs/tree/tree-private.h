@@ -123,8 +123,10 @@ int sfd_tree_intern_xattr(struct sfd_tree *tree, const struct sfd_tree_xattr *xa
 int sfd_tree_intern_xattrs(struct sfd_tree *tree, const struct sfd_tree_xattr *xattrs, size_t n,
 	const struct sfd_xattr_set **ret);
 void sfd_tree_index_done(struct sfd_tree_index *index);
+/* Whether an image keeps the xattr of that name. */
+bool sfd_tree_xattr_kept(enum sfd_tree_xattrs mode, const char *name, size_t len);
 
-/* tree.c */
+/* tree-names.c */
 struct sfd_tree_inode *sfd_tree_new_inode(struct sfd_tree *tree, enum sfd_tree_type type);
 struct sfd_tree_inode *sfd_tree_new_directory_inode(struct sfd_tree *tree);
 struct sfd_tree_directory *sfd_tree_new_directory(struct sfd_tree *tree);
@@ -148,9 +150,6 @@ int sfd_tree_become_directory(
 /* tree-loop.c: whether a hard link whose target is not there leads into a loop of hard links of its
  * own layer. Reads the layer once for each link of it. */
 bool sfd_tree_is_link_loop(const struct sfd_tree_layer *layer, const struct sfd_tree_item *item);
-
-/* tree-rules.c */
-bool sfd_tree_xattr_kept(enum sfd_tree_xattrs mode, const char *name, size_t len);
 
 /* The type as the upper bits of st_mode have it. */
 uint32_t sfd_tree_file_type(enum sfd_tree_type type);

@@ -9,18 +9,6 @@
 #include <search.h>
 #include <string.h>
 
-bool sfd_tree_xattr_kept(enum sfd_tree_xattrs mode, const char *name, size_t len)
-{
-	static const char capability[] = "security.capability", user[] = "user.";
-
-	if (mode == SFD_TREE_XATTRS_ALL)
-		return true;
-	if (len == strlen(capability) && memcmp(name, capability, len) == 0)
-		return true;
-	return mode == SFD_TREE_XATTRS_USER && len >= strlen(user) &&
-	       memcmp(name, user, strlen(user)) == 0;
-}
-
 static int filter_xattrs(struct sfd_tree *tree, struct sfd_tree_inode *inode)
 {
 	const struct sfd_xattr_set *old = inode->xattrs;

@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_CONTAINERS_STORAGE_IMAGE_REF_PRIVATE_H
-#define SPLITFD_CONTAINERS_STORAGE_IMAGE_REF_PRIVATE_H
+#ifndef SPLITFD_CONTAINERS_STORAGE_IMAGE_MATCH_H
+#define SPLITFD_CONTAINERS_STORAGE_IMAGE_MATCH_H
 
 /*
- * What both look-ups share: walking the images of all stores.
+ * The images of several stores, and those among them that fit a word.
  */
 
-#include "transport/containers-storage/image-ref.h"
+#include "transport/containers-storage/conf/short-names.h"
+#include "transport/containers-storage/database.h"
+
+/* The images of all stores in the order of search. */
+struct sfd_image_db {
+	struct sfd_image_list *lists;
+	size_t n;
+	const struct sfd_short_names *short_names; /* NULL: none are configured */
+};
+
+struct sfd_image_found {
+	const struct sfd_image_record *image; /* borrowed from the list */
+	size_t list;
+	char digest[256]; /* the manifest's digest that the name asked for; "" */
+};
 
 /* Distinct images, in the order of search. Only the first few are kept; `n` counts on. */
 #define SFD_MATCHES_KEPT 10
@@ -30,11 +44,6 @@ sfd_image_test sfd_image_has_digest;
 
 /* True where the image has some name in the repository (whatever tag or digest). */
 bool sfd_image_in_repository(const struct sfd_image_record *image, const char *repository);
-
-int sfd_lookup_podman(const struct sfd_image_db *db, const char *name, struct sfd_image_found *ret,
-	struct splitfd_error *err);
-int sfd_lookup_transport(const struct sfd_image_db *db, const char *name,
-	struct sfd_image_found *ret, struct splitfd_error *err);
 
 /* The USAGE error of several images that fit equally well; lists them. */
 int sfd_lookup_ambiguous(const char *name, const struct sfd_matches *m, struct splitfd_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/tar/tar-entry.h"
+#include "transport/tar/tar-parser.h"
 
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
