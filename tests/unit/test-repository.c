@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/io.h"
 #include "tests/unit/check.h"
-#include "transport/composefs/object-clone.h"
 #include "transport/composefs/object-writer.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/verity.h"
@@ -9,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* mkdtemp(3) wants six of these letters. */
@@ -278,42 +278,4 @@ TEST(objects_in_pieces)
 		(st.st_mode & 07777) == 0644 && st.st_nlink == 1);
 	splitfd_repository_close(repository);
 	free(data);
-}
-
-/* What is cloned or copied must be what was hashed. */
-TEST(a_changed_source_is_no_object)
-{
-	struct splitfd_init_options options = { .insecure = true };
-	struct splitfd_repository *repository;
-	struct splitfd_digest digest = { { 2 }, 64 };
-	struct splitfd_error err = { 0 };
-	struct sfd_cloner *cloner;
-	struct sfd_content content;
-	enum sfd_object_how how;
-	char source[160];
-
-	init(&options);
-	snprintf(source, sizeof(source), "%s/source", path);
-	content.fd = open(source, O_RDWR | O_CREAT, 0644);
-	CHECK_INT(sfd_write_all(content.fd, "0123456789", 10), 0);
-	content.size = 10;
-	content.data = NULL;
-	CHECK_INT(fstat(content.fd, &content.st), 0);
-	content.st.st_ctim.tv_nsec ^= 1;
-	CHECK_OK(splitfd_repository_open(path, true, &repository, &err), &err);
-	cloner = sfd_cloner_new(repository, SPLITFD_REFLINK_AUTO, NULL);
-	CHECK_INT(sfd_cloner_put(cloner, &digest, &content, &how, &err), -ESTALE);
-	CHECK_INT(err.kind, SPLITFD_ERROR_REFUSED);
-	CHECK_INT(sfd_object_exists(repository, &digest, &err), 0);
-	CHECK_INT(fstat(content.fd, &content.st), 0);
-	CHECK_OK(sfd_cloner_put(cloner, &digest, &content, &how, &err), &err);
-	CHECK(how == SFD_OBJECT_COPIED || how == SFD_OBJECT_REFLINKED);
-	CHECK_INT(sfd_object_exists(repository, &digest, &err), 1);
-	/* In a directory of our own making it is not looked for first. */
-	CHECK(sfd_object_dir_is_new(repository, &digest));
-	CHECK_OK(sfd_cloner_put(cloner, &digest, &content, &how, &err), &err);
-	CHECK(how == SFD_OBJECT_PRESENT);
-	sfd_cloner_free(cloner);
-	splitfd_repository_close(repository);
-	close(content.fd);
 }

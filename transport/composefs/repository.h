@@ -66,6 +66,9 @@ struct splitfd_import_options {
 	unsigned int jobs;   /* threads, at most 64; 0: one for each CPU that this process may
 				use, at most 12 */
 	bool verify_diff_id; /* sha256 of each layer against its diff_id */
+	/* Others than root and this user can write the files that come: what is taken of them is
+	 * hashed, in any case. */
+	bool foreign_source;
 	/* Called now and then by the thread that feeds a layer: its bytes so far. May be NULL. */
 	void (*progress)(void *ctx, const char *diff_id, uint64_t bytes);
 	void *progress_ctx;

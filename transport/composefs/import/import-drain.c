@@ -50,8 +50,66 @@ static int emit_inline(
 	return r;
 }
 
-/* A large file's bytes for the stream's sha256: read again, from the page cache. They are those
- * that were hashed only if the file is still the same. */
+void sfd_import_tend_leases(struct splitfd_import *import)
+{
+	for (size_t i = 0; i < import->n_leased;) {
+		if (sfd_guard_holds(import->leased[i], SFD_GUARD_LEASE))
+			i++;
+		else
+			import->leased[i] = import->leased[--import->n_leased];
+	}
+}
+
+static void tend(struct splitfd_import *import)
+{
+	pthread_mutex_lock(&import->lock);
+	sfd_import_tend_leases(import);
+	pthread_mutex_unlock(&import->lock);
+}
+
+void sfd_import_forget_lease(struct splitfd_import *import, const struct sfd_import_entry *e)
+{
+	for (size_t i = 0; i < import->n_leased; i++) {
+		if (import->leased[i] == e->fd)
+			import->leased[i] = import->leased[--import->n_leased];
+	}
+}
+
+static void forget_lease(struct splitfd_import *import, const struct sfd_import_entry *e)
+{
+	if (e->fd < 0 || e->guard != SFD_GUARD_LEASE)
+		return;
+	pthread_mutex_lock(&import->lock);
+	sfd_import_forget_lease(import, e);
+	pthread_mutex_unlock(&import->lock);
+}
+
+/* The file can be written from now on: the rest comes from its object. */
+static int read_object(
+	struct sfd_import_layer *layer, struct sfd_import_entry *e, struct splitfd_error *err)
+{
+	forget_lease(layer->import, e);
+	e->fd = sfd_close(e->fd);
+	e->guard = SFD_GUARD_SEALED;
+	return sfd_object_open(layer->import->repository, &e->digest, &e->fd, NULL, err);
+}
+
+/* A piece of the content that was hashed. */
+static int read_piece(struct sfd_import_layer *layer, struct sfd_import_entry *e, size_t n,
+	uint64_t at, struct splitfd_error *err)
+{
+	for (;;) {
+		int r = sfd_pread_full(e->fd, layer->reread, n, at);
+
+		if (sfd_guard_holds(e->fd, e->guard))
+			return r < 0 ? splitfd_error_sys(err, -r, "cannot read the file again") : 0;
+		r = read_object(layer, e, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* A large file's bytes for the stream's sha256: read again, from the page cache. */
 static int read_again(
 	struct sfd_import_layer *layer, struct sfd_import_entry *e, struct splitfd_error *err)
 {
@@ -63,17 +121,18 @@ static int read_again(
 		return splitfd_error_oom(err);
 	while (at < e->size) {
 		size_t n = e->size - at < REREAD_SIZE ? (size_t)(e->size - at) : REREAD_SIZE;
-		int r = sfd_pread_full(e->fd, layer->reread, n, at);
+		int r = read_piece(layer, e, n, at, err);
 
 		if (r < 0)
-			return splitfd_error_sys(err, -r, "cannot read the file again");
+			return r;
 		if (sfd_import_cancelled(layer->import))
 			return splitfd_error_set(
 				err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 		splitfd_sha256_update(layer->sha256, layer->reread, n);
+		tend(layer->import);
 		at += n;
 	}
-	return sfd_check_unchanged(e->fd, &e->st, err);
+	return 0;
 }
 
 static int emit_object(
@@ -175,6 +234,7 @@ static int emit_run(struct sfd_import_layer *layer, struct sfd_import_entry *run
 		inlined += run[i].kind == SFD_ENTRY_INLINE ? run[i].data_len : 0;
 		held += run[i].held;
 		fds += run[i].counts_fd;
+		forget_lease(import, &run[i]);
 		sfd_import_entry_clear(&run[i]);
 	}
 	pthread_mutex_lock(&import->lock);

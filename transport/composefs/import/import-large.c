@@ -38,6 +38,7 @@ static int merge(struct sfd_large *large, struct sfd_hasher *hasher)
 	}
 }
 
+/* The count of hashes; 0 where the source is no longer guarded. */
 static int work_on_piece(const struct sfd_large *large, uint64_t piece, struct sfd_worker *worker,
 	uint8_t *hashes, uint64_t *ret_crc64, struct splitfd_error *err)
 {
@@ -49,6 +50,8 @@ static int work_on_piece(const struct sfd_large *large, uint64_t piece, struct s
 			"the file became shorter while it was read");
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot read the file");
+	if (large->guard != SFD_GUARD_NONE && !sfd_guard_holds(large->fd, large->guard))
+		return 0;
 	if (large->entry->has_crc64)
 		*ret_crc64 = splitfd_crc64(0, worker->buffer, n);
 	r = sfd_verity_piece(worker->hasher, &worker->scratch, worker->buffer, n, hashes);
@@ -78,6 +81,8 @@ bool sfd_import_large_piece(
 		    ? splitfd_error_set(&error, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted")
 		    : work_on_piece(large, piece, worker, hashes, &crc64, &error);
 	pthread_mutex_lock(&import->lock);
+	if (r == 0 && large->failed == 0)
+		large->failed = SFD_CLONER_AGAIN;
 	if (r > 0) {
 		struct sfd_large_piece *p = &large->pieces[piece % SFD_PIECES_IN_FLIGHT];
 
@@ -86,6 +91,7 @@ bool sfd_import_large_piece(
 		p->crc64 = crc64;
 		memcpy(p->hashes, hashes, sizeof(hashes));
 		large->layer->n_worked += piece_size(large, piece);
+		large->n_worked += piece_size(large, piece);
 		r = merge(large, worker->hasher);
 		if (r < 0)
 			splitfd_error_sys(&error, -r, "cannot hash the file");
@@ -126,10 +132,10 @@ static int hash_shared(struct splitfd_import *import, struct sfd_worker *worker,
 	return large->failed;
 }
 
-static int open_large(
-	struct sfd_import_entry *e, struct sfd_content *content, struct splitfd_error *err)
+static int open_large(struct splitfd_import *import, struct sfd_import_entry *e,
+	struct sfd_content *content, struct splitfd_error *err)
 {
-	int r = sfd_import_open(e, content, err);
+	int r = sfd_import_open(import, e, content, err);
 
 	if (r < 0)
 		return r;
@@ -141,49 +147,88 @@ static int open_large(
 	return 0;
 }
 
-static int complete_large(struct splitfd_import *import, struct sfd_worker *worker,
-	struct sfd_large *large, const struct sfd_content *content, struct splitfd_error *err)
+/* Hashes what content->fd is, or what was taken of it, and stores that. 0, SFD_CLONER_AGAIN,
+ * -errno. */
+static int hash_and_store(struct sfd_import_layer *layer, struct sfd_worker *worker,
+	struct sfd_import_entry *e, const struct sfd_content *content, struct sfd_taken *taken,
+	struct splitfd_error *err)
 {
-	struct sfd_import_entry *e = large->entry;
-	int r;
-
-	if (e->has_crc64 && large->crc64 != e->crc64)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the content is not the layer's (CRC-64 differs)");
-	r = sfd_verity_tree_final(large->tree, worker->hasher, e->size, &e->digest);
-	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot hash the file");
-	return sfd_import_store(import, &e->digest, content, err);
-}
-
-/* Locked; unlocks in between. */
-static int do_large(struct sfd_import_layer *layer, struct sfd_worker *worker,
-	struct sfd_import_entry *e, struct splitfd_error *err)
-{
-	struct sfd_content content = { .fd = -EBADF };
 	struct splitfd_import *import = layer->import;
 	struct sfd_large large = { .layer = layer,
 		.entry = e,
+		.fd = taken != NULL ? taken->fd : content->fd,
+		.guard = taken != NULL ? SFD_GUARD_NONE : content->guard,
 		.tree = &worker->tree,
 		.n_pieces = (e->size + SFD_VERITY_PIECE - 1) / SFD_VERITY_PIECE };
 	int r;
 
-	pthread_mutex_unlock(&import->lock);
-	r = open_large(e, &content, err);
-	large.fd = content.fd;
 	sfd_verity_tree_begin(large.tree);
 	pthread_mutex_lock(&import->lock);
-	if (r == 0)
-		r = hash_shared(import, worker, &large, err);
+	r = hash_shared(import, worker, &large, err);
+	if (r == SFD_CLONER_AGAIN)
+		layer->n_worked -= large.n_worked;
 	pthread_mutex_unlock(&import->lock);
-	if (r == 0)
-		r = complete_large(import, worker, &large, &content, err);
-	if (r == 0 && layer->sha256 != NULL) {
-		e->fd = sfd_take_fd(&content.fd);
-		e->st = content.st;
+	if (r != 0)
+		return r;
+	if (e->has_crc64 && large.crc64 != e->crc64)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"the content is not the layer's (CRC-64 differs)");
+	r = sfd_verity_tree_final(large.tree, worker->hasher, e->size, &e->digest);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot hash the file");
+	r = sfd_import_store(import, &e->digest, content, taken, err);
+	if (r == SFD_CLONER_AGAIN) {
+		pthread_mutex_lock(&import->lock);
+		layer->n_worked -= large.n_worked;
+		pthread_mutex_unlock(&import->lock);
 	}
-	sfd_close(content.fd);
+	return r;
+}
+
+/* For the layer's sha256, the content is read once more in the stream's order. */
+static void keep(struct sfd_import_layer *layer, struct sfd_import_entry *e,
+	struct sfd_content *content, struct sfd_taken *taken)
+{
+	struct splitfd_import *import = layer->import;
+
+	if (layer->sha256 == NULL)
+		return;
+	if (content->guard == SFD_GUARD_NONE) {
+		e->fd = sfd_take_fd(&taken->fd);
+		e->guard = SFD_GUARD_SEALED;
+		return;
+	}
+	e->fd = sfd_take_fd(&content->fd);
+	e->guard = content->guard;
 	pthread_mutex_lock(&import->lock);
+	if (e->guard == SFD_GUARD_LEASE && import->n_leased < SFD_LEASED_MAX)
+		import->leased[import->n_leased++] = e->fd;
+	pthread_mutex_unlock(&import->lock);
+}
+
+/* Unlocked. */
+static int do_large(struct sfd_import_layer *layer, struct sfd_worker *worker,
+	struct sfd_import_entry *e, struct splitfd_error *err)
+{
+	struct sfd_content content = { .fd = -EBADF };
+	struct sfd_taken taken = SFD_TAKEN_INIT;
+	struct splitfd_import *import = layer->import;
+	int r = open_large(import, e, &content, err);
+
+	if (r == 0 && content.guard != SFD_GUARD_NONE) {
+		r = hash_and_store(layer, worker, e, &content, NULL, err);
+		if (r == SFD_CLONER_AGAIN)
+			content.guard = SFD_GUARD_NONE;
+	}
+	if (r >= 0 && content.guard == SFD_GUARD_NONE) {
+		r = sfd_cloner_take(import->cloner, &content, &taken, err);
+		if (r == 0)
+			r = hash_and_store(layer, worker, e, &content, &taken, err);
+	}
+	if (r == 0)
+		keep(layer, e, &content, &taken);
+	sfd_taken_done(&taken);
+	sfd_close(content.fd);
 	return r;
 }
 
@@ -197,7 +242,9 @@ void sfd_import_large(
 	e->state = SFD_ENTRY_TAKEN;
 	layer->n_taken++;
 	import->n_queued--;
+	pthread_mutex_unlock(&import->lock);
 	r = do_large(layer, worker, e, &error);
+	pthread_mutex_lock(&import->lock);
 	if (r < 0) {
 		sfd_import_wrap_file(e, r, &error);
 		sfd_import_fail(layer, r, &error);

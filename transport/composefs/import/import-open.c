@@ -64,7 +64,8 @@ int splitfd_import_new(struct splitfd_repository *repository,
 	pthread_cond_init(&import->work, NULL);
 	pthread_cond_init(&import->done, NULL);
 	import->table = sfd_object_table_new(repository->algorithm);
-	import->cloner = sfd_cloner_new(repository, options->reflink, options->cancel);
+	import->cloner = sfd_cloner_new(
+		repository, options->reflink, options->foreign_source, options->cancel);
 	import->names = sfd_names_new(repository);
 	if (import->table == NULL || import->cloner == NULL || import->names == NULL)
 		return splitfd_error_oom(err);

@@ -34,6 +34,7 @@
 #define SFD_INLINE_RUN_MAX   ((size_t)32 * 1024)  /* inline chunks are joined up to this */
 #define SFD_BATCH_BYTES	     ((size_t)256 * 1024)
 #define SFD_PIECES_IN_FLIGHT ((size_t)16)
+#define SFD_LEASED_MAX	     (SFD_WINDOW_FDS + 4)
 
 enum sfd_entry_kind {
 	SFD_ENTRY_INLINE,  /* `data` */
@@ -56,13 +57,13 @@ struct sfd_import_entry {
 	size_t held;		     /* bytes that it counts in the window */
 	uint64_t size, offset;	     /* of a file in the tar */
 	int fd;			     /* owned; of LARGE: kept where its content is wanted later */
+	enum sfd_guard guard;	     /* of an fd that is kept */
 	bool counts_fd;		     /* in the window */
 	struct splitfd_files *files; /* a reference */
 	char *name;		     /* owned; may be NULL with an fd */
 	bool has_crc64;
 	uint64_t crc64;
 	struct splitfd_digest digest;
-	struct stat st; /* of LARGE whose fd is kept */
 };
 
 struct sfd_import_layer {
@@ -112,9 +113,11 @@ struct sfd_large {
 	struct sfd_import_layer *layer;
 	struct sfd_import_entry *entry;
 	int fd;
+	enum sfd_guard guard;		 /* of fd */
 	uint64_t n_pieces, next, merged; /* claimed up to next, in the tree up to merged */
+	uint64_t n_worked;		 /* bytes that the layer's count has of it */
 	size_t n_working;
-	int failed;
+	int failed; /* 0, -errno (then `error` tells it), SFD_CLONER_AGAIN */
 	struct splitfd_error error;
 	struct sfd_verity_tree *tree;
 	uint64_t crc64;
@@ -139,6 +142,10 @@ struct splitfd_import {
 	size_t n_queued; /* files in rings that nobody has taken */
 	size_t held_bytes, held_fds;
 	struct sfd_large *large; /* those that are shared now */
+	/* Sources under a lease that wait to be read again. What is not in here waits all the same,
+	 * but nobody looks after its lease. */
+	int leased[SFD_LEASED_MAX];
+	size_t n_leased;
 	struct sfd_worker *free_workers;
 	struct splitfd_import_stats stats;
 	bool stop;
@@ -171,13 +178,14 @@ void sfd_import_large(
 bool sfd_import_large_piece(
 	struct splitfd_import *import, struct sfd_worker *worker, struct sfd_large *large);
 
-/* Opens a file's entry, whose descriptor or reference becomes content->fd, with its stat. Unlocked.
- */
-int sfd_import_open(
-	struct sfd_import_entry *entry, struct sfd_content *content, struct splitfd_error *err);
-/* Stores an object of known digest and counts it. Unlocked. */
+/* Opens a file's entry, whose descriptor or reference becomes content->fd, with its stat, and
+ * guards it. Unlocked. */
+int sfd_import_open(struct splitfd_import *import, struct sfd_import_entry *entry,
+	struct sfd_content *content, struct splitfd_error *err);
+/* Stores an object of known digest and counts it: 0, SFD_CLONER_AGAIN, -errno. `taken` may be NULL.
+ * Unlocked. */
 int sfd_import_store(struct splitfd_import *import, const struct splitfd_digest *digest,
-	const struct sfd_content *content, struct splitfd_error *err);
+	const struct sfd_content *content, struct sfd_taken *taken, struct splitfd_error *err);
 /* "byte N of the tar, file 'NAME': …" in front of the text. */
 int sfd_import_wrap_file(const struct sfd_import_entry *entry, int r, struct splitfd_error *err);
 
@@ -191,6 +199,10 @@ int sfd_import_emit(
 	struct sfd_import_layer *layer, struct sfd_import_entry *entry, struct splitfd_error *err);
 /* The layer is bad: the first error counts. Locked. */
 void sfd_import_fail(struct sfd_import_layer *layer, int r, const struct splitfd_error *err);
+/* Releases the leases that somebody waits for, of all files that wait to be read again. Locked. */
+void sfd_import_tend_leases(struct splitfd_import *import);
+/* The entry's descriptor is going to be closed, and another file may get its number. Locked. */
+void sfd_import_forget_lease(struct splitfd_import *import, const struct sfd_import_entry *entry);
 /* Frees what an entry owns. */
 void sfd_import_entry_clear(struct sfd_import_entry *entry);
 

@@ -146,7 +146,7 @@ static int put_direct(struct sfd_import_layer *layer, const struct splitfd_chunk
 		if (r < 0)
 			splitfd_error_sys(err, -r, "cannot hash %zu bytes", chunk->data_len);
 		else
-			r = sfd_import_store(import, &e.digest, &content, err);
+			r = sfd_import_store(import, &e.digest, &content, NULL, err);
 	}
 	if (r == 0)
 		r = sfd_import_emit(layer, &e, err);
@@ -328,6 +328,7 @@ static void layer_free(struct splitfd_sink *sink)
 
 		import->held_bytes -= e->held;
 		import->held_fds -= e->counts_fd;
+		sfd_import_forget_lease(import, e);
 		sfd_import_entry_clear(e);
 	}
 	sfd_import_tell_done(import);

@@ -40,9 +40,11 @@ static void take(struct batch *b)
 	b->import->n_queued -= b->n;
 }
 
-int sfd_import_open(
-	struct sfd_import_entry *e, struct sfd_content *content, struct splitfd_error *err)
+int sfd_import_open(struct splitfd_import *import, struct sfd_import_entry *e,
+	struct sfd_content *content, struct splitfd_error *err)
 {
+	/* What comes as a descriptor and nothing else is the sender's as well. */
+	bool shared = e->fd >= 0 && e->files == NULL, small = e->kind == SFD_ENTRY_SMALL;
 	struct splitfd_chunk chunk = {
 		.kind = SPLITFD_CHUNK_FILE,
 		.size = e->size,
@@ -56,6 +58,8 @@ int sfd_import_open(
 		return r;
 	if (fstat(content->fd, &content->st) < 0)
 		return splitfd_error_sys(err, errno, "cannot examine the file");
+	if (e->size > SFD_INLINE_FILE_MAX)
+		sfd_cloner_guard(import->cloner, content, shared, small);
 	return 0;
 }
 
@@ -105,7 +109,7 @@ static int load(struct batch *b, size_t i, uint8_t *buffer, struct splitfd_error
 		content->size = e->size;
 		return 0;
 	}
-	r = sfd_import_open(e, content, err);
+	r = sfd_import_open(b->import, e, content, err);
 	if (r == 0)
 		r = read_file(e, content, buffer, err);
 	return r == 0 ? keep(b, e, buffer, err) : r;
@@ -152,7 +156,7 @@ static int store_each(struct batch *b, const size_t *which, size_t n)
 		struct sfd_content *content = &b->contents[which[i]];
 
 		e->digest = b->files[i].digest;
-		r = sfd_import_store(b->import, &e->digest, content, &b->error);
+		r = sfd_import_store(b->import, &e->digest, content, NULL, &b->error);
 		sfd_import_wrap_file(e, r, &b->error);
 		content->fd = sfd_close(content->fd);
 	}

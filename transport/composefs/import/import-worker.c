@@ -56,14 +56,15 @@ static void count(struct splitfd_import *import, enum sfd_object_how how, uint64
 }
 
 int sfd_import_store(struct splitfd_import *import, const struct splitfd_digest *digest,
-	const struct sfd_content *content, struct splitfd_error *err)
+	const struct sfd_content *content, struct sfd_taken *taken, struct splitfd_error *err)
 {
 	enum sfd_object_how how = SFD_OBJECT_PRESENT;
 	int r;
 
 	if (!sfd_object_table_has(import->table, digest)) {
-		r = sfd_cloner_put(import->cloner, digest, content, &how, err);
-		if (r < 0)
+		r = taken != NULL ? sfd_cloner_put_taken(import->cloner, digest, taken, &how, err)
+				  : sfd_cloner_put(import->cloner, digest, content, &how, err);
+		if (r != 0)
 			return r;
 		if (sfd_object_table_add(import->table, digest) < 0)
 			return splitfd_error_oom(err);
@@ -108,6 +109,7 @@ static bool do_work(struct splitfd_import *import, struct sfd_worker *worker)
 {
 	struct sfd_import_layer *layer;
 
+	sfd_import_tend_leases(import);
 	for (struct sfd_large *l = import->large; l != NULL; l = l->next_large) {
 		if (sfd_import_large_piece(import, worker, l))
 			return true;
