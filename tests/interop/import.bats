@@ -195,7 +195,11 @@ on_file_system() { # TYPE EXPECTED
     rm -rf "$REPO/objects"
     (
         exec 3>&-
-        for i in $(seq 300); do printf x >> "$SCRATCH/moving/f"; truncate -s 60000000 "$SCRATCH/moving/f"; done
+        for i in $(seq 300); do
+            printf x >> "$SCRATCH/moving/f"
+            # It does not wait for a reader's lease.
+            until truncate -s 60000000 "$SCRATCH/moving/f" 2> /dev/null; do sleep 0.001; done
+        done
     ) &
     local writer=$!
     timeout 100 "$TOOL" -v -d "$id" "$REPO" "$SCRATCH/moving" > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- || got=$?
