@@ -206,6 +206,20 @@ static int feed(const uint8_t *tar, size_t n, bool object, struct splitfd_error 
 	return r;
 }
 
+static int feed_cfsctl(const uint8_t *tar, size_t n, struct splitfd_error *err)
+{
+	struct told told = { 0 };
+	struct sfd_tar_parser *p = sfd_tar_parser_new(note, &told);
+	int r;
+
+	sfd_tar_parser_as_cfsctl(p);
+	r = sfd_tar_parser_feed(p, tar, n, err);
+	if (r == 0)
+		r = sfd_tar_parser_finish(p, err);
+	sfd_tar_parser_free(p);
+	return r;
+}
+
 TEST(what_is_refused)
 {
 	static uint8_t tar[8 * SFD_TAR_BLOCK];
@@ -213,23 +227,28 @@ TEST(what_is_refused)
 	size_t n;
 
 	n = add_block(tar, 0, "x", 'L', "long");
-	CHECK_INT(feed(tar, n, false, &err), -EINVAL); /* no entry follows */
+	CHECK_INT(feed(tar, n, false, &err), 0); /* no entry follows: cfsctl refuses it */
+	CHECK_INT(feed_cfsctl(tar, n, &err), -EINVAL);
 	n = add_block(tar, n, "x", 'L', "again");
-	CHECK_INT(feed(tar, n, false, &err), -EINVAL);
+	CHECK_INT(feed(tar, n, false, &err), 0);
+	CHECK_INT(feed_cfsctl(tar, n, &err), -EINVAL);
 	n = add_block(tar, 0, "a", '0', "small");
 	CHECK_INT(feed(tar, SFD_TAR_BLOCK + 4, false, &err), -EINVAL); /* cut */
-	CHECK_INT(feed(tar, n - 1, false, &err), -EOPNOTSUPP);	       /* exact, but cfsctl minds */
-	CHECK_INT(feed(tar, n, true, &err), -EINVAL); /* an object without a place */
+	CHECK_INT(feed(tar, n - 1, false, &err), 0);		       /* but cfsctl refuses it */
+	CHECK_INT(feed_cfsctl(tar, n - 1, &err), -EOPNOTSUPP);
+	CHECK_INT(feed(tar, n, true, &err), -EILSEQ); /* an object without a place */
 	make_header(tar, "a", '0', "00000000145");
 	memset(tar + SFD_TAR_BLOCK, 'x', SFD_TAR_BLOCK);
-	CHECK_INT(feed(tar, 2 * SFD_TAR_BLOCK, false, &err), -EINVAL); /* large and inline */
+	CHECK_INT(feed(tar, 2 * SFD_TAR_BLOCK, false, &err), -EILSEQ); /* large and inline */
 	make_header(tar, "", '0', "0");
-	CHECK_INT(feed(tar, SFD_TAR_BLOCK, false, &err), -EINVAL);
+	CHECK_INT(feed(tar, SFD_TAR_BLOCK, false, &err), 0); /* the root, for podman */
+	CHECK_INT(feed_cfsctl(tar, SFD_TAR_BLOCK, &err), -EINVAL);
 	make_header(tar, "a", 'S', "0");
 	memcpy(tar + 257, "ustar  ", 8);
 	set_sum(tar);
-	CHECK_INT(feed(tar, SFD_TAR_BLOCK, false, &err), -EOPNOTSUPP);
-	make_header(tar, "a", '5', "77777777777");
+	CHECK_INT(feed(tar, SFD_TAR_BLOCK, false, &err), 0); /* an empty one */
+	CHECK_INT(feed_cfsctl(tar, SFD_TAR_BLOCK, &err), -EOPNOTSUPP);
+	make_header(tar, "a", '0', "77777777777");
 	memset(tar + 124, 0xff, 12);
 	set_sum(tar);
 	CHECK_INT(feed(tar, SFD_TAR_BLOCK, false, &err), -EFBIG);
@@ -238,4 +257,60 @@ TEST(what_is_refused)
 	n = add_block(tar, 0, "x", 'x', "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n");
 	make_header(tar + n, "a", '0', "0");
 	CHECK_INT(feed(tar, n + SFD_TAR_BLOCK, false, &err), -EOPNOTSUPP);
+}
+
+/* What the parser says of a tar with one construct that two programs read in two ways. */
+static void check_reading(const uint8_t *tar, size_t n, const char *entries,
+	enum sfd_tar_rules rules, const char *difference)
+{
+	struct told told = { 0 };
+	struct splitfd_error err = { 0 };
+	struct sfd_tar_parser *p = sfd_tar_parser_new(note, &told);
+	const char *found;
+
+	CHECK_OK(sfd_tar_parser_feed(p, tar, n, &err), &err);
+	CHECK_OK(sfd_tar_parser_finish(p, &err), &err);
+	CHECK_STR(told.text, entries);
+	CHECK_INT(sfd_tar_parser_rules(p), rules);
+	found = sfd_tar_parser_difference(p);
+	CHECK_STR(found != NULL ? found : "", difference);
+	sfd_tar_parser_free(p);
+}
+
+TEST(two_readings)
+{
+	static uint8_t tar[8 * SFD_TAR_BLOCK];
+	size_t n;
+
+	/* Go before 1.8: a prefix under GNU's magic. */
+	make_header(tar, "file", '0', "0");
+	memcpy(tar + 257, "ustar  ", 8);
+	memcpy(tar + 345, "dir/sub", 7);
+	set_sum(tar);
+	check_reading(tar, SFD_TAR_BLOCK, "0 dir/sub/file> 0 []\n", SFD_TAR_OF_PODMAN,
+		"podman reads the name dir/sub/file where cfsctl reads file");
+	/* Two time stamps are no prefix. */
+	memcpy(tar + 345, "00000000017", 12);
+	memcpy(tar + 357, "00000000017", 12);
+	set_sum(tar);
+	check_reading(tar, SFD_TAR_BLOCK, "0 file> 0 []\n", SFD_TAR_OF_BOTH, "");
+	/* A directory with a size: what comes after it is a header. */
+	make_header(tar, "d/", '5', "00000001000");
+	n = add_block(tar, SFD_TAR_BLOCK, "d/f", '0', "small");
+	check_reading(tar, n, "5 d/> 0 \n0 d/f> 5 [small]\n", SFD_TAR_OF_PODMAN,
+		"a directory, d/, has a size in its header: cfsctl skips 512 bytes behind it, "
+		"podman 0");
+	/* The same with content: podman refuses it. */
+	make_header(tar, "l", '1', "00000001000");
+	memset(tar + SFD_TAR_BLOCK, 'x', SFD_TAR_BLOCK);
+	n = add_block(tar, 2 * (size_t)SFD_TAR_BLOCK, "f", '0', "small");
+	check_reading(tar, n, "1 l> 0 \n0 f> 5 [small]\n", SFD_TAR_OF_CFSCTL, "");
+	/* Empty records, for cfsctl none at all. */
+	n = add_block(tar, 0, "x", 'x', "8 path=\n8 size=\n7 uid=\n9 mtime=\n");
+	n = add_block(tar, n, "f", '0', "small");
+	check_reading(tar, n, "0 f> 5 [small]\n", SFD_TAR_OF_PODMAN, "");
+	/* A directory of an old archive. */
+	make_header(tar, "old/", '\0', "0");
+	check_reading(tar, SFD_TAR_BLOCK, "5 old/> 0 \n", SFD_TAR_OF_PODMAN,
+		"old/ is a directory for podman and a file for cfsctl");
 }

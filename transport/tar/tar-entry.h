@@ -16,6 +16,17 @@ struct sfd_tar_xattr {
 	size_t name_len, value_len;
 };
 
+/* A part of a sparse file that the tar holds. */
+struct sfd_tar_range {
+	int64_t offset, size;
+};
+
+enum sfd_tar_sparseness {
+	SFD_TAR_DENSE,
+	SFD_TAR_SPARSE_MAP,   /* the content is that of `ranges`, one after the other */
+	SFD_TAR_SPARSE_FRONT, /* pax 1.0: the map is the beginning of the content */
+};
+
 /* Everything is borrowed for the call. Strings have no NUL behind them, and may have NULs in
  * them where the tar is hostile. */
 struct sfd_tar_entry {
@@ -29,9 +40,13 @@ struct sfd_tar_entry {
 	uint32_t mtime_nsec;
 	bool pax_before_1970; /* mtime is of a pax record that cfsctl refuses */
 	uint32_t dev_major, dev_minor;
-	uint64_t size;
+	uint64_t size;	  /* of the file */
+	uint64_t content; /* bytes in the tar: less where the file is sparse */
+	enum sfd_tar_sparseness sparse;
+	const struct sfd_tar_range *ranges;
+	size_t n_ranges;
 	bool external;	     /* the content is an object */
-	const uint8_t *data; /* regular files that are not external: `size` bytes, at most 64 */
+	const uint8_t *data; /* regular files that are not external: `content` bytes, up to 64 */
 	const struct sfd_tar_xattr *xattrs; /* in the order of the header; a name may come twice */
 	size_t n_xattrs;
 };

@@ -112,6 +112,7 @@ int sfd_tar_header_decode(
 	if (r < 0)
 		return r;
 	h.type = block[TYPE] == '\0' ? '0' : (char)block[TYPE];
+	h.old_file = block[TYPE] == '\0';
 	h.ustar = memcmp(block + MAGIC, "ustar\00000", 8) == 0;
 	h.gnu = memcmp(block + MAGIC, "ustar  \0", 8) == 0;
 	h.name = (const char *)block + NAME;

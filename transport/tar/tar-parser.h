@@ -5,10 +5,15 @@
 /*
  * The entries of a tar whose file contents may have been taken out. The parser is fed with what is
  * left, in pieces of any size, and with word of each content that was taken out; it tells each
- * entry once all of it is known. It holds one entry's metadata at most (1 MiB, as cfsctl).
+ * entry once all of it is known. It holds one entry's metadata at most (1 MiB for each kind of
+ * extension header).
  *
- * ustar, v7, GNU long names, pax (path, linkpath, size, uid, gid, mtime, SCHILY.xattr), base-256.
- * Sparse files are refused, as cfsctl does.
+ * ustar, v7, GNU long names, pax (path, linkpath, size, uid, gid, mtime, SCHILY.xattr), base-256,
+ * sparse files of all four formats.
+ *
+ * Two programs read layers, and not always alike: podman (Go's archive/tar) and cfsctl. An entry is
+ * read by the rules of both. Where one of them refuses it, the other's rules count from there on;
+ * where both take it but not for the same, podman's count, and sfd_tar_parser_difference says so.
  */
 
 #include "splitfdstream/base/error.h"
@@ -20,13 +25,13 @@ struct sfd_tar_parser;
 struct sfd_tar_parser *sfd_tar_parser_new(
 	int (*entry)(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err),
 	void *ctx);
-/* Whoever only wants to know where contents are takes a sparse file that a pax header describes for
- * a file like any other, which it is as far as the tar's bytes go. */
-void sfd_tar_parser_cut_only(struct sfd_tar_parser *p);
+/* Before the first byte: only cfsctl's rules count. */
+void sfd_tar_parser_as_cfsctl(struct sfd_tar_parser *p);
 /* NULL is allowed. Returns NULL. */
 struct sfd_tar_parser *sfd_tar_parser_free(struct sfd_tar_parser *p);
 
-/* The next bytes. An error names the byte offset and the entry; the parser is of no use then. */
+/* The next bytes. An error names the byte offset and the entry; the parser is of no use then.
+ * Content of a file that should be an object is -EILSEQ. */
 int sfd_tar_parser_feed(
 	struct sfd_tar_parser *p, const uint8_t *data, size_t len, struct splitfd_error *err);
 
@@ -41,5 +46,17 @@ int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitf
 
 /* The end of the stream: an error in the middle of an entry. */
 int sfd_tar_parser_finish(struct sfd_tar_parser *p, struct splitfd_error *err);
+
+/* Whose rules count by now. */
+enum sfd_tar_rules {
+	SFD_TAR_OF_BOTH,   /* so far all was the same to both */
+	SFD_TAR_OF_PODMAN, /* cfsctl refuses the layer, or there is a difference */
+	SFD_TAR_OF_CFSCTL, /* podman refuses the layer */
+};
+enum sfd_tar_rules sfd_tar_parser_rules(const struct sfd_tar_parser *p);
+
+/* The first entry that both programs take, but not for the same: a sentence with both readings,
+ * borrowed. NULL where there is none. */
+const char *sfd_tar_parser_difference(const struct sfd_tar_parser *p);
 
 #endif

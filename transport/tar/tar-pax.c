@@ -12,8 +12,8 @@ static int refuse(struct splitfd_error *err, const char *text)
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL, "%s", text);
 }
 
-static int add_xattr(struct sfd_tar_xattrs *xattrs, struct sfd_tar_entry *e,
-	const struct sfd_tar_record *record, size_t skip)
+int sfd_tar_xattrs_add(struct sfd_tar_xattrs *xattrs, struct sfd_tar_entry *e, const char *name,
+	size_t name_len, const char *value, size_t value_len)
 {
 	struct sfd_tar_xattr *x;
 
@@ -27,10 +27,10 @@ static int add_xattr(struct sfd_tar_xattrs *xattrs, struct sfd_tar_entry *e,
 		xattrs->cap = cap;
 	}
 	x = &xattrs->items[e->n_xattrs++];
-	x->name = record->key + skip;
-	x->name_len = record->key_len - skip;
-	x->value = (const uint8_t *)record->value;
-	x->value_len = record->value_len;
+	x->name = name;
+	x->name_len = name_len;
+	x->value = (const uint8_t *)value;
+	x->value_len = value_len;
 	return 0;
 }
 
@@ -115,7 +115,8 @@ static int apply_record(struct sfd_tar_entry *e, struct sfd_tar_xattrs *xattrs,
 		return time_record(e, record, s, err);
 	} else if (record->key_len >= strlen(xattr) &&
 		   memcmp(record->key, xattr, strlen(xattr)) == 0) {
-		if (add_xattr(xattrs, e, record, strlen(xattr)) < 0)
+		if (sfd_tar_xattrs_add(xattrs, e, record->key + strlen(xattr),
+			    record->key_len - strlen(xattr), record->value, record->value_len) < 0)
 			return splitfd_error_oom(err);
 	} else if (record->key_len >= strlen(sparse) &&
 		   memcmp(record->key, sparse, strlen(sparse)) == 0) {

@@ -268,7 +268,6 @@ int sfd_tar_source_new(struct splitfd_source *inner, const struct sfd_tar_source
 		splitfd_source_free(inner);
 		return splitfd_error_oom(err);
 	}
-	sfd_tar_parser_cut_only(ts->parser);
 	ts->base.ops = &ops;
 	ts->inner = inner;
 	ts->options.spool_dir = -EBADF;

@@ -46,6 +46,9 @@ static int refuse_entry(const struct sfd_tar_entry *e, const char *why, struct s
 
 static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 {
+	if (e->sparse != SFD_TAR_DENSE)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"%.*s: a sparse file", sfd_shown_length(e->path_len), e->path);
 	switch (e->type) {
 	case '0':
 	case '7':
@@ -157,7 +160,8 @@ static int take_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_e
 		.path_len = (uint16_t)e->path_len,
 		.target_len = has_target ? (uint16_t)e->link_len : 0,
 		.type = (uint8_t)type,
-		.maybe_directory = e->type == '0' && e->path[e->path_len - 1] == '/',
+		.maybe_directory = e->type == '0' && e->path_len > 0 &&
+				   e->path[e->path_len - 1] == '/',
 		.external = e->external,
 		.before_1970 = e->pax_before_1970,
 	};
@@ -171,8 +175,28 @@ static int take_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_e
 
 static void keep_error(struct sfd_tree_layer *layer, int r)
 {
-	if (r < 0 && layer->failed == 0)
-		layer->failed = r;
+	const char *difference;
+
+	if (r >= 0 || layer->failed != 0)
+		return;
+	layer->failed = r;
+	difference = sfd_tar_parser_difference(layer->parser);
+	/* The stream is cut by the other program's rules. */
+	if (r == -EILSEQ && difference != NULL)
+		layer->failed = splitfd_error_set(
+			&layer->error, SPLITFD_ERROR_REFUSED, EOPNOTSUPP, "%s", difference);
+	else if (r == -EILSEQ)
+		layer->failed = -EINVAL;
+}
+
+/* The layer is read to its end: where two programs read it in two ways, neither is right. */
+static void check_difference(struct sfd_tree_layer *layer)
+{
+	const char *difference = sfd_tar_parser_difference(layer->parser);
+
+	if (layer->failed == 0 && difference != NULL)
+		layer->failed = splitfd_error_set(
+			&layer->error, SPLITFD_ERROR_REFUSED, EOPNOTSUPP, "%s", difference);
 }
 
 static int on_inline(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
@@ -240,6 +264,8 @@ int sfd_tree_layer_finish(struct sfd_tree_layer *layer, struct splitfd_error *er
 {
 	if (layer->failed == 0 && layer->parser != NULL)
 		keep_error(layer, sfd_tar_parser_finish(layer->parser, &layer->error));
+	if (layer->parser != NULL)
+		check_difference(layer);
 	layer->parser = sfd_tar_parser_free(layer->parser);
 	if (layer->failed == 0)
 		return 0;

@@ -1,0 +1,3 @@
+module tar-go
+
+go 1.21
