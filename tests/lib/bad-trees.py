@@ -52,11 +52,11 @@ CASES = {
     "dot-dot": (dir_(b"usr/x/") + reg(b"usr/x/../../y", text(70)) + END, "usr/x/../../y", r'"\.\."', "without"),
     "below-a-symlink": (link(b"usr/s", b"below") + reg(b"usr/s/x", text(70)) + END,
                         "usr/s/x", "symlink", "without"),
-    "sparse": (odd.header(b"usr/sparse", kind=b"S", magic=b"ustar  \0") + END, "usr/sparse", "sparse", "without"),
+    "sparse-damaged": (odd.header(b"usr/sparse", kind=b"S", magic=b"ustar\x0000") + END,
+                       "usr/sparse", "sparse", "without"),
     "sparse-pax": (pax([("GNU.sparse.map", b"0,5"), ("GNU.sparse.size", b"70000")]) + reg(b"usr/sparse", text(200))
                    + reg(b"usr/z", text(3000)) + END, "usr/sparse", "sparse", "without"),
     "unknown-type": (odd.header(b"usr/u", kind=b"Z") + END, "usr/u", "unknown type 'Z'", "without"),
-    "no-last-padding": (odd.header(b"usr/a", 100) + text(100), "usr/a", "padding of the last entry", "without"),
 }
 
 

@@ -141,8 +141,11 @@ static void read_tar(const uint8_t *tar, size_t len, bool as_cfsctl)
 	if (as_cfsctl)
 		sfd_tar_parser_as_cfsctl(p);
 	r = feed(p, &s, tar, len, &err);
-	if (sfd_tar_parser_difference(p) != NULL)
-		printf("difference %s\n", sfd_tar_parser_difference(p));
+	if (sfd_tar_parser_difference(p) != NULL) {
+		fputs("difference ", stdout);
+		print_text(sfd_tar_parser_difference(p), strlen(sfd_tar_parser_difference(p)));
+		putchar('\n');
+	}
 	if (r < 0)
 		printf("refused %s %s\n", rules[sfd_tar_parser_rules(p)], err.text);
 	else

@@ -51,6 +51,13 @@ struct sfd_tar_entry {
 	size_t n_xattrs;
 };
 
+/* Whose rules an entry is read by. */
+enum sfd_tar_rules {
+	SFD_TAR_OF_BOTH,   /* so far all was the same to both */
+	SFD_TAR_OF_PODMAN, /* cfsctl refuses the layer, or there is a difference */
+	SFD_TAR_OF_CFSCTL, /* podman refuses the layer */
+};
+
 /* Content of regular files up to this size is inline, larger content is external, always. */
 #define SFD_TAR_INLINE_MAX 64
 

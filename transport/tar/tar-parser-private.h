@@ -6,7 +6,6 @@
 
 #include "splitfdstream/base/buffer.h"
 #include "transport/tar/tar-header.h"
-#include "transport/tar/tar-parser.h"
 #include "transport/tar/tar-reading.h"
 
 #define SFD_TAR_METADATA_MAX (1024 * 1024) /* of one entry, and of one global header */

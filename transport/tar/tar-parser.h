@@ -48,11 +48,6 @@ int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitf
 int sfd_tar_parser_finish(struct sfd_tar_parser *p, struct splitfd_error *err);
 
 /* Whose rules count by now. */
-enum sfd_tar_rules {
-	SFD_TAR_OF_BOTH,   /* so far all was the same to both */
-	SFD_TAR_OF_PODMAN, /* cfsctl refuses the layer, or there is a difference */
-	SFD_TAR_OF_CFSCTL, /* podman refuses the layer */
-};
 enum sfd_tar_rules sfd_tar_parser_rules(const struct sfd_tar_parser *p);
 
 /* The first entry that both programs take, but not for the same: a sentence with both readings,
