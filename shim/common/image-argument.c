@@ -43,7 +43,7 @@ static int config_tree(struct splitfd_repository *repository, const char *comman
 		return r;
 	r = sfd_oci_document_read(repository, &stream, SFD_STREAM_CONFIG, &config, err);
 	if (r == 0)
-		r = sfd_oci_config_parse(config.json, config.size, &facts, err);
+		r = sfd_oci_config_parse(config.json, config.size, SFD_OCI_REPOSITORY, &facts, err);
 	if (r == 0)
 		r = sfd_image_tree(repository, &config, &facts, xattrs, say,
 			(void *)(uintptr_t)command, ret, err);

@@ -110,11 +110,12 @@ static int check_documents(struct image *image, const char *name, struct splitfd
 		r = check_digest("manifest", image->manifest, at + 1, err);
 	if (r == 0)
 		r = sfd_oci_manifest_parse(
-			image->manifest, strlen(image->manifest), &manifest, err);
+			image->manifest, strlen(image->manifest), SFD_OCI_STORE, &manifest, err);
 	if (r == 0)
 		r = check_digest("config", image->config, manifest.config_digest, err);
 	if (r == 0)
-		r = sfd_oci_config_parse(image->config, strlen(image->config), &image->facts, err);
+		r = sfd_oci_config_parse(
+			image->config, strlen(image->config), SFD_OCI_STORE, &image->facts, err);
 	if (r == 0 && (size_t)cJSON_GetArraySize(image->layer_ids) != image->facts.n_diff_ids)
 		r = refused(err, "it has not as many layers as the config");
 	return r;

@@ -87,8 +87,8 @@ static int check_container(const char *manifest, struct splitfd_error *err)
 	int r = sfd_oci_convert_docker(manifest, size, &converted, &size, err);
 
 	if (r >= 0)
-		r = sfd_oci_manifest_parse(
-			converted != NULL ? converted : manifest, size, &facts, err);
+		r = sfd_oci_manifest_parse(converted != NULL ? converted : manifest, size,
+			SFD_OCI_REPOSITORY, &facts, err);
 	if (r >= 0 && !facts.container)
 		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"it is an artifact, its layers are no tars");
@@ -110,7 +110,8 @@ static int describe(const struct sfd_pull_service *s, const char *image, bool op
 	if (r == 0)
 		r = check_container(ret->manifest, err);
 	if (r == 0)
-		r = sfd_oci_config_parse(ret->config, strlen(ret->config), &ret->facts, err);
+		r = sfd_oci_config_parse(
+			ret->config, strlen(ret->config), SFD_OCI_REPOSITORY, &ret->facts, err);
 	return r;
 }
 

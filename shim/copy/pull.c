@@ -11,6 +11,7 @@
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/composefs/sync-ahead.h"
 #include "transport/composefs/tree/tree-layer.h"
+#include "transport/oci/oci-json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -233,6 +234,9 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 		.cancel = p->cancel };
 	int r;
 
+	r = sfd_oci_image_check(manifest, manifest_size, config, config_size, err);
+	if (r < 0)
+		return r;
 	p->manifest = copy_bytes(manifest, manifest_size);
 	p->config = copy_bytes(config, config_size);
 	p->manifest_size = manifest_size;

@@ -92,7 +92,7 @@ static int check_config(const char *json, const struct layers *l, struct sfd_var
 	struct splitfd_error *err)
 {
 	struct sfd_oci_config config;
-	int r = sfd_oci_config_parse(json, strlen(json), &config, err);
+	int r = sfd_oci_config_parse(json, strlen(json), SFD_OCI_REPOSITORY, &config, err);
 
 	if (r >= 0)
 		r = compare(l, &config, result, err);

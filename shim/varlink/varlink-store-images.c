@@ -36,7 +36,7 @@ static int add_row(cJSON *array, const char *name, const struct splitfd_image *i
 		cJSON_Delete(row);
 		return splitfd_error_oom(err);
 	}
-	r = sfd_oci_config_parse(json, size, &facts, err);
+	r = sfd_oci_config_parse(json, size, SFD_OCI_STORE, &facts, err);
 	if (r >= 0 && !fill_row(row, name, image, &facts))
 		r = splitfd_error_oom(err);
 	sfd_oci_config_done(&facts);

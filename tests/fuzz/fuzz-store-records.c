@@ -3,9 +3,9 @@
  * What a store's JSON may hold: the text as a list of layers, a list of images (with both look-ups
  * on it), a manifest and a config.
  */
-#include "transport/oci/image-manifest.h"
 #include "transport/containers-storage/image-ref.h"
 #include "transport/containers-storage/store-files.h"
+#include "transport/oci/oci-json.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -87,20 +87,17 @@ static void read_images(int dir)
 
 static void read_documents(const char *text, size_t size)
 {
-	struct sfd_manifest manifest = { 0 };
-	struct sfd_diff_ids ids = { 0 };
-	const char *digest, *type;
+	struct sfd_oci_manifest manifest;
+	struct sfd_oci_config config;
 
-	if (sfd_manifest_parse(text, size, &manifest, NULL) >= 0)
-		for (size_t i = 0; i < manifest.n_layers; i++) {
-			sfd_manifest_layer(&manifest, i, &digest, &type);
-			assert(strlen(digest) == 71);
-		}
-	sfd_manifest_done(&manifest);
-	if (sfd_diff_ids_parse(text, size, &ids, NULL) >= 0)
-		for (size_t i = 0; i < ids.n; i++)
-			assert(strlen(sfd_diff_id(&ids, i)) == 71);
-	sfd_diff_ids_done(&ids);
+	if (sfd_oci_manifest_parse(text, size, SFD_OCI_STORE, &manifest, NULL) >= 0)
+		for (size_t i = 0; i < manifest.n_layers; i++)
+			assert(sfd_oci_digest_ok(manifest.layers[i]));
+	sfd_oci_manifest_done(&manifest);
+	if (sfd_oci_config_parse(text, size, SFD_OCI_STORE, &config, NULL) >= 0)
+		for (size_t i = 0; i < config.n_diff_ids; i++)
+			assert(sfd_oci_digest_ok(config.diff_ids[i]));
+	sfd_oci_config_done(&config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,6 +8,9 @@
 
 #define DIFF_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define DIFF_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define LAYER(digest)                                                                              \
+	"{\"mediaType\":\"application/"                                                            \
+	"vnd.oci.image.layer.v1.tar\",\"size\":1,\"digest\":\"" digest "\"}"
 #define CONFIG                                                                                     \
 	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\","            \
 	"\"diff_ids\":[\"" DIFF_B "\",\"" DIFF_A "\",\"" DIFF_B "\"]}}"
@@ -28,8 +31,7 @@ static void open_repository(enum splitfd_algorithm algorithm)
 	snprintf(manifest, sizeof(manifest),
 		"{\"schemaVersion\":2,\"config\":{\"mediaType\":"
 		"\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},"
-		"\"layers\":[{\"digest\":\"" DIFF_A "\"},{\"digest\":\"" DIFF_A "\"},"
-		"{\"digest\":\"" DIFF_A "\"}]}",
+		"\"layers\":[" LAYER(DIFF_A) "," LAYER(DIFF_A) "," LAYER(DIFF_A) "]}",
 		config, strlen(CONFIG));
 }
 

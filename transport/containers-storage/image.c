@@ -6,8 +6,8 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
-#include "transport/oci/image-manifest.h"
 #include "transport/containers-storage/store-files.h"
+#include "transport/oci/oci-json.h"
 
 #include <string.h>
 
@@ -142,10 +142,42 @@ static int read_document(struct splitfd_store *store, const struct sfd_image_fou
 	return 0;
 }
 
+/* Layers and config are found by their sha256 here. */
+static int check_sha256(const char *digest, const char *what, struct splitfd_error *err)
+{
+	if (sfd_parse_sha256(digest, NULL))
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
+		"its %s has the digest %s; only sha256 is supported", what, digest);
+}
+
+static int parse_manifest(
+	const struct splitfd_image *image, struct sfd_oci_manifest *ret, struct splitfd_error *err)
+{
+	int r = sfd_oci_manifest_parse(
+		image->manifest, image->manifest_size, SFD_OCI_STORE, ret, err);
+
+	if (r >= 0)
+		r = check_sha256(ret->config_digest, "config", err);
+	for (size_t i = 0; r >= 0 && i < ret->n_layers; i++)
+		r = check_sha256(ret->layers[i], "layer", err);
+	return r;
+}
+
+static int parse_config(
+	const struct splitfd_image *image, struct sfd_oci_config *ret, struct splitfd_error *err)
+{
+	int r = sfd_oci_config_parse(image->config, image->config_size, SFD_OCI_STORE, ret, err);
+
+	for (size_t i = 0; r >= 0 && i < ret->n_diff_ids; i++)
+		r = check_sha256(ret->diff_ids[i], "layer", err);
+	return r;
+}
+
 /* The manifest that the name's digest asks for, where the store has it as an image's manifest; else
  * the image's current one. */
 static int read_manifest(struct splitfd_image *image, const struct sfd_image_found *found,
-	struct sfd_manifest *manifest, struct splitfd_error *err)
+	struct sfd_oci_manifest *manifest, struct splitfd_error *err)
 {
 	const char *recorded = sfd_image_big_data_digest(found->image, "manifest");
 	char key[300];
@@ -157,11 +189,11 @@ static int read_manifest(struct splitfd_image *image, const struct sfd_image_fou
 			&image->manifest_size, image->manifest_digest, err);
 		if (r < 0)
 			return r;
-		r = sfd_manifest_parse(image->manifest, image->manifest_size, manifest, err);
+		r = parse_manifest(image, manifest, err);
 		if (r >= 0)
 			return 0;
 		/* It is an index that the image was chosen from. */
-		sfd_manifest_done(manifest);
+		sfd_oci_manifest_done(manifest);
 		splitfd_error_clear(err);
 		free(image->manifest);
 		image->manifest = NULL;
@@ -175,7 +207,7 @@ static int read_manifest(struct splitfd_image *image, const struct sfd_image_fou
 		&image->manifest_size, image->manifest_digest, err);
 	if (r < 0)
 		return r;
-	return sfd_manifest_parse(image->manifest, image->manifest_size, manifest, err);
+	return parse_manifest(image, manifest, err);
 }
 
 /* The records of the chain, top first: the walk over the parents through all stores. */
@@ -222,15 +254,14 @@ static int fill_layer(struct sfd_image_layer *layer, const struct sfd_layer_reco
 	return 0;
 }
 
-static int fill_blob(struct sfd_image_layer *layer, const struct sfd_manifest *manifest, size_t i,
-	struct splitfd_error *err)
+static int fill_blob(struct sfd_image_layer *layer, const struct sfd_oci_manifest *manifest,
+	size_t i, struct splitfd_error *err)
 {
-	const char *digest, *media_type;
+	const char *media_type = manifest->layer_types[i];
 
-	sfd_manifest_layer(manifest, i, &digest, &media_type);
-	memcpy(layer->manifest_digest, digest, 72);
+	memcpy(layer->manifest_digest, manifest->layers[i], 72);
 	layer->info.manifest_digest = layer->manifest_digest;
-	if (media_type != NULL) {
+	if (media_type != NULL && *media_type != '\0') {
 		layer->media_type = strdup(media_type);
 		if (layer->media_type == NULL)
 			return splitfd_error_oom(err);
@@ -240,27 +271,27 @@ static int fill_blob(struct sfd_image_layer *layer, const struct sfd_manifest *m
 }
 
 static int read_chain(struct splitfd_image *image, const struct sfd_image_record *record,
-	const struct sfd_manifest *manifest, struct splitfd_error *err)
+	const struct sfd_oci_manifest *manifest, struct splitfd_error *err)
 {
 	const struct sfd_layer_record *chain[SFD_CHAIN_MAX];
-	sfd_cleanup(sfd_diff_ids_done) struct sfd_diff_ids ids = { 0 };
+	sfd_cleanup(sfd_oci_config_done) struct sfd_oci_config ids = { 0 };
 	size_t n = 0;
-	int r = sfd_diff_ids_parse(image->config, image->config_size, &ids, err);
+	int r = parse_config(image, &ids, err);
 
 	if (r >= 0)
 		r = walk(image, record->layer, chain, &n, err);
 	if (r < 0)
 		return r;
-	if (n != ids.n || n != manifest->n_layers)
+	if (n != ids.n_diff_ids || n != manifest->n_layers)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the store has %zu layers of it, its config %zu, its manifest %zu", n,
-			ids.n, manifest->n_layers);
+			ids.n_diff_ids, manifest->n_layers);
 	image->layers = calloc(n + 1, sizeof(*image->layers));
 	if (image->layers == NULL)
 		return splitfd_error_oom(err);
 	image->n_layers = n;
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = fill_layer(&image->layers[i], chain[n - 1 - i], sfd_diff_id(&ids, i), err);
+		r = fill_layer(&image->layers[i], chain[n - 1 - i], ids.diff_ids[i], err);
 		if (r >= 0)
 			r = fill_blob(&image->layers[i], manifest, i, err);
 	}
@@ -288,7 +319,7 @@ static int choose_instance(struct splitfd_store *store, const struct sfd_image_d
 static int read_image(
 	struct splitfd_image *image, const struct sfd_image_found *found, struct splitfd_error *err)
 {
-	sfd_cleanup(sfd_manifest_done) struct sfd_manifest manifest = { 0 };
+	sfd_cleanup(sfd_oci_manifest_done) struct sfd_oci_manifest manifest = { 0 };
 	int r;
 
 	memcpy(image->id, found->image->id, sizeof(image->id));

@@ -2,20 +2,13 @@
 /* A docker schema 2 manifest as an OCI manifest, in the form that skopeo's conversion gives it. */
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
 #include "transport/oci/oci-json.h"
 
-#include <cjson/cJSON.h>
-#include <math.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define DOCKER "application/vnd.docker."
 #define OCI    "application/vnd.oci.image."
-
-/* The largest whole number that a JSON number of cJSON holds exactly. */
-#define EXACT_MAX 9007199254740992.0
-
-SFD_DEFINE_CLEANUP(cleanup_json_, cJSON, cJSON_Delete);
 
 static const struct {
 	const char *docker, *oci;
@@ -27,153 +20,179 @@ static const struct {
 	{ DOCKER "image.rootfs.foreign.diff.tar.gzip", OCI "layer.nondistributable.v1.tar+gzip" },
 };
 
-static const char *text_member(const cJSON *object, const char *name)
+static int refuse(struct splitfd_error *err, const char *what, const char *why)
 {
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_REFUSED, EBADMSG, "the docker manifest has a %s %s", what, why);
 }
 
-/* A string as Go's encoder writes it: also <, >, & and the two line separators are escaped. */
-static int put_string(struct sfd_buffer *out, const char *text)
+/* A character as Go's encoder writes it in a string: also <, >, & and the two line separators are
+ * escaped. Returns how many bytes of `p` it took. */
+static int put_char(struct sfd_buffer *out, const char *p, size_t n, size_t *ret_used)
+{
+	static const char short_escapes[] = "\b\f\n\r\t", letters[] = "bfnrt";
+	unsigned char c = (unsigned char)*p;
+	const char *escape = c != 0 ? strchr(short_escapes, c) : NULL;
+
+	*ret_used = 1;
+	if (c == '"' || c == '\\')
+		return sfd_buffer_printf(out, "\\%c", c);
+	if (escape != NULL)
+		return sfd_buffer_printf(out, "\\%c", letters[escape - short_escapes]);
+	if (c < 0x20 || c == '<' || c == '>' || c == '&')
+		return sfd_buffer_printf(out, "\\u%04x", c);
+	if (n >= 3 && memcmp(p, "\xe2\x80", 2) == 0 && ((unsigned char)p[2] & 0xfe) == 0xa8) {
+		*ret_used = 3;
+		return sfd_buffer_printf(out, "\\u202%c", p[2] & 1 ? '9' : '8');
+	}
+	return sfd_buffer_append(out, p, 1);
+}
+
+static int put_string(struct sfd_buffer *out, const char *text, size_t n)
 {
 	int r = sfd_buffer_append(out, "\"", 1);
 
-	for (const char *p = text; r == 0 && *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if (c == '"' || c == '\\')
-			r = sfd_buffer_printf(out, "\\%c", c);
-		else if (c == '\n' || c == '\r' || c == '\t')
-			r = sfd_buffer_printf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-		else if (c < 0x20 || c == '<' || c == '>' || c == '&')
-			r = sfd_buffer_printf(out, "\\u%04x", c);
-		else if (c == 0xe2 && (unsigned char)p[1] == 0x80 &&
-			 ((unsigned char)p[2] & 0xfe) == 0xa8) {
-			r = sfd_buffer_printf(out, "\\u202%c", p[2] & 1 ? '9' : '8');
-			p += 2;
-		} else
-			r = sfd_buffer_append(out, p, 1);
-	}
+	for (size_t used; r == 0 && n > 0; text += used, n -= used)
+		r = put_char(out, text, n, &used);
 	return r < 0 ? r : sfd_buffer_append(out, "\"", 1);
 }
 
-static int put_urls(struct sfd_buffer *out, const cJSON *urls)
+static int put_json_string(struct sfd_buffer *out, struct sfd_json_value v)
 {
-	const cJSON *url;
-	bool first = true;
-	int r;
+	sfd_cleanup_free char *text = NULL;
+	size_t len = 0;
+	int r = sfd_json_text(v, &text, &len);
 
-	if (cJSON_GetArraySize(urls) == 0)
-		return 0;
-	r = sfd_buffer_append_str(out, ",\"urls\":[");
-	cJSON_ArrayForEach (url, urls) {
-		if (r == 0 && !first)
-			r = sfd_buffer_append(out, ",", 1);
-		if (r == 0)
-			r = put_string(out, cJSON_IsString(url) ? url->valuestring : "");
-		first = false;
-	}
-	return r < 0 ? r : sfd_buffer_append(out, "]", 1);
+	return r < 0 ? r : put_string(out, text, len);
 }
 
-static int put_descriptor(struct sfd_buffer *out, const cJSON *d, const char *type,
+static int put_urls(struct sfd_buffer *out, struct sfd_json_value urls)
+{
+	struct sfd_json_items items = sfd_json_items(urls);
+	struct sfd_json_value url;
+	bool first = true;
+	int r = 0;
+
+	while (r == 0 && sfd_json_next(&items, NULL, &url)) {
+		r = sfd_buffer_append_str(out, first ? ",\"urls\":[" : ",");
+		if (r == 0)
+			r = put_json_string(out, url);
+		first = false;
+	}
+	return r < 0 || first ? r : sfd_buffer_append(out, "]", 1);
+}
+
+static int put_descriptor(struct sfd_buffer *out, struct sfd_json_value d, const char *type,
 	const char *what, struct splitfd_error *err)
 {
-	const char *digest = text_member(d, "digest");
-	const cJSON *size = cJSON_GetObjectItemCaseSensitive(d, "size");
+	struct sfd_json_value digest, size, urls;
+	uint64_t n;
 	int r;
 
-	if (digest == NULL || !cJSON_IsNumber(size) || size->valuedouble < 0 ||
-		size->valuedouble > EXACT_MAX || size->valuedouble != floor(size->valuedouble))
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the docker manifest has a %s without digest or size", what);
+	if (!sfd_json_find(d, "digest", &digest) || sfd_json_kind(digest) != SFD_JSON_STRING)
+		return refuse(err, what, "without digest");
+	if (!sfd_json_find(d, "size", &size) || !sfd_json_u64(size, &n) || n > INT64_MAX)
+		return refuse(err, what, "without size");
 	r = sfd_buffer_printf(out, "{\"mediaType\":\"%s\",\"digest\":", type);
 	if (r == 0)
-		r = put_string(out, digest);
+		r = put_json_string(out, digest);
 	if (r == 0)
-		r = sfd_buffer_printf(out, ",\"size\":%.0f", size->valuedouble);
-	if (r == 0)
-		r = put_urls(out, cJSON_GetObjectItemCaseSensitive(d, "urls"));
+		r = sfd_buffer_printf(out, ",\"size\":%" PRIu64, n);
+	if (r == 0 && sfd_json_find(d, "urls", &urls))
+		r = put_urls(out, urls);
 	if (r == 0)
 		r = sfd_buffer_append(out, "}", 1);
+	if (r == -EBADMSG)
+		return refuse(err, what, "with a member that is not a string");
 	return r < 0 ? splitfd_error_oom(err) : 0;
 }
 
-static const char *oci_layer_type(const cJSON *layer)
+static const char *oci_layer_type(struct sfd_json_value type)
 {
-	const char *type = text_member(layer, "mediaType");
-
-	for (size_t i = 0; type != NULL && i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
-		if (strcmp(type, layer_types[i].docker) == 0)
+	for (size_t i = 0; i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
+		if (sfd_json_is(type, layer_types[i].docker))
 			return layer_types[i].oci;
 	}
 	return NULL;
 }
 
-static int put_layers(struct sfd_buffer *out, const cJSON *layers, struct splitfd_error *err)
+static int put_layers(
+	struct sfd_buffer *out, struct sfd_json_value layers, struct splitfd_error *err)
 {
-	const cJSON *layer;
+	struct sfd_json_items items = sfd_json_items(layers);
+	struct sfd_json_value layer, type;
+	int r = sfd_buffer_append_str(out, ",\"layers\":[");
 
-	cJSON_ArrayForEach (layer, layers) {
-		const char *type = oci_layer_type(layer);
-		int r;
+	for (bool first = true; r == 0 && sfd_json_next(&items, NULL, &layer); first = false) {
+		const char *oci = NULL;
 
-		if (type == NULL)
+		if (sfd_json_find(layer, "mediaType", &type))
+			oci = oci_layer_type(type);
+		else
+			type = (struct sfd_json_value){ "none", "none" + 4 };
+		if (oci == NULL)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EPROTONOSUPPORT,
 				"the docker manifest has a layer of a media type that OCI has no "
-				"name for: '%s'",
-				text_member(layer, "mediaType") != NULL
-					? text_member(layer, "mediaType")
-					: "");
-		if (layer != layers->child && sfd_buffer_append(out, ",", 1) < 0)
+				"name for: %.*s",
+				(int)(type.end - type.at < 200 ? type.end - type.at : 200),
+				type.at);
+		if (!first && sfd_buffer_append(out, ",", 1) < 0)
 			return splitfd_error_oom(err);
-		r = put_descriptor(out, layer, type, "layer", err);
+		r = put_descriptor(out, layer, oci, "layer", err);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return r < 0 ? splitfd_error_oom(err) : 0;
 }
 
-static int put_manifest(struct sfd_buffer *out, const cJSON *root, struct splitfd_error *err)
+static int put_manifest(
+	struct sfd_buffer *out, struct sfd_json_value root, struct splitfd_error *err)
 {
-	int r = sfd_buffer_append_str(
-		out, "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"config\":");
+	struct sfd_json_value config, layers;
+	int r = sfd_buffer_append_str(out,
+		"{\"schemaVersion\":2,\"mediaType\":\"" SFD_OCI_TYPE_MANIFEST "\",\"config\":");
 
 	if (r < 0)
 		return splitfd_error_oom(err);
-	r = put_descriptor(out, cJSON_GetObjectItemCaseSensitive(root, "config"),
-		OCI "config.v1+json", "config", err);
+	if (!sfd_json_find(root, "config", &config))
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_REFUSED, EBADMSG, "the docker manifest has no 'config'");
+	if (!sfd_json_find(root, "layers", &layers) || sfd_json_kind(layers) != SFD_JSON_ARRAY)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"the docker manifest's member 'layers' is not an array");
+	r = put_descriptor(out, config, SFD_OCI_TYPE_CONFIG, "config", err);
+	if (r == 0)
+		r = put_layers(out, layers, err);
 	if (r < 0)
 		return r;
-	if (sfd_buffer_append_str(out, ",\"layers\":[") < 0)
-		return splitfd_error_oom(err);
-	r = put_layers(out, cJSON_GetObjectItemCaseSensitive(root, "layers"), err);
-	if (r < 0)
-		return r;
-	/* The NUL is behind the text, not in it. */
+	/* The NUL follows the text, it is not in it. */
 	if (sfd_buffer_append(out, "]}", 3) < 0)
 		return splitfd_error_oom(err);
 	out->len--;
 	return 0;
 }
 
+static bool is_array(struct sfd_json_value root, const char *name)
+{
+	struct sfd_json_value v;
+
+	return sfd_json_find(root, name, &v) && sfd_json_kind(v) == SFD_JSON_ARRAY;
+}
+
 int sfd_oci_convert_docker(
 	const char *json, size_t size, char **ret, size_t *ret_size, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json_) cJSON *root = NULL;
 	sfd_cleanup_buffer struct sfd_buffer out = { .max = 2 * SFD_OCI_JSON_MAX };
-	const char *type;
-	int r;
+	struct sfd_json_value root, type;
+	int r = sfd_oci_check(json, size, SFD_OCI_MANIFEST, SFD_OCI_STORE, &root, err);
 
-	root = size <= SFD_OCI_JSON_MAX ? cJSON_ParseWithLength(json, size) : NULL;
-	if (!cJSON_IsObject(root))
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the manifest is no JSON object of at most 16 MiB");
-	type = text_member(root, "mediaType");
-	if (cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "manifests")) ||
-		cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "fsLayers")))
+	if (r < 0)
+		return r;
+	if (is_array(root, "manifests") || is_array(root, "fsLayers"))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EPROTONOSUPPORT,
 			"the manifest is a list or of docker's schema 1, not that of one image");
-	if (type == NULL || strcmp(type, DOCKER "distribution.manifest.v2+json") != 0)
+	if (!sfd_json_find(root, "mediaType", &type) ||
+		!sfd_json_is(type, SFD_DOCKER_TYPE_MANIFEST))
 		return 0;
 	r = put_manifest(&out, root, err);
 	if (r < 0)

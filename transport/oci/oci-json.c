@@ -1,71 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/oci/oci-json.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/text.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
-#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
-
-SFD_DEFINE_CLEANUP(cleanup_json_, cJSON, cJSON_Delete);
-
-static int malformed(struct splitfd_error *err, const char *what, const char *why)
+static int refuse(struct splitfd_error *err, const char *why)
 {
-	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, "the %s %s", what, why);
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, "%s", why);
 }
 
-static int parse(
-	const char *json, size_t size, const char *what, cJSON **ret, struct splitfd_error *err)
+/* A member's string; NULL where it is not there, or null. */
+static int take_text(
+	struct sfd_json_value object, const char *name, char **ret, struct splitfd_error *err)
 {
-	const char *end = json;
-	cJSON *root;
+	struct sfd_json_value v;
+	int r;
 
-	if (size > SFD_OCI_JSON_MAX)
-		return malformed(err, what, "is larger than 16 MiB");
-	root = cJSON_ParseWithLengthOpts(json, size, &end, 0);
-	if (root == NULL)
-		return malformed(err, what, "is no JSON");
-	while (end < json + size && strchr(" \t\r\n", *end) != NULL && *end != '\0')
-		end++;
-	if (end != json + size || !cJSON_IsObject(root)) {
-		cJSON_Delete(root);
-		return malformed(err, what, "is no JSON object");
-	}
-	*ret = root;
-	return 0;
-}
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static const char *text_member(const cJSON *object, const char *name)
-{
-	return cJSON_GetStringValue(member(object, name));
-}
-
-/* "ALGORITHM:HEX" as a file's name can hold it. */
-static bool digest_ok(const char *digest)
-{
-	const char *colon = digest != NULL ? strchr(digest, ':') : NULL;
-	size_t hex;
-
-	if (colon == NULL || colon == digest)
-		return false;
-	if (strncmp(digest, "sha256:", 7) == 0)
-		return sfd_parse_sha256(digest, NULL);
-	hex = strspn(colon + 1, "0123456789abcdef");
-	return strspn(digest, "abcdefghijklmnopqrstuvwxyz0123456789+._-") ==
-		       (size_t)(colon - digest) &&
-	       hex >= 32 && hex <= 128 && colon[1 + hex] == '\0';
-}
-
-static int copy_text(char **ret, const char *text, struct splitfd_error *err)
-{
-	*ret = text != NULL ? strdup(text) : NULL;
-	return text != NULL && *ret == NULL ? splitfd_error_oom(err) : 0;
+	*ret = NULL;
+	if (!sfd_json_find(object, name, &v) || sfd_json_kind(v) != SFD_JSON_STRING)
+		return 0;
+	r = sfd_json_text(v, ret, NULL);
+	if (r == -EBADMSG)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			"a member '%s' holds a NUL or half a pair of surrogates", name);
+	return r < 0 ? splitfd_error_oom(err) : 0;
 }
 
 static void free_list(char **list, size_t n)
@@ -75,52 +33,123 @@ static void free_list(char **list, size_t n)
 	free(list);
 }
 
-static int parse_layers(
-	const cJSON *layers, struct sfd_oci_manifest *ret, struct splitfd_error *err)
+static int take_layers(
+	struct sfd_json_value layers, struct sfd_oci_manifest *ret, struct splitfd_error *err)
 {
-	size_t n = (size_t)cJSON_GetArraySize(layers);
-	const cJSON *layer;
+	struct sfd_json_items items = sfd_json_items(layers);
+	size_t n = sfd_json_count(layers);
+	struct sfd_json_value layer;
 
 	ret->layers = calloc(n + 1, sizeof(*ret->layers));
 	ret->layer_types = calloc(n + 1, sizeof(*ret->layer_types));
 	if (ret->layers == NULL || ret->layer_types == NULL)
 		return splitfd_error_oom(err);
-	cJSON_ArrayForEach (layer, layers) {
-		const char *digest = text_member(layer, "digest");
+	while (sfd_json_next(&items, NULL, &layer)) {
+		size_t i = ret->n_layers++;
+		int r = take_text(layer, "digest", &ret->layers[i], err);
 
-		if (!digest_ok(digest))
-			return malformed(err, "manifest", "has a layer without a valid digest");
-		ret->layers[ret->n_layers] = strdup(digest);
-		if (ret->layers[ret->n_layers++] == NULL ||
-			copy_text(&ret->layer_types[ret->n_layers - 1],
-				text_member(layer, "mediaType"), NULL) < 0)
-			return splitfd_error_oom(err);
+		if (r == 0)
+			r = take_text(layer, "mediaType", &ret->layer_types[i], err);
+		if (r < 0)
+			return r;
+		if (ret->layers[i] == NULL)
+			return refuse(err, "the manifest has a layer without a digest");
 	}
 	return 0;
 }
 
-int sfd_oci_manifest_parse(
-	const char *json, size_t size, struct sfd_oci_manifest *ret, struct splitfd_error *err)
+static bool has(struct sfd_json_value object, const char *name)
 {
-	sfd_cleanup(cleanup_json_) cJSON *root = NULL;
-	const cJSON *config, *layers;
-	const char *type;
+	struct sfd_json_value v;
+
+	return sfd_json_find(object, name, &v);
+}
+
+static bool member_is(struct sfd_json_value object, const char *name, const char *text)
+{
+	struct sfd_json_value v;
+
+	return sfd_json_find(object, name, &v) && sfd_json_is(v, text);
+}
+
+/* The member is one of two texts, or not there, or empty. */
+static bool member_is_of(
+	struct sfd_json_value object, const char *name, const char *one, const char *other)
+{
+	struct sfd_json_value v;
+
+	return !sfd_json_find(object, name, &v) || sfd_json_kind(v) == SFD_JSON_NULL ||
+	       sfd_json_is(v, "") || sfd_json_is(v, one) || sfd_json_is(v, other);
+}
+
+/* What a store may hold beside images. */
+static int check_store_kind(struct sfd_json_value root, struct splitfd_error *err)
+{
+	struct sfd_json_value version, config;
+	sfd_cleanup_free char *type = NULL;
+	uint64_t n;
+	int r;
+
+	if (member_is(root, "mediaType", SFD_OCI_TYPE_INDEX) ||
+		member_is(root, "mediaType", SFD_DOCKER_TYPE_LIST) || has(root, "manifests"))
+		return refuse(err, "it is a list of manifests (a local manifest list), not an "
+				   "image; name one of its images");
+	if (!sfd_json_find(root, "schemaVersion", &version) || !sfd_json_u64(version, &n))
+		n = 0;
+	if (n == 1 || has(root, "fsLayers"))
+		return refuse(err, "its manifest is of docker's schema 1, which does not hold the "
+				   "config; pull the image again in a newer format");
+	if (n != 2 ||
+		!member_is_of(root, "mediaType", SFD_OCI_TYPE_MANIFEST, SFD_DOCKER_TYPE_MANIFEST))
+		return refuse(err, "its manifest is neither OCI's nor docker's schema 2");
+	if (!sfd_json_find(root, "config", &config) ||
+		member_is_of(config, "mediaType", SFD_OCI_TYPE_CONFIG, SFD_DOCKER_TYPE_CONFIG))
+		return 0;
+	r = take_text(config, "mediaType", &type, err);
+	return r < 0 ? r
+		     : splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+			       "it is an artifact (its config is %.200s), not an image",
+			       type != NULL ? type : "of no kind");
+}
+
+/* cfsctl takes what is not OCI's config for an artifact's and looks for layers by the blobs'
+ * digests, while podman runs the image. */
+static int check_repository_kind(struct sfd_json_value config, struct splitfd_error *err)
+{
+	if (!member_is(config, "mediaType", SFD_DOCKER_TYPE_CONFIG))
+		return 0;
+	return refuse(err, "the manifest's member 'config.mediaType' is docker's, but the manifest "
+			   "is OCI's: an image to some programs, an artifact to others");
+}
+
+int sfd_oci_manifest_parse(const char *json, size_t size, enum sfd_oci_rules rules,
+	struct sfd_oci_manifest *ret, struct splitfd_error *err)
+{
+	struct sfd_json_value root, config = { 0 }, layers;
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = parse(json, size, "manifest", &root, err);
+	r = sfd_oci_check(json, size, SFD_OCI_MANIFEST, rules, &root, err);
+	if (r == 0 && rules == SFD_OCI_STORE)
+		r = check_store_kind(root, err);
 	if (r < 0)
 		return r;
-	config = member(root, "config");
-	layers = member(root, "layers");
-	if (!digest_ok(text_member(config, "digest")))
-		return malformed(err, "manifest", "has no config with a valid digest");
-	if (!cJSON_IsArray(layers))
-		return malformed(err, "manifest", "has no layers");
-	type = text_member(config, "mediaType");
-	ret->container = type != NULL && strcmp(type, OCI_CONFIG) == 0;
-	r = copy_text(&ret->config_digest, text_member(config, "digest"), err);
-	return r < 0 ? r : parse_layers(layers, ret, err);
+	if (!sfd_json_find(root, "config", &config) || sfd_json_kind(config) != SFD_JSON_OBJECT ||
+		!has(config, "digest"))
+		return refuse(err, "the manifest has no config with a digest");
+	if (rules == SFD_OCI_REPOSITORY)
+		r = check_repository_kind(config, err);
+	ret->container = rules == SFD_OCI_STORE ||
+			 member_is(config, "mediaType", SFD_OCI_TYPE_CONFIG);
+	if (r == 0)
+		r = take_text(config, "digest", &ret->config_digest, err);
+	if (r == 0 && ret->config_digest == NULL)
+		return refuse(err, "the manifest has no config with a digest");
+	if (r < 0)
+		return r;
+	if (!sfd_json_find(root, "layers", &layers))
+		layers = (struct sfd_json_value){ "null", "null" + 4 };
+	return take_layers(layers, ret, err);
 }
 
 void sfd_oci_manifest_done(struct sfd_oci_manifest *m)
@@ -131,49 +160,62 @@ void sfd_oci_manifest_done(struct sfd_oci_manifest *m)
 	memset(m, 0, sizeof(*m));
 }
 
-static int parse_diff_ids(
-	const cJSON *diff_ids, struct sfd_oci_config *ret, struct splitfd_error *err)
+static int take_diff_ids(
+	struct sfd_json_value list, struct sfd_oci_config *ret, struct splitfd_error *err)
 {
-	const cJSON *id;
+	struct sfd_json_items items = sfd_json_items(list);
+	struct sfd_json_value id;
 
-	ret->diff_ids = calloc((size_t)cJSON_GetArraySize(diff_ids) + 1, sizeof(*ret->diff_ids));
+	ret->diff_ids = calloc(sfd_json_count(list) + 1, sizeof(*ret->diff_ids));
 	if (ret->diff_ids == NULL)
 		return splitfd_error_oom(err);
-	cJSON_ArrayForEach (id, diff_ids) {
-		if (!digest_ok(cJSON_GetStringValue(id)))
-			return malformed(err, "config", "has a diff_id that is no digest");
-		ret->diff_ids[ret->n_diff_ids] = strdup(id->valuestring);
-		if (ret->diff_ids[ret->n_diff_ids] == NULL)
+	while (sfd_json_next(&items, NULL, &id)) {
+		char **at = &ret->diff_ids[ret->n_diff_ids];
+		int r = sfd_json_text(id, at, NULL);
+
+		if (r == -ENOMEM)
 			return splitfd_error_oom(err);
-		ret->n_diff_ids++;
+		if (r == 0)
+			ret->n_diff_ids++;
+		if (r < 0 || !sfd_oci_digest_ok(*at))
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+				"the config's member 'rootfs.diff_ids[%zu]' is not a digest",
+				ret->n_diff_ids - (r == 0));
 	}
 	return 0;
 }
 
-int sfd_oci_config_parse(
-	const char *json, size_t size, struct sfd_oci_config *ret, struct splitfd_error *err)
+static int take_facts(
+	struct sfd_json_value root, struct sfd_oci_config *ret, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json_) cJSON *root = NULL;
-	const cJSON *diff_ids, *labels;
+	struct sfd_json_value run, labels;
+	int r = take_text(root, "architecture", &ret->architecture, err);
+
+	if (r == 0)
+		r = take_text(root, "os", &ret->os, err);
+	if (r == 0)
+		r = take_text(root, "created", &ret->created, err);
+	if (r == 0 && sfd_json_find(root, "config", &run) && sfd_json_find(run, "Labels", &labels))
+		r = take_text(labels, "containers.composefs.fsverity", &ret->seal, err);
+	return r;
+}
+
+int sfd_oci_config_parse(const char *json, size_t size, enum sfd_oci_rules rules,
+	struct sfd_oci_config *ret, struct splitfd_error *err)
+{
+	struct sfd_json_value root, rootfs, diff_ids = { "null", "null" + 4 };
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = parse(json, size, "config", &root, err);
+	r = sfd_oci_check(json, size, SFD_OCI_CONFIG, rules, &root, err);
+	if (r == 0)
+		r = take_facts(root, ret, err);
 	if (r < 0)
 		return r;
-	diff_ids = member(member(root, "rootfs"), "diff_ids");
-	if (!cJSON_IsArray(diff_ids))
-		return malformed(err, "config", "has no rootfs.diff_ids");
-	labels = member(member(root, "config"), "Labels");
-	r = copy_text(&ret->architecture, text_member(root, "architecture"), err);
-	if (r == 0)
-		r = copy_text(&ret->os, text_member(root, "os"), err);
-	if (r == 0)
-		r = copy_text(&ret->created, text_member(root, "created"), err);
-	if (r == 0)
-		r = copy_text(
-			&ret->seal, text_member(labels, "containers.composefs.fsverity"), err);
-	return r < 0 ? r : parse_diff_ids(diff_ids, ret, err);
+	if (!sfd_json_find(root, "rootfs", &rootfs))
+		return refuse(err, "the config has no 'rootfs'");
+	(void)sfd_json_find(rootfs, "diff_ids", &diff_ids);
+	return take_diff_ids(diff_ids, ret, err);
 }
 
 void sfd_oci_config_done(struct sfd_oci_config *c)
@@ -184,4 +226,20 @@ void sfd_oci_config_done(struct sfd_oci_config *c)
 	free(c->created);
 	free(c->seal);
 	memset(c, 0, sizeof(*c));
+}
+
+int sfd_oci_image_check(const char *manifest, size_t manifest_size, const char *config,
+	size_t config_size, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *converted = NULL;
+	sfd_cleanup(sfd_oci_manifest_done) struct sfd_oci_manifest m = { 0 };
+	sfd_cleanup(sfd_oci_config_done) struct sfd_oci_config c = { 0 };
+	int r = sfd_oci_convert_docker(manifest, manifest_size, &converted, &manifest_size, err);
+
+	if (r >= 0)
+		r = sfd_oci_manifest_parse(converted != NULL ? converted : manifest, manifest_size,
+			SFD_OCI_REPOSITORY, &m, err);
+	if (r >= 0 && m.container)
+		r = sfd_oci_config_parse(config, config_size, SFD_OCI_REPOSITORY, &c, err);
+	return r < 0 ? r : 0;
 }

@@ -1,33 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_COMPOSEFS_OCI_JSON_H
-#define SPLITFD_COMPOSEFS_OCI_JSON_H
+#ifndef SPLITFD_OCI_OCI_JSON_H
+#define SPLITFD_OCI_OCI_JSON_H
 
 /*
- * What a repository needs to know of manifests and configs, and the conversion of docker's manifest
- * (schema 2) to OCI's. Source of the formats: the OCI image specification 1.1, docker's image
- * manifest version 2, schema 2.
+ * Manifests and configs, for the store, the repository and the proxy alike, and the conversion of
+ * docker's manifest (schema 2) to OCI's. Documents are only read, never written again: callers that
+ * pass them on pass the bytes. Source of the formats: the OCI image specification 1.1, docker's
+ * image manifest version 2, schema 2.
  */
 
-#include "splitfdstream/base/error.h"
+#include "transport/oci/oci-schema.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-
-/* Manifests and configs are not larger than this. */
-#define SFD_OCI_JSON_MAX ((size_t)16 * 1024 * 1024)
+#define SFD_OCI_TYPE_MANIFEST	 "application/vnd.oci.image.manifest.v1+json"
+#define SFD_OCI_TYPE_INDEX	 "application/vnd.oci.image.index.v1+json"
+#define SFD_OCI_TYPE_CONFIG	 "application/vnd.oci.image.config.v1+json"
+#define SFD_DOCKER_TYPE_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define SFD_DOCKER_TYPE_LIST	 "application/vnd.docker.distribution.manifest.list.v2+json"
+#define SFD_DOCKER_TYPE_CONFIG	 "application/vnd.docker.container.image.v1+json"
 
 struct sfd_oci_manifest {
-	bool container; /* the config is an OCI image config; else an artifact */
+	bool container; /* the config is an image's; else an artifact */
 	char *config_digest;
-	char **layers; /* digests, base first */
-	char **layer_types;
+	char **layers;	    /* digests, base first */
+	char **layer_types; /* media types; an item may be NULL */
 	size_t n_layers;
 };
 
-/* Everything in it is owned by *ret, which is to be given to _done also after an error. Digests are
- * checked to be "sha256:" and 64 hex digits, or another algorithm with a sane name. */
-int sfd_oci_manifest_parse(
-	const char *json, size_t size, struct sfd_oci_manifest *ret, struct splitfd_error *err);
+/* A manifest of one image or artifact. SFD_OCI_STORE takes docker's schema 2, too, and refuses, by
+ * name, what is not an image whose config is there: lists, schema 1, artifacts. Everything in it is
+ * owned by *ret, which is to be given to _done also after an error. Digests follow
+ * sfd_oci_digest_ok(). */
+int sfd_oci_manifest_parse(const char *json, size_t size, enum sfd_oci_rules rules,
+	struct sfd_oci_manifest *ret, struct splitfd_error *err);
 void sfd_oci_manifest_done(struct sfd_oci_manifest *m);
 
 struct sfd_oci_config {
@@ -38,12 +42,12 @@ struct sfd_oci_config {
 	char *seal;		 /* label containers.composefs.fsverity; may be NULL */
 };
 
-int sfd_oci_config_parse(
-	const char *json, size_t size, struct sfd_oci_config *ret, struct splitfd_error *err);
+int sfd_oci_config_parse(const char *json, size_t size, enum sfd_oci_rules rules,
+	struct sfd_oci_config *ret, struct splitfd_error *err);
 void sfd_oci_config_done(struct sfd_oci_config *c);
 
 /* A docker schema 2 manifest as an OCI manifest: 1 and *ret (malloc'd, the caller's). 0 where it is
- * no docker manifest and nothing is to be done. Schema 1 and lists are REFUSED.
+ * not a docker manifest and nothing is to be done. Schema 1 and lists are REFUSED.
  *
  * The result is what containers/image makes of it (members, order, media types, escapes), with one
  * difference: the config keeps its bytes, so its digest stays the image's ID and what OCI has no
@@ -51,5 +55,11 @@ void sfd_oci_config_done(struct sfd_oci_config *c);
  * members. */
 int sfd_oci_convert_docker(
 	const char *json, size_t size, char **ret, size_t *ret_size, struct splitfd_error *err);
+
+/* Checks that a repository can take the image: SFD_OCI_REPOSITORY's rules for both documents, the
+ * manifest after the conversion that sfd_oci_commit() does. For callers that are about to store
+ * layers. */
+int sfd_oci_image_check(const char *manifest, size_t manifest_size, const char *config,
+	size_t config_size, struct splitfd_error *err);
 
 #endif

@@ -64,7 +64,8 @@ static int read_manifest(struct image *i)
 		return r;
 	if (strcmp(actual, i->digest) != 0)
 		return wrong_digest(i, "manifest-digest-mismatch", i->digest, actual);
-	r = sfd_oci_manifest_parse(i->manifest.json, i->manifest.size, &i->manifest_facts, &why);
+	r = sfd_oci_manifest_parse(
+		i->manifest.json, i->manifest.size, SFD_OCI_REPOSITORY, &i->manifest_facts, &why);
 	return r < 0 ? wrong(i, "manifest-parse-failed", NULL, why.text) : 1;
 }
 
@@ -89,7 +90,8 @@ static int read_config(struct image *i)
 		return wrong_digest(i, "config-digest-mismatch", digest, actual);
 	if (!i->manifest_facts.container)
 		return 1;
-	r = sfd_oci_config_parse(i->config.json, i->config.size, &i->config_facts, &why);
+	r = sfd_oci_config_parse(
+		i->config.json, i->config.size, SFD_OCI_REPOSITORY, &i->config_facts, &why);
 	return r < 0 ? wrong(i, "config-parse-failed", NULL, why.text) : 1;
 }
 

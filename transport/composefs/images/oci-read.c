@@ -75,7 +75,8 @@ static int read_manifest(
 	r = check_sha256(&s->manifest, s->manifest_digest, "manifest", err);
 	if (r < 0)
 		return r;
-	return sfd_oci_manifest_parse(s->manifest.json, s->manifest.size, &s->manifest_facts, err);
+	return sfd_oci_manifest_parse(
+		s->manifest.json, s->manifest.size, SFD_OCI_REPOSITORY, &s->manifest_facts, err);
 }
 
 static int read_config(
@@ -98,7 +99,8 @@ static int read_config(
 	r = check_sha256(&s->config, digest, "config", err);
 	if (r < 0 || !s->manifest_facts.container)
 		return r;
-	return sfd_oci_config_parse(s->config.json, s->config.size, &s->config_facts, err);
+	return sfd_oci_config_parse(
+		s->config.json, s->config.size, SFD_OCI_REPOSITORY, &s->config_facts, err);
 }
 
 int sfd_oci_stored_read(struct splitfd_repository *repository, const char *manifest_digest,

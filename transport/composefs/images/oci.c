@@ -286,7 +286,8 @@ static int read_old_config(struct commit *c, struct splitfd_error *err)
 
 static int check_facts(struct commit *c, struct splitfd_error *err)
 {
-	int r = sfd_oci_manifest_parse(c->manifest, c->manifest_size, &c->manifest_facts, err);
+	int r = sfd_oci_manifest_parse(
+		c->manifest, c->manifest_size, SFD_OCI_REPOSITORY, &c->manifest_facts, err);
 
 	if (r < 0)
 		return r;
@@ -306,7 +307,8 @@ static int check_facts(struct commit *c, struct splitfd_error *err)
 		c->n_layers = c->manifest_facts.n_layers;
 		return 0;
 	}
-	r = sfd_oci_config_parse(c->image->config, c->image->config_size, &c->config_facts, err);
+	r = sfd_oci_config_parse(
+		c->image->config, c->image->config_size, SFD_OCI_REPOSITORY, &c->config_facts, err);
 	c->layers = c->config_facts.diff_ids;
 	c->n_layers = c->config_facts.n_diff_ids;
 	return r;
