@@ -4,6 +4,7 @@
 #   all (default)  build/splitfd and libsplitfd (shared, static)
 #   check          what needs neither root nor peers: unit, cli, fuzz corpus, headers, abi, lint
 #   check-all      check, then everything that needs root and the real peers
+#   fault          every fault of tests/fault: hours; SEED=, PART=REGEX (tests/fault/whole says more)
 #   bench          tests/bench against the real peers (prints ratios, judges nothing)
 #   install, uninstall   with DESTDIR, prefix, bindir, libdir, includedir, mandir, …
 #   format, tidy, cppcheck, dist, clean, help
@@ -182,6 +183,8 @@ check: all test-programs
 	$(Q)BUILD=$(B) WERROR=1 tests/run check
 check-all: all test-programs
 	$(Q)BUILD=$(B) WERROR=1 tests/run all
+fault: all test-programs
+	$(Q)BUILD=$(B) SEED='$(SEED)' PART='$(PART)' tests/fault/whole
 bench: all test-programs
 	$(Q)BUILD=$(B) tests/run bench
 
@@ -206,5 +209,5 @@ help:
 print-public-headers:
 	@echo $(public_headers)
 FORCE:
-.PHONY: all check check-all bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
+.PHONY: all check check-all fault bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
 .SECONDARY:
