@@ -19,6 +19,11 @@ struct splitfd_files *splitfd_files_unref(struct splitfd_files *files)
 	return NULL;
 }
 
+bool splitfd_files_removed(struct splitfd_files *files)
+{
+	return files != NULL && files->ops->removed != NULL && files->ops->removed(files);
+}
+
 int splitfd_chunk_open(
 	struct splitfd_chunk *chunk, int *ret_fd, int *ret_dir, struct splitfd_error *err)
 {

@@ -43,6 +43,8 @@ struct splitfd_files_ops {
 		int *ret_dir, struct splitfd_error *err);
 	/* Called when the last reference is gone. */
 	void (*free)(struct splitfd_files *files);
+	/* See splitfd_files_removed(). NULL where nobody can know. */
+	bool (*removed)(struct splitfd_files *files);
 };
 
 struct splitfd_files {
@@ -56,6 +58,10 @@ struct splitfd_files {
 struct splitfd_files *splitfd_files_ref(struct splitfd_files *files);
 /* One less, by any thread. NULL is allowed. Returns NULL. */
 struct splitfd_files *splitfd_files_unref(struct splitfd_files *files);
+
+/* True where the layer was removed, or is being removed, since its files were opened: the reason
+ * why one of them is gone or is not what it was. May take a second. NULL is allowed. */
+bool splitfd_files_removed(struct splitfd_files *files);
 
 enum splitfd_chunk_kind {
 	SPLITFD_CHUNK_INLINE = 0,

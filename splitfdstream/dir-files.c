@@ -2,12 +2,16 @@
 #include "splitfdstream/dir-files.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
+#include "splitfdstream/base/removed.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* A removal that has begun is mostly done with the directory by then. */
+#define REMOVAL_MS 1000
 
 struct dir_files {
 	struct splitfd_files base;
@@ -64,6 +68,8 @@ static int dir_files_open(struct splitfd_files *files, const char *name, uint64_
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EINVAL, "the name '%s' %s", name, fault);
 	path = open_path(df->dir, name, &dir);
+	if (path == -ENOENT && sfd_dir_removed(df->dir, REMOVAL_MS))
+		return sfd_layer_removed(err);
 	if (path == -EXDEV || path == -ELOOP)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, -path,
 			"'%s' leads out of the directory that was passed for it", name);
@@ -86,6 +92,11 @@ static int dir_files_open(struct splitfd_files *files, const char *name, uint64_
 	return 0;
 }
 
+static bool dir_files_removed(struct splitfd_files *files)
+{
+	return sfd_dir_removed(((struct dir_files *)files)->dir, REMOVAL_MS);
+}
+
 static void dir_files_free(struct splitfd_files *files)
 {
 	struct dir_files *df = (struct dir_files *)files;
@@ -99,6 +110,7 @@ int sfd_dir_files_new(int dir, struct splitfd_files **ret, struct splitfd_error 
 	static const struct splitfd_files_ops ops = {
 		.open = dir_files_open,
 		.free = dir_files_free,
+		.removed = dir_files_removed,
 	};
 	sfd_cleanup_fd int owned = dir;
 	struct dir_files *df;

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/removed.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -196,10 +197,9 @@ static int copy_all(struct sfd_cloner *c, int from, int to, uint64_t size)
 	return 0;
 }
 
-static int changed(struct splitfd_error *err)
+static int changed(const struct sfd_content *content, struct splitfd_error *err)
 {
-	return splitfd_error_set(
-		err, SPLITFD_ERROR_REFUSED, ESTALE, "the file changed while it was read");
+	return sfd_file_changed(content->fd, &content->st, "changed while it was read", err);
 }
 
 /* Clones or copies all of the source. */
@@ -214,7 +214,7 @@ static int fill_from_source(struct sfd_cloner *c, const struct sfd_content *cont
 	if (r == 0)
 		r = copy_all(c, content->fd, to, content->size);
 	if (r == -ENODATA)
-		return changed(err);
+		return changed(content, err);
 	if (r == -ECANCELED)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	return r < 0 ? splitfd_error_sys(err, -r, "cannot copy the file") : 0;
@@ -271,7 +271,7 @@ static int check_clone(
 		r = has_bytes(to, content->data, content->size);
 		if (r < 0)
 			return splitfd_error_sys(err, -r, "cannot read the clone");
-		return r == 0 ? changed(err) : 1;
+		return r == 0 ? changed(content, err) : 1;
 	}
 	if (r == 0 && ftruncate(to, 0) < 0)
 		return splitfd_error_sys(err, errno, "cannot write the object");

@@ -169,6 +169,7 @@ int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_laye
 	int r = look_again(layer_id, diff_id, db, &place, err);
 
 	desc.opener = sfd_opener_ref(store->opener);
+	desc.store = sfd_store_ref(store);
 	if (r >= 0)
 		r = open_tar_split(store, place, &desc, err);
 	if (r >= 0)

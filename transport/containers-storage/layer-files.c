@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/containers-storage/layer-files.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/removed.h"
+#include "transport/containers-storage/layer-lookup.h"
 #include "transport/containers-storage/layer-open.h"
+#include "transport/containers-storage/store.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+/* A removal that has begun is mostly done with the layer's directory by then. */
+#define REMOVAL_MS 1000
 
 struct layer_files {
 	struct splitfd_files base;
 	int dirs[SFD_LAYER_DIRS_MAX];
 	struct sfd_layer_lowers *lowers;
-	struct sfd_opener *opener; /* or NULL */
+	struct sfd_opener *opener;   /* or NULL */
+	struct splitfd_store *store; /* or NULL */
+	char *id;
 	char *what;
 };
 
@@ -59,15 +65,12 @@ static int try_dir(struct lookup *l, int dir, struct splitfd_error *err)
 	return r == SFD_LAYER_FOUND;
 }
 
-/* Removal unlinks the directory, or moves it to a place for deletion first. */
-static bool is_removed(int dir)
+/* Newer container-libs move the directory to a place for deletion first. */
+static bool is_moved(int dir)
 {
 	char link[32], path[4096];
-	struct stat st;
 	ssize_t n;
 
-	if (fstat(dir, &st) == 0 && st.st_nlink == 0)
-		return true;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
 	n = readlink(link, path, sizeof(path) - 1);
 	if (n <= 0)
@@ -76,28 +79,30 @@ static bool is_removed(int dir)
 	return strstr(path, "/tempdirs/temp-dir-") != NULL;
 }
 
-/* A removal that is under way takes the files first: it gets a second to come to the directory. */
-static bool becomes_removed(int dir)
+/* What can be said at once. Before container-libs remove anything of a layer, its record says so.
+ */
+static bool is_removed(const struct layer_files *files)
 {
-	const struct timespec pause = { .tv_nsec = 50000000 };
-	bool gone = is_removed(dir);
+	return is_moved(files->dirs[0]) || sfd_dir_removed(files->dirs[0], 0) ||
+	       (files->store != NULL && sfd_store_layer_removed(files->store, files->id));
+}
 
-	for (int i = 0; i < 20 && !gone; i++) {
-		(void)nanosleep(&pause, NULL);
-		gone = is_removed(dir);
-	}
-	return gone;
+static bool files_removed(struct splitfd_files *base)
+{
+	const struct layer_files *files = (const struct layer_files *)base;
+
+	return is_removed(files) || sfd_dir_removed(files->dirs[0], REMOVAL_MS);
 }
 
 static int removed(const struct layer_files *files, struct splitfd_error *err)
 {
-	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-		"%s: was removed from the store while it was read", files->what);
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "%s: " SFD_LAYER_REMOVED, files->what);
 }
 
 static int missing(const struct lookup *l, struct splitfd_error *err)
 {
-	if (becomes_removed(l->files->dirs[0]))
+	if (sfd_dir_removed(l->files->dirs[0], REMOVAL_MS))
 		return removed(l->files, err);
 	if (l->metacopy)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENODATA,
@@ -149,6 +154,9 @@ static int files_open(struct splitfd_files *base, const char *name, uint64_t siz
 	}
 	if (r == 0)
 		r = try_lowers(&l, err);
+	/* The opener does not know a layer that was moved; a lower one may be gone by itself. */
+	if (r <= 0 && is_removed(files))
+		return removed(files, err);
 	if (r == 0)
 		r = missing(&l, err);
 	if (r < 0)
@@ -168,11 +176,13 @@ static void files_free(struct splitfd_files *base)
 	if (files->lowers != NULL)
 		files->lowers->free(files->lowers);
 	sfd_opener_unref(files->opener);
+	splitfd_store_close(files->store);
+	free(files->id);
 	free(files->what);
 	free(files);
 }
 
-static const struct splitfd_files_ops files_ops = { files_open, files_free };
+static const struct splitfd_files_ops files_ops = { files_open, files_free, files_removed };
 
 int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct splitfd_files **ret,
 	struct splitfd_error *err)
@@ -187,9 +197,11 @@ int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct sp
 		files->dirs[i] = i < desc->n_dirs ? sfd_take_fd(&desc->dirs[i]) : -EBADF;
 	files->lowers = sfd_take_ptr(&desc->lowers);
 	files->opener = sfd_take_ptr(&desc->opener);
+	files->store = sfd_take_ptr(&desc->store);
 	owned = &files->base;
+	files->id = strdup(desc->layer_id);
 	files->what = strdup(what);
-	if (files->what == NULL)
+	if (files->id == NULL || files->what == NULL)
 		return splitfd_error_oom(err);
 	*ret = sfd_take_ptr(&owned);
 	return 0;

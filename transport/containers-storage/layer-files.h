@@ -11,9 +11,9 @@
 #include "transport/containers-storage/layer.h"
 #include "transport/containers-storage/tar-split/member-name.h"
 
-/* Takes the directories, the lowers and the opener out of *desc; what it did not take when it fails
- * is still there. `what` names the layer in errors and is copied. *ret is the caller's (one
- * reference). */
+/* Takes the directories, the lowers, the opener and the store out of *desc; what it did not take
+ * when it fails is still there. `what` names the layer in errors and is copied. *ret is the
+ * caller's (one reference). */
 int sfd_layer_files_new(struct sfd_layer_desc *desc, const char *what, struct splitfd_files **ret,
 	struct splitfd_error *err);
 

@@ -120,3 +120,15 @@ int sfd_store_layer_parent(
 	(void)snprintf(ret, 65, "%s", record->parent != NULL ? record->parent : "");
 	return 0;
 }
+
+bool sfd_store_layer_removed(struct splitfd_store *store, const char *id)
+{
+	sfd_cleanup(sfd_layer_db_done) struct sfd_layer_db db = { .n = 0 };
+	const struct sfd_layer_record *record;
+	size_t place;
+
+	if (sfd_store_read_layers(store, &db, NULL) < 0)
+		return false;
+	record = sfd_layer_db_find(&db, id, &place);
+	return record == NULL || record->incomplete;
+}

@@ -28,4 +28,9 @@ int sfd_store_open_layer(struct splitfd_store *store, enum sfd_layer_key key, co
 int sfd_store_layer_parent(
 	struct splitfd_store *store, const char *id, char ret[65], struct splitfd_error *err);
 
+/* True where the records no longer have the layer whole: container-libs mark it before they remove
+ * anything of it, or take its record away first. Takes no lock, so that no removal is waited for:
+ * the files of records are replaced as a whole. */
+bool sfd_store_layer_removed(struct splitfd_store *store, const char *id);
+
 #endif

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/layer-files.h"
 #include "transport/containers-storage/layer.h"
+#include "transport/containers-storage/store.h"
 #include "transport/containers-storage/tar-split/sparse.h"
 #include "transport/containers-storage/tar-split/tar-split.h"
 #include "transport/containers-storage/tar-split/toc.h"
@@ -242,6 +243,7 @@ void sfd_layer_desc_done(struct sfd_layer_desc *desc)
 		desc->lowers->free(desc->lowers);
 	desc->lowers = NULL;
 	desc->opener = sfd_opener_unref(desc->opener);
+	desc->store = splitfd_store_close(desc->store);
 	free(desc->toc);
 	desc->toc = NULL;
 }

@@ -22,6 +22,8 @@
 /* Overlay's own limit of a chain. */
 #define SFD_LAYER_LOWERS_MAX 500
 
+struct splitfd_store;
+
 enum sfd_layer_layout {
 	SFD_LAYER_OVERLAY,   /* dirs[0] is overlay/ID/diff, then the generations diff1… */
 	SFD_LAYER_VFS,	     /* dirs[0] is vfs/dir/ID; no lowers */
@@ -48,15 +50,17 @@ struct sfd_layer_desc {
 	struct sfd_layer_lowers *lowers; /* tried after dirs; NULL where there are none */
 	int spool_dir;		   /* for what has to be kept aside; -EBADF: $TMPDIR or /var/tmp */
 	struct sfd_opener *opener; /* a reference; NULL: what may not be opened is an error */
-	char *toc;		   /* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
+	struct splitfd_store *store; /* a reference: its records say whether the layer was removed
+					meanwhile; NULL: only its directory does */
+	char *toc; /* COMPOSEFS: the TOC's JSON (zstd-chunked-manifest), malloc'd */
 	size_t toc_size;
 };
 
 /* Closes and frees all that *desc still has. */
 void sfd_layer_desc_done(struct sfd_layer_desc *desc);
 
-/* Always takes the descriptors, the lowers, the opener and the TOC of *desc (also on failure) and
- * copies the strings. *ret is the caller's. */
+/* Always takes the descriptors, the lowers, the references and the TOC of *desc (also on failure)
+ * and copies the strings. *ret is the caller's. */
 int sfd_layer_source_new(
 	struct sfd_layer_desc *desc, struct splitfd_source **ret, struct splitfd_error *err);
 

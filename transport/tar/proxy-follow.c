@@ -2,6 +2,7 @@
 #include "transport/tar/proxy-follow.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/removed.h"
 #include "splitfdstream/digest.h"
 
 #include <errno.h>
@@ -254,6 +255,9 @@ int sfd_follow_end(struct sfd_follow *f, const struct sfd_trace *sent, int cance
 		*err = f->err;
 	if (f->result < 0)
 		return f->result;
+	if ((f->seen.bytes != sent->bytes || f->seen.files != sent->files) &&
+		splitfd_files_removed(splitfd_source_files(f->source)))
+		return sfd_layer_removed(err);
 	if (f->seen.bytes != sent->bytes || f->seen.files != sent->files)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the layer's files changed while they were sent");

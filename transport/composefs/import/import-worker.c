@@ -2,6 +2,7 @@
 /* An import's threads: which work comes next, and what all kinds of it share. */
 #include "transport/composefs/import/import-private.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/removed.h"
 #include "transport/composefs/sync-ahead.h"
 
 #include <signal.h>
@@ -25,8 +26,23 @@ void sfd_import_tell_done(struct splitfd_import *import)
 		pthread_cond_broadcast(&import->done);
 }
 
+/* What the file shows may have happened to it alone: whose layer is still there was changed. */
+static int find_reason(const struct sfd_import_entry *e, int r, struct splitfd_error *err)
+{
+	if (err->errnum != ESTALE || e->files == NULL)
+		return r;
+	if (splitfd_files_removed(e->files))
+		return sfd_layer_removed(err);
+	if (err->kind != SPLITFD_ERROR_NOT_FOUND)
+		return r;
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ESTALE,
+		"the file was deleted or replaced while it was read");
+}
+
 int sfd_import_wrap_file(const struct sfd_import_entry *e, int r, struct splitfd_error *err)
 {
+	if (r < 0)
+		r = find_reason(e, r, err);
 	if (r < 0)
 		splitfd_error_wrap(err, r, "byte %llu of the tar, file '%s'",
 			(unsigned long long)e->offset,
