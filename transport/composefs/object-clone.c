@@ -354,7 +354,7 @@ int sfd_cloner_take(struct sfd_cloner *c, const struct sfd_content *content,
 		return splitfd_error_sys(err, -taken->fd, "cannot open an object in the making");
 	if (fstat(taken->fd, &st) < 0)
 		return splitfd_error_sys(err, errno, "cannot examine an object in the making");
-	return (uint64_t)st.st_size == content->size ? 0 : changed(err);
+	return (uint64_t)st.st_size == content->size ? 0 : changed(content, err);
 }
 
 int sfd_cloner_put_taken(struct sfd_cloner *c, const struct splitfd_digest *digest,
