@@ -3,7 +3,7 @@
 #include "shim/common/command.h"
 #include "shim/common/options.h"
 #include "shim/proxy/proxy-arguments.h"
-#include "shim/proxy/proxy-session.h"
+#include "shim/proxy/proxy-serve.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "transport/rpc/fdpass.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy's methods: arguments, and who answers, splitfd itself or the real skopeo. */
+#include "shim/proxy/proxy-methods.h"
 #include "shim/proxy/proxy-json.h"
-#include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/skopeo/policy.h"
 
@@ -13,76 +13,9 @@
 SFD_DEFINE_CLEANUP(cleanup_native, struct sfd_native, sfd_native_unref);
 SFD_DEFINE_CLEANUP(cleanup_policy, struct sfd_policy, sfd_policy_free);
 
-/* The largest whole number that every JSON reader keeps exact. */
-#define NUMBER_MAX 9007199254740991.0
-
 static int bad(struct splitfd_error *err, const char *text)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL, "%s", text);
-}
-
-static int check_initialized(const struct sfd_proxy_session *s, struct splitfd_error *err)
-{
-	return s->initialized ? 0 : bad(err, "client error: must invoke Initialize");
-}
-
-static int arg_number(const cJSON *args, int i, uint64_t *ret, struct splitfd_error *err)
-{
-	const cJSON *item = cJSON_GetArrayItem(args, i);
-
-	if (!cJSON_IsNumber(item))
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"expecting numeric, not %s", sfd_json_type(item));
-	if (item->valuedouble > NUMBER_MAX)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, ERANGE,
-			"out of range integer for numeric %f", item->valuedouble);
-	if (item->valuedouble >= 0)
-		*ret = (uint64_t)item->valuedouble;
-	else if (item->valuedouble >= -NUMBER_MAX)
-		*ret = (uint64_t)(int64_t)item->valuedouble;
-	else
-		*ret = UINT64_C(1) << 63;
-	return 0;
-}
-
-int sfd_proxy_arg_image(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_image **ret, struct splitfd_error *err)
-{
-	uint64_t id = 0;
-	size_t low = 0, high = s->n_images;
-	int r = arg_number(args, 0, &id, err);
-
-	if (r < 0)
-		return r;
-	if (id == 0)
-		return bad(err, "invalid imageid value of zero");
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (s->images[middle].id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == s->n_images || s->images[low].id != id)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "no image %" PRIu64, id);
-	*ret = &s->images[low];
-	return 0;
-}
-
-/* What most methods begin with: `n` arguments, the first an image. */
-static int begin(struct sfd_proxy_session *s, const cJSON *args, int n, const char *usage,
-	struct sfd_proxy_image **ret, struct splitfd_error *err)
-{
-	int r = check_initialized(s, err);
-
-	if (r < 0)
-		return r;
-	if (cJSON_GetArraySize(args) != n)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"found %d args, expecting %s", cJSON_GetArraySize(args), usage);
-	return sfd_proxy_arg_image(s, args, ret, err);
 }
 
 static int initialize(struct sfd_proxy_session *s, const cJSON *args,
@@ -218,10 +151,8 @@ static int open_image_any(struct sfd_proxy_session *s, const cJSON *args, bool o
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	const cJSON *reference = cJSON_GetArrayItem(args, 0);
-	int r = check_initialized(s, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (cJSON_GetArraySize(args) != 1)
 		return bad(err, "invalid request, expecting one argument");
 	if (!cJSON_IsString(reference))
@@ -247,31 +178,20 @@ static int open_image_optional(struct sfd_proxy_session *s, const cJSON *args,
 	return open_image_any(s, args, true, answer, err);
 }
 
-static int close_image(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+static int close_native(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	struct sfd_proxy_image *image = NULL;
-	int r = begin(s, args, 1, "(imgid)", &image, err);
-
-	if (r == 0 && image->native == NULL)
-		r = sfd_forward_image(s, image, "CloseImage", args, answer, err);
-	if (r == 0 && !answer->failed)
-		sfd_proxy_remove_image(s, image);
-	return r;
+	(void)s, (void)image, (void)args, (void)answer, (void)err;
+	return 0;
 }
 
-static int get_manifest(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+static int get_manifest(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	struct sfd_proxy_image *image = NULL;
-	int r = begin(s, args, 1, "(imgid)", &image, err);
+	int r = sfd_native_manifest(image->native, &b, err);
 
-	if (r < 0)
-		return r;
-	if (image->native == NULL)
-		return sfd_forward_image(s, image, "GetManifest", args, answer, err);
-	r = sfd_native_manifest(image->native, &b, err);
+	(void)args;
 	if (r == 0)
 		r = sfd_proxy_answer_bytes(s, b.data, b.len, answer, err);
 	if (r == 0 && sfd_json_string(&answer->value, sfd_native_digest(image->native)) < 0)
@@ -279,32 +199,27 @@ static int get_manifest(struct sfd_proxy_session *s, const cJSON *args,
 	return r;
 }
 
-static int get_config_any(struct sfd_proxy_session *s, const cJSON *args, bool inner,
+static int answer_config(struct sfd_proxy_session *s, struct sfd_proxy_image *image, bool inner,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	struct sfd_proxy_image *image = NULL;
-	int r = begin(s, args, 1, "(imgid)", &image, err);
+	int r = sfd_native_config(image->native, inner, &b, err);
 
-	if (r < 0)
-		return r;
-	if (image->native == NULL)
-		return sfd_forward_image(
-			s, image, inner ? "GetConfig" : "GetFullConfig", args, answer, err);
-	r = sfd_native_config(image->native, inner, &b, err);
 	return r == 0 ? sfd_proxy_answer_bytes(s, b.data, b.len, answer, err) : r;
 }
 
-static int get_config(struct sfd_proxy_session *s, const cJSON *args,
+static int get_config(struct sfd_proxy_session *s, struct sfd_proxy_image *image, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	return get_config_any(s, args, true, answer, err);
+	(void)args;
+	return answer_config(s, image, true, answer, err);
 }
 
-static int get_full_config(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+static int get_full_config(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	return get_config_any(s, args, false, answer, err);
+	(void)args;
+	return answer_config(s, image, false, answer, err);
 }
 
 /* ALGORITHM:HEX as container tools check it. */
@@ -331,107 +246,90 @@ static int check_digest(const char *digest, struct splitfd_error *err)
 	return bad(err, "unsupported digest algorithm");
 }
 
-static int get_blob(struct sfd_proxy_session *s, const cJSON *args, struct sfd_proxy_answer *answer,
-	struct splitfd_error *err)
+static int check_raw_blob(const cJSON *args, struct splitfd_error *err)
 {
 	const cJSON *digest = cJSON_GetArrayItem(args, 1);
-	struct sfd_proxy_image *image = NULL;
+
+	if (!cJSON_IsString(digest))
+		return bad(err, "expecting string blobid");
+	return check_digest(digest->valuestring, err);
+}
+
+static int check_blob(const cJSON *args, struct splitfd_error *err)
+{
+	const cJSON *digest = cJSON_GetArrayItem(args, 1);
+	uint64_t size;
+	int r;
+
+	if (!cJSON_IsString(digest))
+		return bad(err, "expecting string blobid");
+	r = sfd_proxy_arg_number(args, 2, &size, err);
+	return r == 0 ? check_digest(digest->valuestring, err) : r;
+}
+
+static int answer_size(
+	struct sfd_proxy_answer *answer, size_t n_fds, uint64_t size, struct splitfd_error *err)
+{
+	answer->n_fds = n_fds;
+	if (sfd_buffer_printf(&answer->value, "%" PRId64, (int64_t)size) < 0)
+		return splitfd_error_oom(err);
+	return 0;
+}
+
+static int get_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *image, const cJSON *args,
+	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+{
+	const char *digest = cJSON_GetArrayItem(args, 1)->valuestring;
 	struct sfd_pipe_work work;
 	uint64_t wanted = 0, size = 0;
-	int r = begin(s, args, 3, "(imgid, digest, size)", &image, err);
+	int r = sfd_proxy_arg_number(args, 2, &wanted, err);
 
-	if (r == 0 && !cJSON_IsString(digest))
-		r = bad(err, "expecting string blobid");
 	if (r == 0)
-		r = arg_number(args, 2, &wanted, err);
-	if (r == 0)
-		r = check_digest(digest->valuestring, err);
-	if (r < 0)
-		return r;
-	if (image->native == NULL)
-		return sfd_forward_image(s, image, "GetBlob", args, answer, err);
-	r = sfd_native_blob(image->native, digest->valuestring, &wanted, &work, &size, err);
+		r = sfd_native_blob(image->native, digest, &wanted, &work, &size, err);
 	if (r == 0)
 		r = sfd_pipes_start(s->pipes, &work, &answer->fds[0], &answer->pipeid, err);
-	if (r < 0)
-		return r;
-	answer->n_fds = 1;
-	r = sfd_buffer_printf(&answer->value, "%" PRId64, (int64_t)size);
-	return r < 0 ? splitfd_error_oom(err) : 0;
+	return r == 0 ? answer_size(answer, 1, size, err) : r;
 }
 
-static int get_raw_blob(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+static int get_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	const cJSON *digest = cJSON_GetArrayItem(args, 1);
-	struct sfd_proxy_image *image = NULL;
+	const char *digest = cJSON_GetArrayItem(args, 1)->valuestring;
 	struct sfd_pipe_work work;
-	uint64_t size;
-	int r = begin(s, args, 2, "(imgid, digest)", &image, err);
+	uint64_t size = 0;
+	int r = sfd_native_blob(image->native, digest, NULL, &work, &size, err);
 
-	if (r == 0 && !cJSON_IsString(digest))
-		r = bad(err, "expecting string blobid");
-	if (r == 0)
-		r = check_digest(digest->valuestring, err);
-	if (r < 0)
-		return r;
-	if (image->native == NULL)
-		return sfd_forward_image(s, image, "GetRawBlob", args, answer, err);
-	r = sfd_native_blob(image->native, digest->valuestring, NULL, &work, &size, err);
 	if (r == 0)
 		r = sfd_pipes_start_raw(s->pipes, &work, answer->fds, err);
-	if (r < 0)
-		return r;
-	answer->n_fds = 2;
-	r = sfd_buffer_printf(&answer->value, "%" PRId64, (int64_t)size);
-	return r < 0 ? splitfd_error_oom(err) : 0;
+	return r == 0 ? answer_size(answer, 2, size, err) : r;
 }
 
-static int get_layer_info(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+static int get_layer_info(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	struct sfd_proxy_image *image = NULL;
-	int r = begin(s, args, 1, "(imgid)", &image, err);
-
-	if (r < 0)
-		return r;
-	if (image->native == NULL)
-		return sfd_forward_image(s, image, "GetLayerInfo", args, answer, err);
+	(void)s, (void)args;
 	return sfd_native_layer_info(image->native, &answer->value, err);
 }
 
-static int get_layer_info_piped(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+static int get_layer_info_piped(struct sfd_proxy_session *s, struct sfd_proxy_image *image,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_DOCUMENT_MAX };
-	struct sfd_proxy_image *image = NULL;
-	int r = begin(s, args, 1, "(imgid)", &image, err);
+	int r = sfd_native_layer_info(image->native, &b, err);
 
-	if (r < 0)
-		return r;
-	if (image->native == NULL)
-		return sfd_forward_image(s, image, "GetLayerInfoPiped", args, answer, err);
-	r = sfd_native_layer_info(image->native, &b, err);
+	(void)args;
 	return r == 0 ? sfd_proxy_answer_bytes(s, b.data, b.len, answer, err) : r;
 }
 
 static int get_layer_splitfd(struct sfd_proxy_session *s, const cJSON *args,
 	struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
-	int n = cJSON_GetArraySize(args), r = check_initialized(s, err);
+	int n = cJSON_GetArraySize(args);
 
-	if (r == 0 && n != 2 && n != 3)
+	if (n != 2 && n != 3)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"found %d args, expecting (imgid, digest, {options})", n);
-	return r == 0 ? sfd_proxy_get_layer_splitfd(s, args, answer, err) : r;
-}
-
-static int open_varlink_socket(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err)
-{
-	int r = check_initialized(s, err);
-
-	return r == 0 ? sfd_proxy_open_varlink_socket(s, args, answer, err) : r;
+	return sfd_proxy_get_layer_splitfd(s, args, answer, err);
 }
 
 static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
@@ -443,7 +341,7 @@ static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 
 	if (cJSON_GetArraySize(args) < 1)
 		return bad(err, "invalid request, expecting one argument");
-	r = arg_number(args, 0, &id, err);
+	r = sfd_proxy_arg_number(args, 0, &id, err);
 	if (r < 0)
 		return r;
 	if (sfd_pipes_take_foreign(s->pipes, (uint32_t)id, &foreign) > 0)
@@ -451,31 +349,79 @@ static int finish_pipe(struct sfd_proxy_session *s, const cJSON *args,
 	return sfd_pipes_finish(s->pipes, (uint32_t)id, err);
 }
 
-sfd_proxy_method *sfd_proxy_find_method(const char *name)
-{
-	static const struct {
-		const char *name;
-		sfd_proxy_method *run;
-	} methods[] = {
-		{ "Initialize", initialize },
-		{ "OpenImage", open_image },
-		{ "OpenImageOptional", open_image_optional },
-		{ "CloseImage", close_image },
-		{ "GetManifest", get_manifest },
-		{ "GetConfig", get_config },
-		{ "GetFullConfig", get_full_config },
-		{ "GetBlob", get_blob },
-		{ "GetRawBlob", get_raw_blob },
-		{ "GetLayerInfo", get_layer_info },
-		{ "GetLayerInfoPiped", get_layer_info_piped },
-		{ "FinishPipe", finish_pipe },
-		{ "GetLayerSplitfd", get_layer_splitfd },
-		{ "OpenVarlinkSocket", open_varlink_socket },
-	};
+/* A method of an opened image: its arguments, and what answers for an image of ours. Another image
+ * is skopeo's, which gets the same method. */
+struct image_method {
+	int n_args; /* the first is the image */
+	const char *usage;
+	int (*check)(const cJSON *args, struct splitfd_error *err); /* the others; may be NULL */
+	int (*native)(struct sfd_proxy_session *s, struct sfd_proxy_image *image, const cJSON *args,
+		struct sfd_proxy_answer *answer, struct splitfd_error *err);
+	bool closes;
+};
 
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+struct method {
+	const char *name;
+	struct image_method image; /* where `run` is NULL */
+	int (*run)(struct sfd_proxy_session *s, const cJSON *args, struct sfd_proxy_answer *answer,
+		struct splitfd_error *err);
+	bool any_time; /* also before Initialize */
+};
+
+static const struct method methods[] = {
+	{ "Initialize", .run = initialize, .any_time = true },
+	{ "OpenImage", .run = open_image },
+	{ "OpenImageOptional", .run = open_image_optional },
+	{ "CloseImage", { 1, "(imgid)", NULL, close_native, true } },
+	{ "GetManifest", { 1, "(imgid)", NULL, get_manifest } },
+	{ "GetConfig", { 1, "(imgid)", NULL, get_config } },
+	{ "GetFullConfig", { 1, "(imgid)", NULL, get_full_config } },
+	{ "GetBlob", { 3, "(imgid, digest, size)", check_blob, get_blob } },
+	{ "GetRawBlob", { 2, "(imgid, digest)", check_raw_blob, get_raw_blob } },
+	{ "GetLayerInfo", { 1, "(imgid)", NULL, get_layer_info } },
+	{ "GetLayerInfoPiped", { 1, "(imgid)", NULL, get_layer_info_piped } },
+	{ "FinishPipe", .run = finish_pipe, .any_time = true },
+	{ "GetLayerSplitfd", .run = get_layer_splitfd },
+	{ "OpenVarlinkSocket", .run = sfd_proxy_open_varlink_socket },
+};
+
+static int run_image_method(struct sfd_proxy_session *s, const struct method *method,
+	const cJSON *args, struct sfd_proxy_answer *answer, struct splitfd_error *err)
+{
+	const struct image_method *m = &method->image;
+	struct sfd_proxy_image *image = NULL;
+	int r;
+
+	if (cJSON_GetArraySize(args) != m->n_args)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"found %d args, expecting %s", cJSON_GetArraySize(args), m->usage);
+	r = sfd_proxy_arg_image(s, args, &image, err);
+	if (r == 0 && m->check != NULL)
+		r = m->check(args, err);
+	if (r < 0)
+		return r;
+	if (image->native != NULL)
+		r = m->native(s, image, args, answer, err);
+	else
+		r = sfd_forward_image(s, image, method->name, args, answer, err);
+	if (r == 0 && m->closes && !answer->failed)
+		sfd_proxy_remove_image(s, image);
+	return r;
+}
+
+int sfd_proxy_run_method(struct sfd_proxy_session *s, const char *name, const cJSON *args,
+	struct sfd_proxy_answer *answer, struct splitfd_error *err)
+{
+	const struct method *m = NULL;
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]) && m == NULL; i++)
 		if (strcmp(methods[i].name, name) == 0)
-			return methods[i].run;
-	}
-	return NULL;
+			m = &methods[i];
+	if (m == NULL)
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_USAGE, ENOSYS, "unknown method: %s", name);
+	if (!m->any_time && !s->initialized)
+		return bad(err, "client error: must invoke Initialize");
+	return m->run != NULL ? m->run(s, args, answer, err)
+			      : run_image_method(s, m, args, answer, err);
 }

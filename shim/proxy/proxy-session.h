@@ -31,11 +31,6 @@ struct sfd_proxy_settings {
 	const char *const *arguments; /* for the real skopeo; NULL-terminated */
 };
 
-/* Serves until the client closes or says Shutdown; 0 then. */
-int sfd_proxy_serve(const struct sfd_proxy_settings *settings, struct splitfd_error *err);
-
-/* The rest is for the session's own files. */
-
 struct sfd_proxy_image {
 	uint64_t id;
 	struct sfd_native *native; /* or NULL: it is skopeo's */
@@ -68,12 +63,8 @@ struct sfd_proxy_answer {
 	char code[16];
 };
 
-/* All methods: args is an array (or NULL: none). Returns 0 with the answer filled in, or -errno. */
-typedef int sfd_proxy_method(struct sfd_proxy_session *s, const cJSON *args,
-	struct sfd_proxy_answer *answer, struct splitfd_error *err);
-
-/* The method of that name; NULL where there is none. */
-sfd_proxy_method *sfd_proxy_find_method(const char *name);
+/* Argument i as the whole number that Go's proxy would take it for. */
+int sfd_proxy_arg_number(const cJSON *args, int i, uint64_t *ret, struct splitfd_error *err);
 
 /* The image that the first argument numbers. The texts of errors are those of Go's proxy. */
 int sfd_proxy_arg_image(struct sfd_proxy_session *s, const cJSON *args,
@@ -83,6 +74,7 @@ int sfd_proxy_arg_image(struct sfd_proxy_session *s, const cJSON *args,
 int sfd_proxy_add_image(
 	struct sfd_proxy_session *s, struct sfd_proxy_image **ret, struct splitfd_error *err);
 void sfd_proxy_remove_image(struct sfd_proxy_session *s, struct sfd_proxy_image *image);
+void sfd_proxy_drop_images(struct sfd_proxy_session *s);
 
 /* proxy-forward.c: the real skopeo. `args` without the image's ID. */
 int sfd_forward_open(struct sfd_proxy_session *s, const char *reference, bool optional,

@@ -22,53 +22,6 @@ static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call
 	return sfd_varlink_features(features, ret, err);
 }
 
-bool sfd_varlink_add_digest(cJSON *object, const char *key, const struct splitfd_digest *digest)
-{
-	char hex[2 * SPLITFD_DIGEST_MAX + 1];
-
-	splitfd_digest_hex(digest, hex);
-	return cJSON_AddStringToObject(object, key, hex) != NULL;
-}
-
-static int open_repository(struct sfd_varlink_session *s, bool write,
-	struct sfd_varlink_result *result, struct splitfd_error *err)
-{
-	struct splitfd_repository *repository = NULL;
-
-	if (s->repository != NULL && (s->writable || !write))
-		return 1;
-	if (splitfd_repository_open(s->settings->repository, write, &repository, err) < 0)
-		return sfd_varlink_fail(
-			result, SFD_IFACE_OCI ".RepoNotFound", "message", err->text, err);
-	splitfd_repository_close(s->repository);
-	s->repository = repository;
-	s->writable = write;
-	return 1;
-}
-
-int sfd_varlink_repo(struct sfd_varlink_session *s, const cJSON *handle, bool write,
-	struct sfd_varlink_result *result, struct splitfd_error *err)
-{
-	double number = handle->valuedouble;
-
-	if (number != 0 && (number != SFD_VARLINK_HANDLE || s->closed))
-		return sfd_varlink_fail_number(
-			result, SFD_IFACE_OCI ".InvalidHandle", "handle", number, err);
-	return open_repository(s, write, result, err);
-}
-
-int sfd_varlink_repo_itself(struct sfd_varlink_session *s, const cJSON *handle,
-	struct sfd_varlink_result *result, struct splitfd_error *err)
-{
-	int r = sfd_varlink_repo(s, handle, false, result, err);
-
-	if (r == 0 && result->error != NULL)
-		result->error = strcmp(result->error, SFD_IFACE_OCI ".InvalidHandle") == 0
-					? SFD_IFACE_REPOSITORY ".InvalidHandle"
-					: SFD_IFACE_REPOSITORY ".RepoNotFound";
-	return r;
-}
-
 static int not_served(const struct sfd_varlink_session *s, const char *path,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
@@ -128,7 +81,7 @@ static int open_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 			ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message", err->text, err);
 	if (!sfd_varlink_is_served(s->settings->repository, wanted))
 		return not_served(s, wanted, ret, err);
-	r = open_repository(s, false, ret, err);
+	r = sfd_varlink_repo_open(s, false, ret, err);
 	if (r == 0 && ret->error != NULL)
 		ret->error = SFD_IFACE_REPOSITORY ".RepoNotFound";
 	if (r <= 0)

@@ -3,7 +3,8 @@
 #define SPLITFD_SHIM_VARLINK_REPO_H
 
 /*
- * The methods of a composefs repository's service, by file: varlink-repo.c (handles),
+ * The methods of a composefs repository's service, by file: varlink-repo.c (the table,
+ * and handles), varlink-repo-open.c (what they share),
  * varlink-repo-layers.c, varlink-repo-images.c, varlink-repo-finalize.c, varlink-repo-check.c,
  * varlink-repo-pull.c, varlink-repo-refs.c.
  */
@@ -12,6 +13,11 @@
 
 /* The handle of the one repository that is served; 0 means it too. */
 #define SFD_VARLINK_HANDLE 1
+
+/* Opens the repository that is served, for writing where `write`: 1; 0 where the result says why
+ * not. */
+int sfd_varlink_repo_open(struct sfd_varlink_session *s, bool write,
+	struct sfd_varlink_result *result, struct splitfd_error *err);
 
 /* The repository behind `handle`, open: for writing where `write`. 1; 0 where the result says why
  * not (InvalidHandle, RepoNotFound). It stays the session's. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink/varlink-store-images.h"
+#include "shim/common/rootless.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/oci/oci-json.h"
 
@@ -7,6 +8,17 @@
 
 SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
 SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
+
+int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
+	struct sfd_varlink_result *result, struct splitfd_error *err)
+{
+	int r = sfd_rootless_store_open(&s->settings->store, ret, err);
+
+	if (r >= 0)
+		return 1;
+	return sfd_varlink_fail(result, SFD_IFACE_OCI ".RepoNotFound", "message",
+		err != NULL ? err->text : "", err);
+}
 
 static bool fill_row(cJSON *row, const char *name, const struct splitfd_image *image,
 	const struct sfd_oci_config *config)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* org.composefs.Oci of a containers-storage store: its layers, one by one, and its images. */
-#include "shim/common/rootless.h"
 #include "shim/varlink/varlink-descriptions.h"
 #include "shim/varlink/varlink-layer.h"
 #include "shim/varlink/varlink-served.h"
@@ -20,17 +19,6 @@ static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call
 	(void)s;
 	(void)call;
 	return sfd_varlink_features(features, ret, err);
-}
-
-int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
-	struct sfd_varlink_result *result, struct splitfd_error *err)
-{
-	int r = sfd_rootless_store_open(&s->settings->store, ret, err);
-
-	if (r >= 0)
-		return 1;
-	return sfd_varlink_fail(result, SFD_IFACE_OCI ".RepoNotFound", "message",
-		err != NULL ? err->text : "", err);
 }
 
 /* As an error of the protocol: there is no such layer. */
