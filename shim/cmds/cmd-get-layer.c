@@ -6,6 +6,8 @@
 #include "shim/copy/layer-objects.h"
 #include "shim/copy/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/algorithm.h"
+#include "transport/tar/tar-entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,10 +89,10 @@ static int send_splitstream(
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	sfd_cleanup(cleanup_output) struct splitfd_output *output = NULL;
 	sfd_cleanup_fd int objects = -EBADF;
-	enum splitfd_algorithm algorithm;
+	enum splitfd_algorithm algorithm = SPLITFD_SHA512;
 	int r;
 
-	if (!sfd_parse_algorithm(g->algorithm, &algorithm))
+	if (g->algorithm != NULL && !sfd_algorithm_parse_hash(g->algorithm, &algorithm))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--algorithm is sha256 or sha512, not '%s'", g->algorithm);
 	objects = fcntl((int)g->objects, F_DUPFD_CLOEXEC, 3);
@@ -145,11 +147,12 @@ static int check_options(const struct get_layer *g, struct splitfd_error *err)
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct get_layer g = {
-		.channel = { .fds = -1, .timeout = 300, .inline_max = 64, .verify = true },
+	struct get_layer g = { .channel = { .fds = -1,
+				       .timeout = 300,
+				       .inline_max = SFD_TAR_INLINE_MAX,
+				       .verify = true },
 		.origin = { .sandbox = true },
-		.objects = -1
-	};
+		.objects = -1 };
 	const struct sfd_option options[] = {
 		{ "format", 0, SFD_OPTION_STRING, &g.channel.format, 0, 0, "FORMAT",
 			"splitfdstream (default), splitdirfdstream, tar, splitstream" },

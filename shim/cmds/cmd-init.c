@@ -12,11 +12,7 @@ extern const struct sfd_command sfd_cmd_init;
 
 static int parse_algorithm(const char *text, enum splitfd_algorithm *ret, struct splitfd_error *err)
 {
-	if (strcmp(text, "sha256") == 0)
-		*ret = SPLITFD_SHA256;
-	else if (strcmp(text, "sha512") == 0)
-		*ret = SPLITFD_SHA512;
-	else if (!sfd_algorithm_parse(text, ret))
+	if (!sfd_algorithm_parse_hash(text, ret) && !sfd_algorithm_parse(text, ret))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--algorithm is fsverity-sha512-12 (sha512) or fsverity-sha256-12 "
 			"(sha256), not '%s'",

@@ -2,9 +2,9 @@
 #include "shim/common/progress.h"
 #include "shim/common/report.h"
 #include "splitfdstream/base/clock.h"
+#include "splitfdstream/base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,23 +143,16 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are for the program's own threads. */
 static int start(struct sfd_progress *p)
 {
 	pthread_condattr_t attr;
-	sigset_t all, before;
-	int r;
 
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->ended, &attr);
 	pthread_condattr_destroy(&attr);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&p->thread, NULL, run, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
+	return sfd_thread_start(&p->thread, SFD_STACK_SMALL, run, p);
 }
 
 struct sfd_progress *sfd_progress_new(size_t n_layers)

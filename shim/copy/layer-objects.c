@@ -11,17 +11,6 @@ SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
-bool sfd_parse_algorithm(const char *text, enum splitfd_algorithm *ret)
-{
-	if (text == NULL || strcmp(text, "sha512") == 0)
-		*ret = SPLITFD_SHA512;
-	else if (strcmp(text, "sha256") == 0)
-		*ret = SPLITFD_SHA256;
-	else
-		return false;
-	return true;
-}
-
 /* Stores the layer's files; *ret is the digest of its splitstream. */
 static int import(struct splitfd_repository *repository, const char *diff_id,
 	struct splitfd_source *source, const volatile int *cancel, struct splitfd_digest *ret,

@@ -17,7 +17,4 @@ int sfd_store_layer(int objects, enum splitfd_algorithm algorithm, const char *d
 	struct splitfd_source *source, const volatile int *cancel, splitfd_bytes_fn *bytes,
 	void *ctx, struct splitfd_error *err);
 
-/* "sha512", "sha256"; NULL: sha512. False for any other. */
-bool sfd_parse_algorithm(const char *text, enum splitfd_algorithm *ret);
-
 #endif

@@ -3,6 +3,7 @@
 #include "shim/common/confine.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/cpus.h"
+#include "splitfdstream/base/thread.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/skopeo/proxy-client.h"
 #include "transport/skopeo/proxy-pull.h"
@@ -206,7 +207,7 @@ static int run_workers(struct work *w, struct splitfd_error *err)
 	pthread_t threads[WORKERS_MAX];
 	size_t n = count_workers(w), started = 0;
 
-	while (started < n && pthread_create(&threads[started], NULL, worker, w) == 0)
+	while (started < n && sfd_thread_start(&threads[started], SFD_STACK_LARGE, worker, w) == 0)
 		started++;
 	if (started == 0)
 		worker(w);

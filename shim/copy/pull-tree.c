@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/pull-tree.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,15 +172,9 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are for the program's own thread. */
 void sfd_pull_tree_start(struct sfd_pull_tree *t)
 {
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	t->has_thread = pthread_create(&t->thread, NULL, run, t) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	t->has_thread = sfd_thread_start(&t->thread, SFD_STACK_LARGE, run, t) == 0;
 }
 
 int sfd_pull_tree_finish(

@@ -6,14 +6,12 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/splitfdstream-writer.h"
+#include "transport/tar/tar-entry.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* Smaller files are within the stream, as composefs wants them in its own: what is larger and not a
- * descriptor would not become an object at the other side. */
-#define INLINE_MAX 64
 /* Files that are open at a time. The client may live under as low a limit. */
 #define BATCH	  32
 #define BATCH_LOW 8
@@ -83,7 +81,11 @@ static int open_spool(struct splitfd_error *err)
 int sfd_jsonrpc_layer_make(struct splitfd_source *source, const volatile int *cancel,
 	struct sfd_jsonrpc_layer *ret, struct splitfd_error *err)
 {
-	const struct splitfd_splitfdstream_writer_options options = { .inline_max = INLINE_MAX };
+	/* As composefs wants them in its own: what is larger and not a descriptor would not become
+	 * an object at the other side. */
+	const struct splitfd_splitfdstream_writer_options options = {
+		.inline_max = SFD_TAR_INLINE_MAX,
+	};
 	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
 	sfd_cleanup_fd int fd = open_spool(err);
 	struct splitfd_output *output = NULL;
@@ -149,7 +151,7 @@ static int queue_files(struct batch *b, struct splitfd_source *source, const vol
 	int r;
 
 	while ((r = splitfd_source_next(source, &chunk, err)) > 0) {
-		bool wanted = chunk.kind == SPLITFD_CHUNK_FILE && chunk.size > INLINE_MAX;
+		bool wanted = chunk.kind == SPLITFD_CHUNK_FILE && chunk.size > SFD_TAR_INLINE_MAX;
 		int fd = -EBADF;
 
 		r = wanted ? splitfd_chunk_open(&chunk, &fd, NULL, err) : 0;

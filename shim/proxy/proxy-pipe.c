@@ -3,6 +3,7 @@
 #include "shim/proxy/proxy-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#define STACK_SIZE ((size_t)512 * 1024)
 
 struct pipe {
 	struct pipe *next;
@@ -135,17 +134,10 @@ static void *work(void *arg)
 
 static int start_thread(struct pipe *p, struct splitfd_error *err)
 {
-	pthread_attr_t attributes;
-	int r;
+	int r = sfd_thread_start(&p->thread, SFD_STACK_SMALL, work, p);
 
-	r = pthread_attr_init(&attributes);
-	if (r == 0)
-		r = pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	if (r == 0)
-		r = pthread_create(&p->thread, &attributes, work, p);
-	pthread_attr_destroy(&attributes);
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot start a worker");
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot start a worker");
 	p->threaded = true;
 	return 0;
 }

@@ -6,8 +6,10 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 #include "splitfdstream/splitfdstream-writer.h"
+#include "transport/composefs/algorithm.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/rpc/seqpacket.h"
+#include "transport/tar/tar-entry.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,8 +17,6 @@
 
 SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 
-/* Files up to this size go inline unless the client says otherwise: what composefs keeps inline. */
-#define INLINE_MAX_DEFAULT 64
 /* Descriptors of one message. Well below what clients with a low limit may have open. */
 #define FD_BATCH 32
 /* How often a full channel is looked at for the end of the session. */
@@ -208,7 +208,8 @@ static int parse_option(const cJSON *item, struct options *o, struct splitfd_err
 		return parse_number(item, o, err);
 	if (strcmp(item->string, "algorithm") == 0) {
 		o->has_algorithm = true;
-		if (!cJSON_IsString(item) || !sfd_parse_algorithm(item->valuestring, &o->algorithm))
+		if (!cJSON_IsString(item) ||
+			!sfd_algorithm_parse_hash(item->valuestring, &o->algorithm))
 			return bad_option(err, item->string, "is sha512 or sha256");
 		return 0;
 	}
@@ -244,7 +245,7 @@ static int parse_options(
 {
 	int r = 0;
 
-	*o = (struct options){ .inline_max = INLINE_MAX_DEFAULT, .algorithm = SPLITFD_SHA512 };
+	*o = (struct options){ .inline_max = SFD_TAR_INLINE_MAX, .algorithm = SPLITFD_SHA512 };
 	if (json != NULL && !cJSON_IsNull(json) && !cJSON_IsObject(json))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"expecting an object of options, not %s", sfd_json_type(json));

@@ -3,6 +3,7 @@
 #include "transport/tar/proxy-sink.h"
 #include "shim/serve/serve-clients.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/thread.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 
 #include <fcntl.h>
@@ -224,10 +225,10 @@ static int launch(struct sfd_senders *all, struct sender *s, struct splitfd_erro
 			"%zu layers are being sent or held already; close their descriptors, or "
 			"try again later",
 			all->options.max);
-	r = pthread_create(&thread, NULL, sender_thread, s);
-	if (r != 0) {
+	r = sfd_thread_start(&thread, SFD_STACK_LARGE, sender_thread, s);
+	if (r < 0) {
 		one_less(all);
-		return splitfd_error_sys(err, r, "cannot make a thread");
+		return splitfd_error_sys(err, -r, "cannot make a thread");
 	}
 	pthread_detach(thread);
 	return 0;

@@ -6,6 +6,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/thread.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -74,7 +75,7 @@ static int start_thread(struct server *s, int socket, uid_t uid)
 	*v = (struct visit){ .server = s, .socket = socket, .uid = uid };
 	r = sfd_client_new(s->clients, socket, uid, &v->client);
 	if (r == 0) {
-		r = -pthread_create(&thread, NULL, client_thread, v);
+		r = sfd_thread_start(&thread, SFD_STACK_LARGE, client_thread, v);
 		if (r < 0)
 			(void)sfd_client_gone(v->client);
 	}

@@ -2,6 +2,7 @@
 #include "shim/serve/stop-signal.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/thread.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -85,7 +86,7 @@ int sfd_stop_new(struct sfd_stop **ret, int *ret_fd, const volatile int **ret_fl
 	if (r == 0)
 		r = pthread_sigmask(SIG_BLOCK, &s->signals, &s->before);
 	if (r == 0) {
-		r = pthread_create(&s->thread, NULL, watch, s);
+		r = -sfd_thread_start(&s->thread, SFD_STACK_SMALL, watch, s);
 		if (r != 0)
 			(void)pthread_sigmask(SIG_SETMASK, &s->before, NULL);
 	}

@@ -7,6 +7,7 @@
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/base/thread.h"
 #include "transport/composefs/algorithm.h"
 
 #include <poll.h>
@@ -233,10 +234,10 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 	struct splitfd_error *err)
 {
 	pthread_t thread;
-	int r = pthread_create(&thread, NULL, pull_thread, job), told;
+	int r = sfd_thread_start(&thread, SFD_STACK_LARGE, pull_thread, job), told;
 
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot make a thread");
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot make a thread");
 	told = follow(s, call, job, err);
 	if (told < 0)
 		sfd_stop_event_now(&job->stop);

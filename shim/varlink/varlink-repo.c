@@ -38,14 +38,14 @@ static int describe(
 	struct sfd_varlink_session *s, struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *objects = sfd_asprintf("%s/objects", s->settings->repository);
-	bool sha256 = splitfd_repository_algorithm(s->repository) == SPLITFD_SHA256;
+	const char *hash = sfd_algorithm_hash(splitfd_repository_algorithm(s->repository));
 	cJSON *o = sfd_varlink_object(ret);
 	struct stat st;
 
 	if (objects == NULL)
 		return splitfd_error_oom(err);
 	if (cJSON_AddNumberToObject(o, "handle", SFD_VARLINK_HANDLE) == NULL ||
-		cJSON_AddStringToObject(o, "hash_algorithm", sha256 ? "sha256" : "sha512") == NULL)
+		cJSON_AddStringToObject(o, "hash_algorithm", hash) == NULL)
 		return splitfd_error_oom(err);
 	if (stat(objects, &st) < 0 && stat(s->settings->repository, &st) < 0)
 		return splitfd_error_sys(err, errno, "%s", s->settings->repository);

@@ -4,6 +4,7 @@
 #include "shim/varlink/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/base/thread.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -113,9 +114,9 @@ static int start(struct sfd_varlink_sockets *all, struct served *s, const char *
 		return splitfd_error_sys(err, errno, "cannot make a socket");
 	s->socket = pair[0];
 	theirs = pair[1];
-	r = pthread_create(&s->thread, NULL, serve_thread, s);
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot make a thread");
+	r = sfd_thread_start(&s->thread, SFD_STACK_LARGE, serve_thread, s);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot make a thread");
 	s->used = true;
 	*ret_fd = sfd_take_fd(&theirs);
 	return 0;

@@ -4,16 +4,46 @@
 
 #include <string.h>
 
+static const struct {
+	const char *name, *hash;
+	size_t size; /* of a digest */
+} algorithms[] = {
+	[SPLITFD_SHA256] = { "fsverity-sha256-12", "sha256", 32 },
+	[SPLITFD_SHA512] = { "fsverity-sha512-12", "sha512", 64 },
+};
+
+#define N_ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
+
+bool sfd_algorithm_known(enum splitfd_algorithm algorithm)
+{
+	return (size_t)algorithm < N_ALGORITHMS && algorithms[algorithm].name != NULL;
+}
+
 const char *sfd_algorithm_name(enum splitfd_algorithm algorithm)
 {
-	return algorithm == SPLITFD_SHA512 ? "fsverity-sha512-12" : "fsverity-sha256-12";
+	return algorithms[algorithm].name;
+}
+
+const char *sfd_algorithm_hash(enum splitfd_algorithm algorithm)
+{
+	return algorithms[algorithm].hash;
 }
 
 bool sfd_algorithm_parse(const char *name, enum splitfd_algorithm *ret)
 {
-	for (int a = SPLITFD_SHA256; a <= SPLITFD_SHA512; a++) {
+	for (size_t a = SPLITFD_SHA256; a < N_ALGORITHMS; a++) {
 		*ret = (enum splitfd_algorithm)a;
-		if (strcmp(name, sfd_algorithm_name(*ret)) == 0)
+		if (strcmp(name, algorithms[a].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool sfd_algorithm_parse_hash(const char *hash, enum splitfd_algorithm *ret)
+{
+	for (size_t a = SPLITFD_SHA256; a < N_ALGORITHMS; a++) {
+		*ret = (enum splitfd_algorithm)a;
+		if (strcmp(hash, algorithms[a].hash) == 0)
 			return true;
 	}
 	return false;
@@ -21,7 +51,7 @@ bool sfd_algorithm_parse(const char *name, enum splitfd_algorithm *ret)
 
 size_t sfd_digest_size(enum splitfd_algorithm algorithm)
 {
-	return algorithm == SPLITFD_SHA512 ? 64 : 32;
+	return algorithms[algorithm].size;
 }
 
 void splitfd_digest_hex(const struct splitfd_digest *digest, char *hex)

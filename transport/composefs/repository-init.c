@@ -129,8 +129,8 @@ int splitfd_repository_init(
 	};
 	int r;
 
-	if (meta.algorithm < SPLITFD_SHA256 || meta.algorithm > SPLITFD_SHA512 ||
-		meta.erofs_default < 1 || meta.erofs_default > 2)
+	if (!sfd_algorithm_known(meta.algorithm) || meta.erofs_default < 1 ||
+		meta.erofs_default > 2)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"a repository has sha256 or sha512, and EROFS format 1 or 2");
 	r = make_directory(path, &fd, err);

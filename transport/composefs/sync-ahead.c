@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/sync-ahead.h"
+#include "splitfdstream/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -83,15 +83,10 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Without a thread, the sync before the names does it all. Signals are for the program's own. */
+/* Without a thread, the sync before the names does it all. */
 static void start(struct sfd_sync_ahead *s)
 {
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	s->has_thread = pthread_create(&s->thread, NULL, run, s) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	s->has_thread = sfd_thread_start(&s->thread, SFD_STACK_SMALL, run, s) == 0;
 }
 
 /* Locked. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/verity-mb.h"
 #include "splitfdstream/base/dlopen-note.h"
+#include "transport/composefs/algorithm.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -154,7 +155,7 @@ static bool has_mb(const struct sfd_hasher *h)
 
 static bool open_openssl(struct sfd_hasher *h)
 {
-	h->md = EVP_MD_fetch(NULL, h->algorithm == SPLITFD_SHA512 ? "SHA512" : "SHA256", NULL);
+	h->md = EVP_MD_fetch(NULL, sfd_algorithm_hash(h->algorithm), NULL);
 	h->ctx = EVP_MD_CTX_new();
 	return h->md != NULL && h->ctx != NULL;
 }

@@ -2,6 +2,7 @@
 #include "transport/skopeo/blob-pipe.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/thread.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
@@ -59,10 +60,10 @@ static void *finish_thread(void *arg)
 
 static int finish_early(struct sfd_blob_pipe *p)
 {
-	int r = pthread_create(&p->thread, NULL, finish_thread, p);
+	int r = sfd_thread_start(&p->thread, SFD_STACK_SMALL, finish_thread, p);
 
 	p->threaded = r == 0;
-	return -r;
+	return r;
 }
 
 static int wait_bytes(struct sfd_blob_pipe *p, int fd, struct splitfd_error *err)

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/base/thread.h"
 #include "splitfdstream/digest.h"
 #include "transport/skopeo/blob-pipe.h"
 
@@ -152,9 +153,9 @@ int sfd_blob_relay_start(struct sfd_remote_image *image, size_t i, int stall_ms,
 	(void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
 	fd = fds[0];
 	relay->out = fds[1];
-	r = pthread_create(&relay->thread, NULL, thread, relay);
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot start a thread");
+	r = sfd_thread_start(&relay->thread, SFD_STACK_SMALL, thread, relay);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	relay->running = true;
 	*ret_fd = sfd_take_fd(&fd);
 	return 0;

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -58,10 +59,10 @@ static int drain_and_finish(struct sfd_proxy *proxy, struct sfd_proxy_reply *rep
 	int r;
 
 	d->fd = sfd_take_fd(&reply->fds[0]);
-	r = pthread_create(&thread, NULL, drain, d);
-	if (r != 0) {
+	r = sfd_thread_start(&thread, SFD_STACK_SMALL, drain, d);
+	if (r < 0) {
 		d->fd = sfd_close(d->fd);
-		return splitfd_error_sys(err, r, "cannot start a thread");
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	}
 	r = sfd_proxy_finish(proxy, reply->pipeid, err);
 	pthread_join(thread, NULL);

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/removed.h"
+#include "splitfdstream/base/thread.h"
 #include "splitfdstream/digest.h"
 
 #include <errno.h>
@@ -15,8 +16,7 @@
 #define PIECE ((size_t)256 * 1024)
 /* How much it lets come once it has caught up: to be woken for each piece costs the sender and the
  * client their CPUs. */
-#define BATCH	   ((uint64_t)8 * 1024 * 1024)
-#define STACK_SIZE ((size_t)512 * 1024)
+#define BATCH ((uint64_t)8 * 1024 * 1024)
 
 struct sfd_follow {
 	struct splitfd_source *source;
@@ -170,16 +170,10 @@ static void *run(void *arg)
 
 static int start(struct sfd_follow *f, struct splitfd_error *err)
 {
-	pthread_attr_t attributes;
-	int r = pthread_attr_init(&attributes);
+	int r = sfd_thread_start(&f->thread, SFD_STACK_SMALL, run, f);
 
-	if (r == 0)
-		r = pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	if (r == 0)
-		r = pthread_create(&f->thread, &attributes, run, f);
-	pthread_attr_destroy(&attributes);
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot start a thread");
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	f->threaded = true;
 	return 0;
 }

@@ -58,7 +58,8 @@ enum sfd_tar_rules {
 	SFD_TAR_OF_CFSCTL, /* podman refuses the layer */
 };
 
-/* Content of regular files up to this size is inline, larger content is external, always. */
+/* Content of regular files up to this size is inline in a composefs repository, larger content is
+ * an object, always. Writers of streams that may end in one keep to it. */
 #define SFD_TAR_INLINE_MAX 64
 
 #endif

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/cpus.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/thread.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
@@ -130,7 +131,7 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 
 	/* This thread works too; where no other can be started it works alone. */
 	while (started + 1 < jobs &&
-		pthread_create(&threads[started], NULL, spread_thread, &s) == 0)
+		sfd_thread_start(&threads[started], SFD_STACK_LARGE, spread_thread, &s) == 0)
 		started++;
 	spread_thread(&s);
 	while (started > 0)

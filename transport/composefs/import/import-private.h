@@ -22,11 +22,11 @@
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/composefs/verity.h"
+#include "transport/tar/tar-entry.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 
-#define SFD_INLINE_FILE_MAX  ((size_t)64) /* formats.md: up to this size a file is inline */
 #define SFD_RING_SIZE	     ((size_t)512)
 #define SFD_WINDOW_BYTES     ((size_t)6 * 1024 * 1024) /* of all rings of an import */
 #define SFD_WINDOW_FDS	     ((size_t)12)

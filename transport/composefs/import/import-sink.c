@@ -101,7 +101,7 @@ static bool join_run(struct sfd_import_layer *layer, const uint8_t *data, size_t
 static int put_memory(struct sfd_import_layer *layer, const struct splitfd_chunk *chunk,
 	struct splitfd_error *err)
 {
-	bool content = chunk->is_content && chunk->data_len > SFD_INLINE_FILE_MAX;
+	bool content = chunk->is_content && chunk->data_len > SFD_TAR_INLINE_MAX;
 	struct sfd_import_entry e = { .kind = content ? SFD_ENTRY_CONTENT : SFD_ENTRY_INLINE,
 		.state = content ? SFD_ENTRY_QUEUED : SFD_ENTRY_DONE,
 		.fd = -EBADF,

@@ -87,7 +87,7 @@ static int keep(
 	struct batch *b, struct sfd_import_entry *e, const uint8_t *data, struct splitfd_error *err)
 {
 	if (e->data != NULL || e->size == 0 ||
-		(e->size > SFD_INLINE_FILE_MAX && b->layer->sha256 == NULL))
+		(e->size > SFD_TAR_INLINE_MAX && b->layer->sha256 == NULL))
 		return 0;
 	e->data = malloc(e->size);
 	if (e->data == NULL)
@@ -170,7 +170,7 @@ static int store_all(struct batch *b)
 	int r;
 
 	for (size_t i = 0; i < b->n; i++) {
-		if (b->entries[i]->size > SFD_INLINE_FILE_MAX)
+		if (b->entries[i]->size > SFD_TAR_INLINE_MAX)
 			which[n++] = i;
 	}
 	if (n == 0)
@@ -204,7 +204,7 @@ void sfd_import_small(
 		b.entries[i]->state = SFD_ENTRY_DONE;
 		if (b.entries[i]->kind == SFD_ENTRY_SMALL)
 			layer->n_worked += b.entries[i]->size;
-		if (b.entries[i]->size <= SFD_INLINE_FILE_MAX)
+		if (b.entries[i]->size <= SFD_TAR_INLINE_MAX)
 			b.entries[i]->kind = SFD_ENTRY_INLINE;
 		if (b.entries[i]->counts_fd)
 			import->held_fds--;

@@ -3,11 +3,8 @@
 #include "transport/composefs/import/import-private.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/removed.h"
+#include "splitfdstream/base/thread.h"
 #include "transport/composefs/sync-ahead.h"
-
-#include <signal.h>
-
-#define STACK_SIZE ((size_t)512 * 1024)
 
 bool sfd_import_cancelled(const struct splitfd_import *import)
 {
@@ -202,7 +199,7 @@ static int add_worker(struct splitfd_import *import, struct splitfd_error *err)
 }
 
 /* The thread owns its worker until it ends. */
-static int start_thread(struct splitfd_import *import, const pthread_attr_t *attr)
+static int start_thread(struct splitfd_import *import)
 {
 	struct sfd_worker *worker;
 	int r;
@@ -211,7 +208,8 @@ static int start_thread(struct splitfd_import *import, const pthread_attr_t *att
 	worker = import->free_workers;
 	import->free_workers = worker->next_free;
 	pthread_mutex_unlock(&import->lock);
-	r = pthread_create(&import->threads[import->n_threads], attr, run_thread, worker);
+	r = sfd_thread_start(
+		&import->threads[import->n_threads], SFD_STACK_SMALL, run_thread, worker);
 	if (r == 0) {
 		import->n_threads++;
 		return 0;
@@ -223,24 +221,13 @@ static int start_thread(struct splitfd_import *import, const pthread_attr_t *att
 	return r;
 }
 
-/* Signals are for the program's own threads. */
 static int start_threads(struct splitfd_import *import, size_t n, struct splitfd_error *err)
 {
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int r;
+	int r = 0;
 
-	r = pthread_attr_init(&attr);
-	if (r != 0)
-		return splitfd_error_sys(err, r, "cannot start a thread");
-	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (r == 0 && import->n_threads < n)
-		r = start_thread(import, &attr);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return r != 0 ? splitfd_error_sys(err, r, "cannot start a thread") : 0;
+		r = start_thread(import);
+	return r < 0 ? splitfd_error_sys(err, -r, "cannot start a thread") : 0;
 }
 
 int sfd_import_start(struct splitfd_import *import, size_t jobs, struct splitfd_error *err)
