@@ -3,6 +3,7 @@
 #include "shim/proxy/as-skopeo.h"
 #include "shim/cmds/commands.h"
 #include "shim/common/confine.h"
+#include "shim/common/nearest.h"
 #include "splitfdstream/base/error.h"
 #include "splitfdstream/version.h"
 
@@ -74,6 +75,24 @@ static int fail(const char *who, const char *command, const struct splitfd_error
 	return splitfd_error_exit_code(err->kind);
 }
 
+static int unknown_command(const char *name)
+{
+	struct sfd_nearest nearest = { .word = name };
+	struct splitfd_error err = { 0 };
+
+	for (size_t i = 0; i < sfd_n_commands; i++)
+		if (sfd_commands[i]->class != SFD_INTERNAL)
+			sfd_nearest_try(&nearest, sfd_commands[i]->name);
+	if (nearest.found != NULL)
+		(void)splitfd_error_set(&err, SPLITFD_ERROR_USAGE, EINVAL,
+			"unknown command '%s' (did you mean '%s'?); see 'splitfd --help'", name,
+			nearest.found);
+	else
+		(void)splitfd_error_set(&err, SPLITFD_ERROR_USAGE, EINVAL,
+			"unknown command '%s'; see 'splitfd --help'", name);
+	return fail("splitfd", "", &err);
+}
+
 /* The exit code, once all output is out. */
 static int end(const char *command)
 {
@@ -111,11 +130,8 @@ int main(int argc, char **argv)
 		return end("");
 	}
 	command = find_command(argv[1]);
-	if (command == NULL) {
-		(void)splitfd_error_set(&err, SPLITFD_ERROR_USAGE, EINVAL,
-			"unknown command '%s'; see 'splitfd --help'", argv[1]);
-		return fail("splitfd", "", &err);
-	}
+	if (command == NULL)
+		return unknown_command(argv[1]);
 	/* Descriptors are opened again by it; what fails without it would be called damaged. */
 	if (access("/proc/self/fd", X_OK) < 0) {
 		fprintf(stderr, "splitfd: /proc is not mounted; splitfd needs it\n");

@@ -48,9 +48,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	r = sfd_parse_options(&sfd_cmd_compute_id, options, &argc, &argv, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc != 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"one image is wanted; see 'splitfd compute-id --help'");
 	if (bootable)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
 			"the boot variant is not supported; 'cfsctl oci compute-id --bootable' "
@@ -67,7 +64,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_compute_id = {
 	.name = "compute-id",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] NAME",
+	.operands = "NAME",
 	.summary = "The digest of the EROFS image of a stored image, made anew from its layers",
 	.run = run,
 };

@@ -27,9 +27,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	r = sfd_parse_options(&sfd_cmd_dump, options, &argc, &argv, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc != 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"one image is wanted; see 'splitfd dump --help'");
 	r = sfd_repo_open(&repo, false, &repository, err);
 	if (r == 0)
 		r = sfd_image_argument_tree(repository, "dump", argv[0], xattrs, &tree, err);
@@ -39,7 +36,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_dump = {
 	.name = "dump",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] NAME",
+	.operands = "NAME",
 	.summary = "The file tree of a stored image as a composefs dumpfile",
 	.run = run,
 };

@@ -97,7 +97,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		SFD_REPO_OPTIONS(&repo),
 		{ "metadata-only", 0, SFD_OPTION_FLAG, &fsck.metadata_only, 0, 0, NULL,
 			"Do not read the contents of objects and layers" },
-		{ "jobs", 'j', SFD_OPTION_NUMBER, &jobs, 1, 64, "N",
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &jobs, 1, SPLITFD_JOBS_MAX, "N",
 			"Threads (default: the number of CPUs)" },
 		{ "json", 0, SFD_OPTION_FLAG, &json, 0, 0, NULL, "Print the report as JSON" },
 		{ NULL },
@@ -106,9 +106,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc > 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes at most one image; see 'splitfd fsck --help'");
 	sfd_cancel_install();
 	fsck.image = argc == 1 ? argv[0] : NULL;
 	fsck.jobs = (unsigned int)jobs;
@@ -119,7 +116,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_fsck = {
 	.name = "fsck",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] [NAME]",
+	.operands = "[NAME]",
 	.summary = "Check a repository: objects, streams, layers, images",
 	.run = run,
 };

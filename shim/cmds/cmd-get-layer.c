@@ -179,9 +179,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	const char *image, *layer;
 	int r = sfd_parse_options(&sfd_cmd_get_layer, options, &argc, &argv, err);
 
-	if (r == 0 && argc != 2 && !(argc == 1 && strncmp(argv[0], "tar:", 4) == 0))
+	if (r == 0 && argc == 1 && strncmp(argv[0], "tar:", 4) != 0)
 		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"IMAGE and LAYER are wanted; see 'splitfd get-layer --help'");
+			"expected IMAGE and LAYER; see 'splitfd get-layer --help'");
 	if (r == 0)
 		r = check_options(&g, err);
 	if (r == 0) {
@@ -200,7 +200,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_get_layer = {
 	.name = "get-layer",
 	.class = SFD_PLUMBING,
-	.arguments = "[OPTIONS] IMAGE LAYER",
+	.operands = "IMAGE [LAYER]",
 	.summary = "Write a layer's split stream to standard output",
 	.run = run,
 };

@@ -106,16 +106,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc > 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes no arguments; see 'splitfd images --help'");
 	return list_images(&repo, json, err);
 }
 
 const struct sfd_command sfd_cmd_images = {
 	.name = "images",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS]",
+	.operands = "",
 	.summary = "List the images of a repository",
 	.run = run,
 };

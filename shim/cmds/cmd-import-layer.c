@@ -155,7 +155,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Silence of the producer that is an error (300; 0: none)" },
 		{ "reflink", 0, SFD_OPTION_STRING, &o.reflink, 0, 0, "HOW",
 			"auto (default), always, never" },
-		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 256, "N",
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, SPLITFD_JOBS_MAX, "N",
 			"Threads (default: the number of CPUs, at most 12)" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
 		SFD_REPO_OPTIONS(&o.repo), SFD_SANDBOX_OPTION(&o.sandbox), { NULL }
@@ -166,9 +166,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc != 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"one DIFFID is wanted; see 'splitfd import-layer --help'");
 	r = parse_diff_id(argv[0], o.diff_id, err);
 	if (r < 0)
 		return r;
@@ -182,7 +179,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_import_layer = {
 	.name = "import-layer",
 	.class = SFD_PLUMBING,
-	.arguments = "[OPTIONS] DIFFID",
+	.operands = "DIFFID",
 	.summary = "Read a layer's split stream from standard input into a repository",
 	.run = run,
 };

@@ -65,9 +65,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc > 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes one folder; see 'splitfd init --help'");
 	if (argc == 1 && (repo.repo != NULL || repo.user || repo.system))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"give the folder as an argument or by an option, not both");
@@ -85,7 +82,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_init = {
 	.name = "init",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] [DIR]",
+	.operands = "[DIR]",
 	.summary = "Make a composefs repository",
 	.run = run,
 };

@@ -120,10 +120,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc != 1 || (q.manifest && q.config))
+	if (q.manifest && q.config)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes one image, and --manifest or --config; see 'splitfd inspect "
-			"--help'");
+			"give only one of --manifest and --config; see 'splitfd inspect --help'");
 	q.image = argv[0];
 	return inspect(&q, err);
 }
@@ -131,7 +130,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_inspect = {
 	.name = "inspect",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] NAME|@DIGEST",
+	.operands = "NAME|@DIGEST",
 	.summary = "Show an image's manifest, config, referrers and EROFS images",
 	.run = run,
 };

@@ -146,16 +146,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc > 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes at most one image; see 'splitfd layers --help'");
 	return list_layers(&repo, argc == 1 ? argv[0] : NULL, json, err);
 }
 
 const struct sfd_command sfd_cmd_layers = {
 	.name = "layers",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] [NAME|@DIGEST]",
+	.operands = "[NAME|@DIGEST]",
 	.summary = "List the layers of a repository or of an image",
 	.run = run,
 };

@@ -58,9 +58,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	r = sfd_parse_options(&sfd_cmd_mount, options, &argc, &argv, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc != 2)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"an image and a directory are wanted; see 'splitfd mount --help'");
 	r = sfd_repo_open(&repo, false, &repository, err);
 	if (r == 0)
 		r = find_image(repository, argv[0], bootable, &image, err);
@@ -70,7 +67,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_mount = {
 	.name = "mount",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] NAME DIR",
+	.operands = "NAME DIR",
 	.summary = "Mount a stored image (root)",
 	.run = run,
 };

@@ -19,7 +19,7 @@ static int run(int argc, char **argv, struct splitfd_error *err);
 const struct sfd_command sfd_cmd_proxy = {
 	.name = "experimental-image-proxy",
 	.class = SFD_SERVER,
-	.arguments = "[OPTIONS]",
+	.operands = NULL, /* counted by its own words, skopeo's */
 	.summary = "Skopeo's image proxy, with containers-storage read natively",
 	.run = run,
 };

@@ -16,7 +16,7 @@ static int run(int argc, char **argv, struct splitfd_error *err);
 const struct sfd_command sfd_cmd_pull = {
 	.name = "pull",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] IMAGE [NAME]",
+	.operands = "IMAGE [NAME]",
 	.summary = "An image into a composefs repository",
 	.run = run,
 };
@@ -36,11 +36,8 @@ static int pull(const struct sfd_pull_options *options, struct splitfd_error *er
 	return r;
 }
 
-static int check(const struct sfd_pull_options *o, int argc, struct splitfd_error *err)
+static int check(const struct sfd_pull_options *o, struct splitfd_error *err)
 {
-	if (argc < 1 || argc > 2)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes IMAGE and an optional NAME; see 'splitfd pull --help'");
 	if (o->bootable)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
 			"the boot variant is not supported; 'cfsctl oci pull --bootable' makes it");
@@ -60,8 +57,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Share extents: auto, always or never" },
 		{ "verify-diffid", 0, SFD_OPTION_FLAG, &o.verify_diff_id, 0, 0, NULL,
 			"Compare each layer's SHA-256 with its diff_id" },
-		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, 1024, "N",
-			"Threads (default: the number of CPUs, at most 12)" },
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, SPLITFD_JOBS_MAX, "N",
+			"Worker threads, 1 to 64 (default: number of CPUs, at most 12)" },
 		{ "no-image", 0, SFD_OPTION_FLAG, &o.no_image, 0, 0, NULL,
 			"Do not make the EROFS image" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &o.bootable, 0, 0, NULL,
@@ -82,7 +79,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	r = sfd_parse_options(&sfd_cmd_pull, options, &argc, &argv, err);
 	if (r == 0)
-		r = check(&o, argc, err);
+		r = check(&o, err);
 	if (r == 0)
 		r = sfd_parse_reflink(reflink, &o.reflink, err);
 	if (r == 0) {

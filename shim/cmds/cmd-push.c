@@ -10,16 +10,14 @@ static int run(int argc, char **argv, struct splitfd_error *err);
 const struct sfd_command sfd_cmd_push = {
 	.name = "push",
 	.class = SFD_PORCELAIN,
-	.arguments = "[OPTIONS] --to SOCKET IMAGE [NAME]",
+	.required = "--to SOCKET",
+	.operands = "IMAGE [NAME]",
 	.summary = "An image into a running composefs service (cfsctl varlink)",
 	.run = run,
 };
 
 static int push(int argc, char **argv, struct sfd_push_options *o, struct splitfd_error *err)
 {
-	if (argc < 1 || argc > 2)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes IMAGE and an optional NAME; see 'splitfd push --help'");
 	if (o->to == NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--to SOCKET is missing: the service's socket; see 'splitfd push --help'");

@@ -18,7 +18,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_rootless_opener = {
 	.name = SFD_ROOTLESS_COMMAND,
 	.class = SFD_INTERNAL,
-	.arguments = "",
+	.operands = "",
 	.summary = "Open files of a user's store for splitfd, under 'podman unshare'",
 	.run = run,
 };

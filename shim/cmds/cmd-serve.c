@@ -154,9 +154,6 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	const struct sfd_serve_protocol *protocol = NULL;
 	int r = sfd_parse_options(&sfd_cmd_serve, options, &argc, &argv, err);
 
-	if (r == 0 && argc != 0)
-		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"takes no argument; see 'splitfd serve --help'");
 	if (r == 0)
 		r = check(&q, &protocol, err);
 	/* Each layer under way takes descriptors. */
@@ -172,7 +169,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 const struct sfd_command sfd_cmd_serve = {
 	.name = "serve",
 	.class = SFD_SERVER,
-	.arguments = "[OPTIONS]",
+	.operands = "",
 	.summary = "Serve a store's or a repository's layers over a socket",
 	.run = run,
 };

@@ -33,20 +33,20 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	for (size_t i = 0; argc == 2 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(argv[0], verbs[i].word) != 0)
 			continue;
 		q.name = argv[1];
 		return sfd_stream_is_wire(&q) ? verbs[i].wire(&q, err) : verbs[i].run(&q, err);
 	}
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-		"takes dump, cat or check, and one stream; see 'splitfd stream --help'");
+		"expected dump, cat or check, not '%s'; see 'splitfd stream --help'", argv[0]);
 }
 
 const struct sfd_command sfd_cmd_stream = {
 	.name = "stream",
 	.class = SFD_PLUMBING,
-	.arguments = "[OPTIONS] dump|cat|check STREAM",
+	.operands = "dump|cat|check STREAM",
 	.summary = "Show, concatenate or check one stream of a repository or a file",
 	.run = run,
 };

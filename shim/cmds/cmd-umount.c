@@ -15,16 +15,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	r = sfd_parse_options(&sfd_cmd_umount, options, &argc, &argv, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (argc != 1)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"one directory is wanted; see 'splitfd umount --help'");
 	return sfd_umount_image(argv[0], err);
 }
 
 const struct sfd_command sfd_cmd_umount = {
 	.name = "umount",
 	.class = SFD_PORCELAIN,
-	.arguments = "DIR",
+	.operands = "DIR",
 	.summary = "Unmount what 'mount' has mounted",
 	.run = run,
 };

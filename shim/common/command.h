@@ -19,8 +19,11 @@ enum sfd_command_class {
 struct sfd_command {
 	const char *name;
 	enum sfd_command_class class;
-	const char *arguments; /* the usage line behind the name */
-	const char *summary;   /* one line */
+	/* What comes after the options: "IMAGE [NAME]", the optional ones in brackets. The usage
+	 * line is made of it, and sfd_parse_options() counts by it. NULL: the command counts. */
+	const char *operands;
+	const char *required; /* an option that must be given, for the usage line; may be NULL */
+	const char *summary;  /* one line */
 	/* argv[0] is the command's name. Returns 0, or -errno with the text in err; then the
 	 * program prints "splitfd NAME: TEXT" and exits by the error's kind. */
 	int (*run)(int argc, char **argv, struct splitfd_error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/options.h"
 #include "shim/common/command.h"
+#include "shim/common/nearest.h"
 #include "splitfdstream/base/text.h"
 
 #include <errno.h>
@@ -50,10 +51,21 @@ void sfd_flags_done(struct sfd_strings *s)
 	sfd_strings_done(s);
 }
 
+static void print_usage(const struct sfd_command *command, const struct sfd_option *options)
+{
+	const char *const parts[] = { options->name != NULL ? "[OPTIONS]" : NULL, command->required,
+		command->operands };
+
+	printf("Usage: splitfd %s", command->name);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i] != NULL && *parts[i] != '\0')
+			printf(" %s", parts[i]);
+}
+
 static void print_help(const struct sfd_command *command, const struct sfd_option *options)
 {
-	printf("Usage: splitfd %s %s\n\n%s\n\nOptions:\n", command->name, command->arguments,
-		command->summary);
+	print_usage(command, options);
+	printf("\n\n%s\n\nOptions:\n", command->summary);
 	for (; options->name != NULL; options++) {
 		char left[64];
 
@@ -66,11 +78,67 @@ static void print_help(const struct sfd_command *command, const struct sfd_optio
 	printf("  %-34s %s\n", "    --help", "Show this text");
 }
 
-static int usage(const struct sfd_command *command, struct splitfd_error *err, const char *what,
-	const char *name)
+/* The words of "IMAGE [NAME]" one by one: the length of the one at *text, 0 at the end. */
+static size_t next_operand(const char **text)
 {
+	*text += strspn(*text, " ");
+	return strcspn(*text, " ");
+}
+
+/* "IMAGE and optionally NAME" */
+static void describe_operands(const char *operands, char *to, size_t size)
+{
+	size_t len, at = 0;
+
+	if (next_operand(&operands) == 0)
+		(void)snprintf(to, size, "no arguments");
+	for (; (len = next_operand(&operands)) > 0 && at < size; operands += len) {
+		bool optional = *operands == '[';
+
+		at += (size_t)snprintf(to + at, size - at, "%s%s%.*s", at > 0 ? " and " : "",
+			!optional ? ""
+			: at > 0  ? "optionally "
+				  : "at most ",
+			(int)(optional ? len - 2 : len), operands + optional);
+	}
+}
+
+static int count_operands(const struct sfd_command *command, int argc, struct splitfd_error *err)
+{
+	const char *at = command->operands;
+	int least = 0, most = 0;
+	char expected[128];
+	size_t len;
+
+	if (at == NULL)
+		return 0;
+	for (; (len = next_operand(&at)) > 0; at += len) {
+		least += *at != '[';
+		most++;
+	}
+	if (argc >= least && argc <= most)
+		return 0;
+	describe_operands(command->operands, expected, sizeof(expected));
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-		"%s '%s'; see 'splitfd %s --help'", what, name, command->name);
+		"expected %s; see 'splitfd %s --help'", expected, command->name);
+}
+
+static int unknown_option(const struct sfd_command *command, const struct sfd_option *options,
+	const char *word, struct splitfd_error *err)
+{
+	char name[40] = "";
+	struct sfd_nearest nearest = { .word = name };
+
+	if (word[1] == '-')
+		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	for (; options->name != NULL; options++)
+		sfd_nearest_try(&nearest, options->name);
+	if (nearest.found != NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"unknown option '%s' (did you mean '--%s'?); see 'splitfd %s --help'", word,
+			nearest.found, command->name);
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"unknown option '%s'; see 'splitfd %s --help'", word, command->name);
 }
 
 static const struct sfd_option *find_option(
@@ -152,10 +220,12 @@ static int parse_word(const struct sfd_command *command, const struct sfd_option
 			text = word + 2;
 	}
 	if (o == NULL)
-		return usage(command, err, "unknown option", word);
+		return unknown_option(command, options, word, err);
 	if (o->kind == SFD_OPTION_FLAG) {
 		if (set_flag(o, text, negated) < 0)
-			return usage(command, err, "not true or false:", word);
+			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+				"--%s takes true or false, not '%s'; see 'splitfd %s --help'",
+				o->name, text, command->name);
 		return 1;
 	}
 	if (text != NULL) {
@@ -163,7 +233,9 @@ static int parse_word(const struct sfd_command *command, const struct sfd_option
 		return r < 0 ? r : 1;
 	}
 	if (left < 2)
-		return usage(command, err, "a value is missing behind", word);
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"option '%s' requires a value; see 'splitfd %s --help'", word,
+			command->name);
 	r = set_value(command, o, argv[1], err);
 	return r < 0 ? r : 2;
 }
@@ -197,5 +269,5 @@ int sfd_parse_options(const struct sfd_command *command, const struct sfd_option
 	}
 	words[kept] = NULL;
 	*argc = kept;
-	return 0;
+	return count_operands(command, kept, err);
 }

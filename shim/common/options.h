@@ -46,7 +46,8 @@ struct sfd_command;
 
 /* Reads options anywhere among the arguments; "--" ends them. *argv keeps what is no option
  * (without the command's name) and *argc their count. Prints the command's help and returns 1 on
- * --help. -EINVAL with kind USAGE otherwise. */
+ * --help. -EINVAL with kind USAGE otherwise, also where the command takes more or fewer operands.
+ */
 int sfd_parse_options(const struct sfd_command *command, const struct sfd_option *options,
 	int *argc, char ***argv, struct splitfd_error *err);
 

@@ -86,6 +86,39 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     assert_match 'standard input \(--sockfd N names another socket\) is not a Unix socket' "$errors"
 }
 
+@test "what a command takes is said as its usage line says it, and the nearest word is offered" {
+    run_splitfd 2 pull one two three
+    assert_match "^splitfd pull: expected IMAGE and optionally NAME; see" "$errors"
+    run_splitfd 2 images one
+    assert_match "^splitfd images: expected no arguments; see" "$errors"
+    run_splitfd 2 fsck one two
+    assert_match "^splitfd fsck: expected at most NAME; see" "$errors"
+    run_splitfd 2 get-layer one
+    assert_match "^splitfd get-layer: expected IMAGE and LAYER; see" "$errors"
+    assert_match "^Usage: splitfd push \[OPTIONS\] --to SOCKET IMAGE \[NAME\]" "$("$BUILD/splitfd" push --help)"
+    assert_match "^Usage: splitfd umount DIR" "$("$BUILD/splitfd" umount --help)"
+    run_splitfd 2 pull --jbos=3 one
+    assert_match "unknown option '--jbos=3' \(did you mean '--jobs'\?\); see" "$errors"
+    run_splitfd 2 pull --nothing-like-it one
+    assert_match "unknown option '--nothing-like-it'; see" "$errors"
+    run_splitfd 2 plul
+    assert_match "unknown command 'plul' \(did you mean 'pull'\?\); see" "$errors"
+    run_splitfd 2 rootless-opene # splitfd's own
+    assert_match "unknown command 'rootless-opene'; see" "$errors"
+    run_splitfd 2 pull -j
+    assert_match "option '-j' requires a value; see" "$errors"
+    run_splitfd 2 pull --json=maybe one
+    assert_match "^splitfd pull: --json takes true or false, not 'maybe'; see" "$errors"
+}
+
+@test "more threads than there may be are refused" {
+    local command
+    for command in "pull x" "import-layer sha256:0" fsck; do
+        run_splitfd 2 $command --jobs 65
+        assert_match "--jobs takes a number from 1 to 64, not '65'" "$errors"
+    done
+}
+
 # What bash offers for a line whose last word is being typed.
 offered() { # WORD…
     PATH=$BUILD:$PATH bash -c '. "$1/contrib/completion/splitfd.bash"

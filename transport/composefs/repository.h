@@ -61,10 +61,13 @@ struct splitfd_import_stats {
 	uint64_t bytes_copied, bytes_reflinked, bytes_inlined;
 };
 
+/* The most threads that one import may have. */
+#define SPLITFD_JOBS_MAX 64
+
 struct splitfd_import_options {
 	enum splitfd_reflink reflink;
-	unsigned int jobs;   /* threads, at most 64; 0: one for each CPU that this process may
-				use, at most 12 */
+	unsigned int jobs;   /* threads, at most SPLITFD_JOBS_MAX; 0: one for each CPU that this
+				process may   use, at most 12 */
 	bool verify_diff_id; /* sha256 of each layer against its diff_id */
 	/* Others than root and this user can write the files that come: what is taken of them is
 	 * hashed, in any case. */

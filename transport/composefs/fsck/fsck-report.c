@@ -11,8 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_THREADS 64
-
 int sfd_fsck_add(struct sfd_fsck *f, struct sfd_fsck_texts *texts, const char *format, ...)
 {
 	struct splitfd_error text = { 0 }; /* escapes what a terminal should not see */
@@ -116,8 +114,8 @@ static unsigned int count_jobs(const struct sfd_fsck *f, size_t n)
 
 	if (jobs == 0)
 		jobs = sfd_count_cpus();
-	if (jobs > MAX_THREADS)
-		jobs = MAX_THREADS;
+	if (jobs > SPLITFD_JOBS_MAX)
+		jobs = SPLITFD_JOBS_MAX;
 	return jobs > n ? (unsigned int)n : jobs;
 }
 
@@ -127,7 +125,7 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 {
 	struct spread s = { .f = f, .n = n, .work = work, .ctx = ctx };
 	unsigned int jobs = count_jobs(f, n), started = 0;
-	pthread_t threads[MAX_THREADS];
+	pthread_t threads[SPLITFD_JOBS_MAX];
 
 	/* This thread works too; where no other can be started it works alone. */
 	while (started + 1 < jobs &&

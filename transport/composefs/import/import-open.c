@@ -8,7 +8,6 @@
 
 /* Descriptors that the rest of the program may need beside the workers'. */
 #define OTHER_FDS 34
-#define JOBS_MAX  64U
 #define AUTO_JOBS 12U /* a worker has about 1 MiB of its own */
 
 SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
@@ -35,8 +34,8 @@ static unsigned int plan_workers(struct splitfd_import *import)
 	}
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	fds = limit.rlim_cur > OTHER_FDS + 4 ? limit.rlim_cur - OTHER_FDS : 4;
-	if (jobs > JOBS_MAX)
-		jobs = JOBS_MAX;
+	if (jobs > SPLITFD_JOBS_MAX)
+		jobs = SPLITFD_JOBS_MAX;
 	if (jobs > fds / 3)
 		jobs = (unsigned int)(fds / 3);
 	jobs = jobs < 1 ? 1 : jobs;
