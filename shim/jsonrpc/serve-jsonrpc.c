@@ -5,6 +5,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/layer-lookup.h"
+#include "transport/json/json-member.h"
 
 #include <cjson/cJSON.h>
 #include <pthread.h>
@@ -15,7 +16,6 @@
 /* Descriptors of one request, of which none needs any. */
 #define FDS_MAX 16
 
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 SFD_DEFINE_CLEANUP(cleanup_connection, struct sfd_jsonrpc, sfd_jsonrpc_free);
 SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
 SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
@@ -131,7 +131,7 @@ static int find_image(
 
 static int get_image(const struct call *call, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *result = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *result = cJSON_CreateObject();
 	struct splitfd_error why = { 0 };
 	const char *name = NULL;
 	int r = text_param(call, "imageId", true, &name, err);
@@ -176,7 +176,7 @@ static int send_layer(const struct call *call, const struct sfd_jsonrpc_layer *l
 	struct splitfd_source *source, struct splitfd_error *err)
 {
 	const volatile int *cancel = call->service->settings->cancel;
-	sfd_cleanup(cleanup_json) cJSON *result = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *result = cJSON_CreateObject();
 	int r;
 
 	if (cJSON_AddNumberToObject(result, "streamSize", (double)layer->size) == NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the real skopeo does for a client: requests, replies, and its verdict by the policy. */
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"

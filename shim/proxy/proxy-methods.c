@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy's methods: arguments, and who answers, splitfd itself or the real skopeo. */
 #include "shim/proxy/proxy-methods.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/skopeo/policy.h"
 

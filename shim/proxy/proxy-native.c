@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-native.h"
 #include "shim/common/rootless.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-oci.h"
 #include "transport/skopeo/policy-scopes.h"
 #include "splitfdstream/base/cleanup.h"

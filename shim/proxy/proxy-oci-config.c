@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A config as skopeo's Go types would write it again, for GetConfig and GetFullConfig. */
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-oci.h"
 #include "splitfdstream/base/cleanup.h"
 

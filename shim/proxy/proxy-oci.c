@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-oci.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
 

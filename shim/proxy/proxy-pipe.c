@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-pipe.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/thread.h"

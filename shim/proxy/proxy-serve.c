@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of a client of the image proxy: requests and answers as packets. */
 #include "shim/proxy/proxy-serve.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-methods.h"
 #include "shim/varlink/varlink-socket.h"
 #include "splitfdstream/base/cleanup.h"

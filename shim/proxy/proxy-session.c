@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-session.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
+#include "transport/json/json-member.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest whole number that every JSON reader keeps exact. */
-#define NUMBER_MAX 9007199254740991.0
+/* The largest whole number that every JSON reader keeps apart from the next. */
+#define NUMBER_MAX (SFD_JSON_EXACT_MAX - 1)
 
 static void image_done(struct sfd_proxy_image *image)
 {

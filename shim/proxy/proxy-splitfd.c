@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GetLayerSplitfd (contrib/proposal.md): options, and the stream with its descriptors. */
 #include "shim/copy/layer-objects.h"
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"

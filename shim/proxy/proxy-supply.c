@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GetLayerInfo and GetRawBlob for a skopeo that does not have them yet. */
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-oci.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenVarlinkSocket: [], [store] or [image]. What is served are layers; manifest and config are the
  * proxy's own business, and so is the policy. */
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "shim/proxy/proxy-session.h"
 #include "shim/varlink/varlink-socket.h"
 #include "splitfdstream/base/cleanup.h"

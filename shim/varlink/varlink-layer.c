@@ -2,11 +2,6 @@
 #include "shim/varlink/varlink-layer.h"
 #include "splitfdstream/base/fd.h"
 
-static const char *text_of(const cJSON *value)
-{
-	return value != NULL ? value->valuestring : NULL;
-}
-
 bool sfd_varlink_get_layer_params(const struct sfd_varlink_call *call,
 	struct sfd_varlink_get_layer *ret, struct sfd_varlink_result *result)
 {
@@ -32,15 +27,15 @@ bool sfd_varlink_get_layer_params(const struct sfd_varlink_call *call,
 		!sfd_varlink_params(inner, inner_params, result))
 		return false;
 	*ret = (struct sfd_varlink_get_layer){
-		.diff_id = text_of(diff_id),
+		.diff_id = cJSON_GetStringValue(diff_id),
 		.reads_all = cJSON_IsTrue(reads_all),
 	};
 	if (storage == NULL)
 		return true;
 	if (!sfd_varlink_params(storage, storage_params, result))
 		return false;
-	ret->storage_path = text_of(path);
-	ret->layer_id = text_of(id);
+	ret->storage_path = cJSON_GetStringValue(path);
+	ret->layer_id = cJSON_GetStringValue(id);
 	return true;
 }
 

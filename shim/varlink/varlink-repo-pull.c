@@ -32,11 +32,6 @@ struct job {
 	struct splitfd_error err;
 };
 
-static const char *text_of(const cJSON *value)
-{
-	return value != NULL ? value->valuestring : NULL;
-}
-
 /* The image is read with the service's rights and credentials, so whoever may call otherwise may
  * not do this. */
 static bool may_pull(const struct sfd_varlink_session *s)
@@ -95,7 +90,7 @@ static void fill_options(const struct sfd_varlink_session *s, const struct reque
 	const struct sfd_repo_options *repo, struct sfd_pull_options *ret)
 {
 	*ret = (struct sfd_pull_options){ .reference = q->image->valuestring,
-		.name = text_of(q->name),
+		.name = cJSON_GetStringValue(q->name),
 		.no_tag = q->name == NULL,
 		.repo = repo,
 		.quiet = true,

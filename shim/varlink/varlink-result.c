@@ -3,11 +3,9 @@
 #include "shim/varlink/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/json/json-member.h"
 
 #include <string.h>
-
-/* Numbers travel as doubles: beyond this two of them are the same. */
-#define INT_LIMIT 9007199254740991.0
 
 static bool is_a(const cJSON *value, enum sfd_varlink_type type)
 {
@@ -17,9 +15,7 @@ static bool is_a(const cJSON *value, enum sfd_varlink_type type)
 	case SFD_VARLINK_BOOL:
 		return cJSON_IsBool(value);
 	case SFD_VARLINK_INT:
-		return cJSON_IsNumber(value) && value->valuedouble >= -INT_LIMIT &&
-		       value->valuedouble <= INT_LIMIT &&
-		       value->valuedouble == (double)(int64_t)value->valuedouble;
+		return sfd_json_is_whole(value, SFD_JSON_EXACT_MAX - 1);
 	case SFD_VARLINK_OBJECT:
 		return cJSON_IsObject(value);
 	case SFD_VARLINK_ARRAY:

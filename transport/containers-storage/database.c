@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "transport/containers-storage/store-files.h"
+#include "transport/json/json-member.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -11,9 +12,6 @@
 
 /* A record has about 1 kB: room for tens of thousands. */
 #define DATABASE_SIZE_MAX ((size_t)64 * 1024 * 1024)
-
-/* JSON's numbers are doubles in cJSON: whole numbers are exact up to here (8 PiB). */
-#define EXACT_MAX 9007199254740992.0
 
 struct context {
 	const char *where;
@@ -115,11 +113,7 @@ static bool get_size(const cJSON *object, const char *key, uint64_t *ret)
 	*ret = 0;
 	if (member == NULL || cJSON_IsNull(member))
 		return true;
-	if (!cJSON_IsNumber(member) || !(member->valuedouble >= 0) ||
-		!(member->valuedouble <= EXACT_MAX))
-		return false;
-	*ret = (uint64_t)member->valuedouble;
-	return (double)*ret == member->valuedouble;
+	return sfd_member_u64(object, key, ret);
 }
 
 static int read_names(

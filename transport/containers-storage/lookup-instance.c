@@ -3,13 +3,12 @@
 #include "transport/containers-storage/image-ref.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "transport/json/json-member.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/utsname.h>
-
-SFD_DEFINE_CLEANUP(cleanup_json, struct cJSON, cJSON_Delete);
 
 /* What images call this machine's processor. */
 static const char *architecture(struct utsname *buf)
@@ -48,7 +47,7 @@ static bool has_manifest(const struct sfd_image_record *image, const void *word)
 int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
 	size_t size, struct sfd_image_found *found, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *json = cJSON_ParseWithLength(manifest, size);
+	sfd_cleanup_json cJSON *json = cJSON_ParseWithLength(manifest, size);
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "manifests"), *one;
 	struct sfd_matches m = { .n = 0 };
 	struct utsname buf;

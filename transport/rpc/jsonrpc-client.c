@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's half of jsonrpc.h. */
 #include "splitfdstream/base/cleanup.h"
+#include "transport/json/json-member.h"
 #include "transport/rpc/jsonrpc-private.h"
 #include "transport/rpc/unix-connect.h"
 
@@ -9,8 +10,6 @@
 
 /* Notifications before an answer, which this client has no use for. */
 #define NOTIFICATIONS_MAX 64
-
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 
 int sfd_jsonrpc_connect(const char *path, const struct sfd_jsonrpc_options *options,
 	struct sfd_jsonrpc **ret, struct splitfd_error *err)
@@ -25,8 +24,8 @@ int sfd_jsonrpc_connect(const char *path, const struct sfd_jsonrpc_options *opti
 static int send_request(struct sfd_jsonrpc *c, const char *method, cJSON *params, int64_t id,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *owned = params;
-	sfd_cleanup(cleanup_json) cJSON *request = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *owned = params;
+	sfd_cleanup_json cJSON *request = cJSON_CreateObject();
 
 	if (cJSON_AddStringToObject(request, "jsonrpc", "2.0") == NULL ||
 		cJSON_AddStringToObject(request, "method", method) == NULL ||
@@ -41,7 +40,7 @@ static int send_request(struct sfd_jsonrpc *c, const char *method, cJSON *params
 static enum splitfd_error_kind kind_of(const cJSON *error)
 {
 	const cJSON *data = cJSON_GetObjectItemCaseSensitive(error, "data");
-	const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "kind"));
+	const char *kind = sfd_member_text(data, "kind");
 
 	if (kind != NULL && strcmp(kind, "not-found") == 0)
 		return SPLITFD_ERROR_NOT_FOUND;
@@ -51,7 +50,7 @@ static enum splitfd_error_kind kind_of(const cJSON *error)
 
 static int service_error(const char *method, const cJSON *error, struct splitfd_error *err)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "message"));
+	const char *text = sfd_member_text(error, "message");
 	const cJSON *code = cJSON_GetObjectItemCaseSensitive(error, "code");
 
 	return splitfd_error_set(err, kind_of(error), EREMOTEIO, "%s: the service answers %.0f: %s",

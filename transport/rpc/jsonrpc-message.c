@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/rpc/jsonrpc-message.h"
 #include "splitfdstream/base/text.h"
+#include "transport/json/json-member.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
-
-/* Whole numbers up to this are exact in a double. */
-#define EXACT_MAX 9007199254740992.0
-
-static bool is_whole(const cJSON *item)
-{
-	double d = item->valuedouble;
-
-	return cJSON_IsNumber(item) && d >= -EXACT_MAX && d <= EXACT_MAX && d == (double)(int64_t)d;
-}
 
 /* The member of that name, where there is exactly one. */
 static const cJSON *member(const cJSON *json, const char *name, bool *twice)
@@ -37,7 +27,7 @@ static int read_count(struct sfd_jsonrpc_message *m, int *ret_code, struct split
 
 	if (!twice && (fds == NULL || cJSON_IsNull(fds)))
 		return 0;
-	if (twice || !is_whole(fds) || fds->valuedouble < 0) {
+	if (twice || !sfd_json_is_whole(fds, SFD_JSON_EXACT_MAX) || fds->valuedouble < 0) {
 		*ret_code = SFD_JSONRPC_FDS;
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"\"fds\" of a message is no number of descriptors");
@@ -63,7 +53,8 @@ static void classify(struct sfd_jsonrpc_message *m)
 	m->error = member(m->json, "error", &twice);
 	if (twice)
 		return invalid(m, "a member is there twice");
-	if (id != NULL && !cJSON_IsString(id) && !cJSON_IsNull(id) && !is_whole(id))
+	if (id != NULL && !cJSON_IsString(id) && !cJSON_IsNull(id) &&
+		!sfd_json_is_whole(id, SFD_JSON_EXACT_MAX))
 		return invalid(m, "\"id\" is no string and no whole number of at most 2^53");
 	m->id = id;
 	if (method != NULL && !cJSON_IsString(method))

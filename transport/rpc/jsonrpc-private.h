@@ -9,7 +9,7 @@
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/clock.h"
 #include "transport/rpc/fdpass.h"
-#include "transport/json/jsonrpc-scan.h"
+#include "transport/json/json-scan.h"
 #include "transport/rpc/jsonrpc.h"
 
 /* Descriptors that came before their message's JSON was complete. */

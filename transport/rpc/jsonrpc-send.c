@@ -2,6 +2,7 @@
 /* What goes out: any message, and the service's answers. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/json/json-member.h"
 #include "transport/rpc/jsonrpc-private.h"
 #include "transport/rpc/socket-wait.h"
 
@@ -12,8 +13,6 @@
 
 /* Of one write: a peer that takes nothing, and somebody who cancels, show between two of them. */
 #define PIECE ((size_t)64 * 1024)
-
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 
 static int send_all(struct sfd_jsonrpc *c, const char *text, const int *fds, size_t n_fds,
 	struct splitfd_error *err)
@@ -91,8 +90,8 @@ static cJSON *same_id(const cJSON *id)
 static int answer(struct sfd_jsonrpc *c, const struct sfd_jsonrpc_message *request,
 	const char *name, cJSON *value, uint64_t n_fds, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *owned = value, *id = NULL;
-	sfd_cleanup(cleanup_json) cJSON *message = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *owned = value, *id = NULL;
+	sfd_cleanup_json cJSON *message = cJSON_CreateObject();
 
 	if (cJSON_AddStringToObject(message, "jsonrpc", "2.0") == NULL ||
 		!cJSON_AddItemToObject(message, name, owned))
@@ -121,7 +120,7 @@ static const char *kind_name(enum splitfd_error_kind kind)
 int sfd_jsonrpc_answer_error(struct sfd_jsonrpc *c, const struct sfd_jsonrpc_message *request,
 	int code, const struct splitfd_error *error, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *o = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *o = cJSON_CreateObject();
 	const char *kind = kind_name(error->kind);
 
 	if (cJSON_AddNumberToObject(o, "code", code) == NULL ||

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's half of varlink.h. */
 #include "splitfdstream/base/cleanup.h"
+#include "transport/json/json-member.h"
 #include "transport/rpc/unix-connect.h"
 #include "transport/rpc/varlink.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
-
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 
 int sfd_varlink_connect(const char *address, const struct sfd_varlink_options *options,
 	struct sfd_varlink **ret, struct splitfd_error *err)
@@ -23,7 +22,7 @@ int sfd_varlink_connect(const char *address, const struct sfd_varlink_options *o
 int sfd_varlink_call(struct sfd_varlink *v, const char *method, struct cJSON *parameters,
 	unsigned int flags, const int *fds, size_t n_fds, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *call = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *call = cJSON_CreateObject();
 	bool good = cJSON_AddStringToObject(call, "method", method) != NULL;
 
 	if (parameters != NULL && !cJSON_AddItemToObject(call, "parameters", parameters)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/rpc/varlink-json.h"
 #include "splitfdstream/base/text.h"
-#include "transport/json/jsonrpc-scan.h"
+#include "transport/json/json-scan.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service's half of varlink.h. */
 #include "splitfdstream/base/cleanup.h"
+#include "transport/json/json-member.h"
 #include "transport/rpc/varlink.h"
 
 #include <cjson/cJSON.h>
-
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 
 static int no_call(struct splitfd_error *err, const char *why)
 {
@@ -66,7 +65,7 @@ void sfd_varlink_call_done(struct sfd_varlink_call *call)
 static int answer(struct sfd_varlink *v, const struct sfd_varlink_call *call, cJSON *reply,
 	const int *fds, size_t n_fds, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *owned = reply;
+	sfd_cleanup_json cJSON *owned = reply;
 
 	if (owned == NULL)
 		return splitfd_error_oom(err);

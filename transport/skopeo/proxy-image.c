@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
+#include "transport/json/json-member.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 
 #define DOCUMENT_MAX ((size_t)16 * 1024 * 1024)
 #define LAYERS_MAX   10000
-#define SIZE_MAX_    9007199254740991.0
 
 SFD_DEFINE_CLEANUP(cleanup_image, struct sfd_remote_image, sfd_remote_close);
 
@@ -58,7 +58,7 @@ static int open_image(
 		return r;
 	r = sfd_proxy_check(&reply, "OpenImage", err);
 	if (r == 0 && (!cJSON_IsNumber(reply.value) || reply.value->valuedouble < 1 ||
-			      reply.value->valuedouble > SIZE_MAX_))
+			      reply.value->valuedouble > SFD_JSON_EXACT_MAX - 1))
 		r = bad_image(err, "skopeo's reply to OpenImage has no number");
 	if (r == 0)
 		image->id = (uint64_t)reply.value->valuedouble;
@@ -79,13 +79,6 @@ static int check_digest(const char *data, size_t size, const char *digest, const
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the %s has the digest %s, not %s", what, real, digest);
 	return 0;
-}
-
-static const char *text_of(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-
-	return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
 static int get_manifest(
@@ -112,7 +105,7 @@ static int get_config(struct sfd_remote_image *image, const cJSON *manifest, boo
 {
 	const cJSON *config = cJSON_GetObjectItemCaseSensitive(manifest, "config");
 	const cJSON *size = cJSON_GetObjectItemCaseSensitive(config, "size");
-	const char *digest = text_of(config, "digest");
+	const char *digest = sfd_member_text(config, "digest");
 	char args[160];
 	int r;
 
@@ -169,10 +162,10 @@ static int take_blobs(struct sfd_remote_image *image, const cJSON *list, struct 
 			cJSON_GetArraySize(list), image->n_layers);
 	cJSON_ArrayForEach (item, list) {
 		const cJSON *size = cJSON_GetObjectItemCaseSensitive(item, "size");
-		const char *digest = text_of(item, "digest");
+		const char *digest = sfd_member_text(item, "digest");
 
 		if (digest == NULL || !sfd_parse_sha256(digest, NULL) || !cJSON_IsNumber(size) ||
-			size->valuedouble > SIZE_MAX_)
+			size->valuedouble > SFD_JSON_EXACT_MAX - 1)
 			return bad_image(err, "a layer has no sha256 digest or no sensible size");
 		image->layers[i].size = size->valuedouble >= 0 ? (uint64_t)size->valuedouble
 							       : UINT64_MAX;

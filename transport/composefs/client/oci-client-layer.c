@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/client/oci-client-private.h"
 #include "transport/composefs/client/oci-client.h"
+#include "transport/json/json-member.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,8 +16,6 @@
 #define DIRS_MAX  4096
 #define OTHER_MAX 64
 
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
-
 static int refuse(struct splitfd_error *err, const char *why)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, GET_LAYER ": %s", why);
@@ -25,7 +24,7 @@ static int refuse(struct splitfd_error *err, const char *why)
 static int get_layer_parameters(uint64_t handle, const char *diff_id, bool reads_all, cJSON **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *p = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *p = cJSON_CreateObject();
 	cJSON *which = cJSON_AddObjectToObject(p, "params");
 
 	if (!sfd_oci_add_u64(p, "handle", handle) ||
@@ -65,7 +64,7 @@ static int next_frame(
 	if (r == 0)
 		r = sfd_varlink_reply_check(&reply, GET_LAYER, err);
 	if (r == 0 &&
-		(!sfd_oci_get_u64(reply.parameters, "dir_count", &n_dirs) || n_dirs > DIRS_MAX))
+		(!sfd_member_u64(reply.parameters, "dir_count", &n_dirs) || n_dirs > DIRS_MAX))
 		r = sfd_oci_bad_reply(err, GET_LAYER, "dir_count");
 	if (r == 0 && !*first && n_dirs != layer->n_dirs)
 		r = refuse(err, "the number of directories changes from answer to answer");

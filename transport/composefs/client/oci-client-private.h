@@ -15,9 +15,6 @@
 /* -EBADMSG, kind REFUSED: the answer's member is missing or of a wrong type. */
 int sfd_oci_bad_reply(struct splitfd_error *err, const char *method, const char *member);
 
-/* A whole number from 0 to 2^53; false where there is none. */
-bool sfd_oci_get_u64(const cJSON *parameters, const char *name, uint64_t *ret);
-
 /* False when memory is short; also where `object` is NULL. */
 bool sfd_oci_add_u64(cJSON *object, const char *name, uint64_t value);
 

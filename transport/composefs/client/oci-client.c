@@ -4,13 +4,12 @@
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/client/oci-client-private.h"
+#include "transport/json/json-member.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define OPEN_REPOSITORY "org.composefs.Repository.OpenRepository"
-
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 
 int sfd_oci_bad_reply(struct splitfd_error *err, const char *method, const char *member)
 {
@@ -21,17 +20,6 @@ int sfd_oci_bad_reply(struct splitfd_error *err, const char *method, const char 
 static const cJSON *member(const cJSON *parameters, const char *name)
 {
 	return cJSON_GetObjectItemCaseSensitive(parameters, name);
-}
-
-bool sfd_oci_get_u64(const cJSON *parameters, const char *name, uint64_t *ret)
-{
-	const cJSON *item = member(parameters, name);
-	const double max = 9007199254740992.0; /* 2^53: what JSON's numbers hold exactly */
-
-	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= max))
-		return false;
-	*ret = (uint64_t)item->valuedouble;
-	return (double)*ret == item->valuedouble;
 }
 
 /* Absent and null count as false. */
@@ -45,7 +33,7 @@ static bool get_bool(const cJSON *parameters, const char *name, bool *ret)
 
 static bool get_verity(const cJSON *parameters, const char *name, char ret[SFD_OCI_VERITY_SIZE])
 {
-	const char *text = cJSON_GetStringValue(member(parameters, name));
+	const char *text = sfd_member_text(parameters, name);
 	size_t len = text != NULL ? strlen(text) : 0;
 	uint8_t bytes[64];
 
@@ -57,7 +45,7 @@ static bool get_verity(const cJSON *parameters, const char *name, char ret[SFD_O
 
 static bool get_digest(const cJSON *parameters, const char *name, char ret[72])
 {
-	const char *text = cJSON_GetStringValue(member(parameters, name));
+	const char *text = sfd_member_text(parameters, name);
 
 	if (text == NULL || !sfd_parse_sha256(text, NULL))
 		return false;
@@ -75,9 +63,9 @@ static int open_result(
 {
 	uint64_t device;
 
-	if (!sfd_oci_get_u64(parameters, "handle", &ret->handle))
+	if (!sfd_member_u64(parameters, "handle", &ret->handle))
 		return sfd_oci_bad_reply(err, OPEN_REPOSITORY, "handle");
-	ret->has_device = sfd_oci_get_u64(parameters, "objects_device_id", &device);
+	ret->has_device = sfd_member_u64(parameters, "objects_device_id", &device);
 	ret->device = ret->has_device ? (dev_t)device : 0;
 	return 0;
 }
@@ -85,7 +73,7 @@ static int open_result(
 int sfd_oci_call_open(struct sfd_varlink *v, const struct sfd_oci_selector *selector,
 	struct sfd_oci_repository *ret, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *parameters = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *parameters = cJSON_CreateObject();
 	struct sfd_varlink_reply reply;
 	const cJSON *good;
 	int r;
@@ -107,7 +95,7 @@ int sfd_oci_call_open(struct sfd_varlink *v, const struct sfd_oci_selector *sele
 void sfd_oci_call_close(struct sfd_varlink *v, uint64_t handle, bool wait)
 {
 	static const char method[] = "org.composefs.Repository.CloseRepository";
-	sfd_cleanup(cleanup_json) cJSON *parameters = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *parameters = cJSON_CreateObject();
 	struct sfd_varlink_reply reply = { 0 };
 
 	if (!sfd_oci_add_u64(parameters, "handle", handle))
@@ -121,7 +109,7 @@ int sfd_oci_call_has_layer(struct sfd_varlink *v, uint64_t handle, const char *d
 	char verity[SFD_OCI_VERITY_SIZE], struct splitfd_error *err)
 {
 	static const char method[] = "org.composefs.Oci.HasLayer";
-	sfd_cleanup(cleanup_json) cJSON *parameters = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *parameters = cJSON_CreateObject();
 	struct sfd_varlink_reply reply;
 	const cJSON *present;
 	int r;
@@ -146,7 +134,7 @@ int sfd_oci_call_has_layer(struct sfd_varlink *v, uint64_t handle, const char *d
 int sfd_oci_call_put_layer(struct sfd_varlink *v, uint64_t handle, const char *diff_id,
 	bool zerocopy, const int *fds, size_t n_fds, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *parameters = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *parameters = cJSON_CreateObject();
 
 	if (!sfd_oci_add_u64(parameters, "handle", handle) ||
 		cJSON_AddStringToObject(parameters, "diff_id", diff_id) == NULL ||
@@ -160,7 +148,7 @@ static uint64_t count(const cJSON *parameters, const char *name)
 {
 	uint64_t value;
 
-	return sfd_oci_get_u64(parameters, name, &value) ? value : 0;
+	return sfd_member_u64(parameters, name, &value) ? value : 0;
 }
 
 int sfd_oci_put_layer_result(
@@ -187,7 +175,7 @@ int sfd_oci_put_layer_result(
 
 static cJSON *layer_list(const struct sfd_oci_layer_ref *layers, size_t n)
 {
-	sfd_cleanup(cleanup_json) cJSON *list = cJSON_CreateArray();
+	sfd_cleanup_json cJSON *list = cJSON_CreateArray();
 
 	for (size_t i = 0; i < n; i++) {
 		cJSON *layer = cJSON_CreateObject();
@@ -206,7 +194,7 @@ static int finalize_parameters(uint64_t handle, const struct sfd_oci_image_text 
 	const struct sfd_oci_layer_ref *layers, size_t n_layers, const char *name, cJSON **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *p = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *p = cJSON_CreateObject();
 	cJSON *list = layer_list(layers, n_layers);
 
 	if (list == NULL || !cJSON_AddItemToObject(p, "layers", list)) {
@@ -292,7 +280,7 @@ int sfd_oci_call_finalize(struct sfd_varlink *v, uint64_t handle,
 /* A copy of a member that is a string with something in it; NULL otherwise. */
 static char *copy_string(const cJSON *parameters, const char *name)
 {
-	const char *text = cJSON_GetStringValue(member(parameters, name));
+	const char *text = sfd_member_text(parameters, name);
 
 	return text != NULL && text[0] != '\0' ? strdup(text) : NULL;
 }
@@ -301,7 +289,7 @@ int sfd_oci_call_inspect(struct sfd_varlink *v, uint64_t handle, const char *ima
 	char **ret_manifest, char **ret_config, struct splitfd_error *err)
 {
 	static const char method[] = "org.composefs.Oci.Inspect";
-	sfd_cleanup(cleanup_json) cJSON *parameters = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *parameters = cJSON_CreateObject();
 	sfd_cleanup_free char *manifest = NULL, *config = NULL;
 	struct sfd_varlink_reply reply;
 	int r;

@@ -5,8 +5,8 @@
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/chunk.h"
 #include "transport/containers-storage/tar-split/member-name.h"
+#include "transport/json/json-member.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,6 @@ struct sfd_toc {
 };
 
 SFD_DEFINE_CLEANUP(toc_cleanup, struct sfd_toc, sfd_toc_free);
-SFD_DEFINE_CLEANUP(json_cleanup, cJSON, cJSON_Delete);
 
 struct sfd_toc *sfd_toc_free(struct sfd_toc *toc)
 {
@@ -45,17 +44,11 @@ static int compare_rows(const void *a, const void *b, void *toc)
 	return strcmp(row_name(toc, a), row_name(toc, b));
 }
 
-/* NULL where the member is absent or no string. */
-static const char *text_of(const cJSON *entry, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, key));
-}
-
 /* Regular files with a digest are rows; all else is passed over. -EINVAL: makes no sense. */
 static int add_entry(struct sfd_toc *toc, const cJSON *entry)
 {
-	const char *type = text_of(entry, "type"), *name = text_of(entry, "name");
-	const char *digest = text_of(entry, "digest");
+	const char *type = sfd_member_text(entry, "type"), *name = sfd_member_text(entry, "name");
+	const char *digest = sfd_member_text(entry, "digest");
 	char clean[SPLITFD_NAME_MAX + 1];
 	struct row *row = &toc->rows[toc->n];
 	int len;
@@ -95,7 +88,7 @@ static int add_entries(struct sfd_toc *toc, const cJSON *entries)
 int sfd_toc_new(const char *json, size_t size, const char *what, struct sfd_toc **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(json_cleanup) cJSON *parsed = cJSON_ParseWithLength(json, size);
+	sfd_cleanup_json cJSON *parsed = cJSON_ParseWithLength(json, size);
 	const cJSON *entries = cJSON_GetObjectItemCaseSensitive(parsed, "entries");
 	const cJSON *version = cJSON_GetObjectItemCaseSensitive(parsed, "version");
 	sfd_cleanup(toc_cleanup) struct sfd_toc *toc = calloc(1, sizeof(*toc));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/proxy/proxy-json.h"
+#include "transport/json/go-json.h"
 #include "splitfdstream/base/text.h"
-#include "transport/json/jsonrpc-scan.h"
+#include "transport/json/json-scan.h"
 
 #include <stdbool.h>
 #include <string.h>

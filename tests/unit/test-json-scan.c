@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a JSON object ends, byte by byte. */
-#include "transport/json/jsonrpc-scan.h"
+#include "transport/json/json-scan.h"
 #include "tests/unit/check.h"
 
 #include <cjson/cJSON.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_RPC_JSONRPC_SCAN_H
-#define SPLITFD_RPC_JSONRPC_SCAN_H
+#ifndef SPLITFD_JSON_JSON_SCAN_H
+#define SPLITFD_JSON_JSON_SCAN_H
 
 /*
  * Where a JSON object ends that arrives in pieces (RFC 8259). The whole grammar is checked on the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_SHIM_PROXY_JSON_H
-#define SPLITFD_SHIM_PROXY_JSON_H
+#ifndef SPLITFD_JSON_GO_JSON_H
+#define SPLITFD_JSON_GO_JSON_H
 
 /*
  * JSON as Go's encoding/json reads and writes it: what clients of the proxy are used to, and what

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/json/jsonrpc-scan.h"
+#include "transport/json/json-scan.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/json/json-member.h"
+
+const char *sfd_member_text(const cJSON *object, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+bool sfd_json_is_whole(const cJSON *item, double max)
+{
+	return cJSON_IsNumber(item) && item->valuedouble >= -max && item->valuedouble <= max &&
+	       item->valuedouble == (double)(int64_t)item->valuedouble;
+}
+
+bool sfd_member_u64(const cJSON *object, const char *name, uint64_t *ret)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	if (!sfd_json_is_whole(item, SFD_JSON_EXACT_MAX) || item->valuedouble < 0)
+		return false;
+	*ret = (uint64_t)item->valuedouble;
+	return true;
+}
