@@ -58,7 +58,7 @@ int sfd_import_open(struct splitfd_import *import, struct sfd_import_entry *e,
 		return r;
 	if (fstat(content->fd, &content->st) < 0)
 		return splitfd_error_sys(err, errno, "cannot examine the file");
-	if (e->size > SFD_INLINE_FILE_MAX)
+	if (e->size > SFD_TAR_INLINE_MAX)
 		sfd_cloner_guard(import->cloner, content, shared, small);
 	return 0;
 }
