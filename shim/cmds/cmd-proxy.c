@@ -26,7 +26,8 @@ const struct sfd_command sfd_cmd_proxy = {
 
 static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 {
-	struct sfd_proxy_settings settings = { .skopeo = a->skopeo,
+	struct sfd_proxy_settings settings = { .announce = a->announce,
+		.skopeo = a->skopeo,
 		.policy = a->policy,
 		.insecure_policy = a->insecure_policy,
 		.conflict = a->conflict,

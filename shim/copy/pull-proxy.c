@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/pull-proxy.h"
 #include "shim/common/confine.h"
+#include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/cpus.h"
 #include "splitfdstream/base/thread.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/skopeo/policy-old-skopeo.h"
 #include "transport/skopeo/proxy-client.h"
 #include "transport/skopeo/proxy-pull.h"
 #include "transport/skopeo/real-skopeo.h"
@@ -23,7 +25,8 @@ SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 /* More layers at once would not be faster, but hold a connection and buffers each. */
 #define WORKERS_MAX 8
 
-bool sfd_pull_is_proxied(const struct sfd_pull_options *options)
+/* True for a transport that only skopeo reads. */
+static bool is_skopeos(const char *reference)
 {
 	static const char *const transports[] = { "atomic:", "dir:", "docker:", "docker-archive:",
 		"docker-daemon:", "oci:", "oci-archive:", "ostree:", "sif:", "tarball:" };
@@ -33,10 +36,15 @@ bool sfd_pull_is_proxied(const struct sfd_pull_options *options)
 
 		/* "oci:latest" may be a short name; whoever means an image of the store under such
 		 * a name writes containers-storage: in front, as with podman. */
-		if (strncmp(options->reference, transports[i], len) == 0)
+		if (strncmp(reference, transports[i], len) == 0)
 			return true;
 	}
-	return options->skopeo != NULL;
+	return false;
+}
+
+bool sfd_pull_is_proxied(const struct sfd_pull_options *options)
+{
+	return is_skopeos(options->reference) || options->skopeo != NULL;
 }
 
 int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_options *options,
@@ -67,6 +75,56 @@ int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_optio
 void sfd_proxy_flags_release(struct sfd_pull_options *options)
 {
 	sfd_flags_done(&options->proxy_arguments);
+}
+
+/* The store options as a reference's specifier, which has no quoting. */
+static int put_specifier(
+	struct sfd_buffer *b, const struct splitfd_store_options *o, struct splitfd_error *err)
+{
+	const char *const *options = o->options;
+	int r = sfd_buffer_append_str(b, "[");
+
+	if (o->root == NULL || o->root[0] != '/' || strpbrk(o->root, "@:+]") != NULL ||
+		(o->runroot != NULL && (o->runroot[0] != '/' || strpbrk(o->runroot, ":]") != NULL)))
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"skopeo is given the store as [DRIVER@ROOT+RUNROOT:OPTIONS]: name the "
+			"store by "
+			"--root and an absolute path without '@', ':', '+' and ']'");
+	if (r == 0 && o->driver != NULL)
+		r = sfd_buffer_printf(b, "%s@", o->driver);
+	if (r == 0)
+		r = sfd_buffer_append_str(b, o->root);
+	if (r == 0 && o->runroot != NULL)
+		r = sfd_buffer_printf(b, "+%s", o->runroot);
+	for (size_t i = 0; r == 0 && options != NULL && options[i] != NULL; i++)
+		r = sfd_buffer_printf(b, "%c%s", i == 0 ? ':' : ',', options[i]);
+	if (r == 0)
+		r = sfd_buffer_append_str(b, "]");
+	return r < 0 ? splitfd_error_oom(err) : 0;
+}
+
+/* What skopeo calls the image: an image of the store by that transport, with the store's options
+ * where it has no specifier. Appended to *ret with its NUL. */
+static int put_reference(
+	const struct sfd_pull_options *o, struct sfd_buffer *ret, struct splitfd_error *err)
+{
+	static const char storage[] = "containers-storage:";
+	const struct splitfd_store_options *store = &o->store;
+	const char *name = o->reference;
+	int r = 0;
+
+	if (!is_skopeos(name)) {
+		if (strncmp(name, storage, sizeof(storage) - 1) == 0)
+			name += sizeof(storage) - 1;
+		if (sfd_buffer_append_str(ret, storage) < 0)
+			return splitfd_error_oom(err);
+		if (name[0] != '[' && (store->root != NULL || store->runroot != NULL ||
+					      store->driver != NULL || store->options != NULL))
+			r = put_specifier(ret, store, err);
+	}
+	if (r == 0 && sfd_buffer_append(ret, name, strlen(name) + 1) < 0)
+		return splitfd_error_oom(err);
+	return r;
 }
 
 static int stall_ms(const struct sfd_pull_options *o)
@@ -235,9 +293,9 @@ static int pull_layers(
 	return r;
 }
 
-static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, struct splitfd_error *err)
+static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, const char *reference,
+	struct splitfd_error *err)
 {
-	const char *reference = sfd_pull_get_options(pull)->reference;
 	sfd_cleanup(cleanup_remote) struct sfd_remote_image *image = NULL;
 	int r = sfd_remote_open(proxy, reference, &image, err);
 
@@ -251,12 +309,18 @@ int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 {
 	const struct sfd_pull_options *o = sfd_pull_get_options(pull);
 	sfd_cleanup(cleanup_proxy) struct sfd_proxy *proxy = NULL;
-	int r = start(pull, &proxy, err);
+	sfd_cleanup_buffer struct sfd_buffer reference = { .max = 65536 };
+	int r = put_reference(o, &reference, err);
 
+	if (r == 0)
+		r = start(pull, &proxy, err);
+	if (r == 0)
+		r = sfd_policy_check_reference(
+			proxy, o->proxy_arguments.items, (const char *)reference.data, err);
 	/* Only now: skopeo itself must not be confined. */
 	sfd_confine(o->sandbox,
 		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);
-	return pull_image(pull, proxy, err);
+	return pull_image(pull, proxy, (const char *)reference.data, err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-arguments.h"
+#include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/skopeo/proxy-client.h"
 
@@ -171,17 +172,35 @@ static int check(
 	return 0;
 }
 
+/* Clients that want OpenVarlinkSocket send nothing to a server below 0.2.9, a number that upstream
+ * has not given a meaning yet. */
+static int check_announced(struct sfd_proxy_arguments *a, struct splitfd_error *err)
+{
+	const char *from_env = getenv("SPLITFD_PROXY_VERSION");
+	const char *source = a->announce != NULL ? "--announce" : "SPLITFD_PROXY_VERSION";
+
+	if (a->announce == NULL)
+		a->announce = from_env != NULL && from_env[0] != '\0' ? from_env
+								      : SFD_PROXY_PROTOCOL;
+	if (strcmp(a->announce, SFD_PROXY_PROTOCOL) == 0 || strcmp(a->announce, "0.2.9") == 0)
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+		"%s takes " SFD_PROXY_PROTOCOL " or 0.2.9, not '%s'", source, a->announce);
+}
+
 int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char **argv,
 	struct sfd_proxy_arguments *ret, struct splitfd_error *err)
 {
 	struct passed p = { 0 };
 	struct sfd_strings keys = { 0 };
 	bool shown; /* --tls-verify was taken before */
-	struct sfd_option options[N_TEXTS + 8] = {
+	struct sfd_option options[N_TEXTS + 9] = {
 		{ "sockfd", 0, SFD_OPTION_NUMBER, &ret->sockfd, 0, 1 << 20, "N",
 			"The connected socket (default: 0, standard input)" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &ret->skopeo, 0, 0, "PATH",
 			"The real skopeo (default: SPLITFD_SKOPEO, then PATH)" },
+		{ "announce", 0, SFD_OPTION_STRING, &ret->announce, 0, 0, "VERSION",
+			"0.2.8 or 0.2.9 (default: SPLITFD_PROXY_VERSION, then 0.2.8)" },
 		{ "insecure-policy", 0, SFD_OPTION_FLAG, &p.insecure_policy, 0, 0, NULL,
 			"Accept every image" },
 		{ "no-creds", 0, SFD_OPTION_FLAG, &p.no_creds, 0, 0, NULL,
@@ -196,13 +215,15 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 
 	*ret = (struct sfd_proxy_arguments){ 0 };
 	for (size_t i = 0; i < N_TEXTS; i++)
-		options[7 + i] = (struct sfd_option){ text_names[i], 0, SFD_OPTION_STRING,
+		options[8 + i] = (struct sfd_option){ text_names[i], 0, SFD_OPTION_STRING,
 			&p.texts[i].value, 0, 0, "VALUE", text_help[i] };
 	p.tls_verify = take_tls_verify(&argc, argv);
 	r = sfd_parse_options(command, options, &argc, &argv, err);
 	sfd_strings_done(&keys);
 	if (r == 0)
 		r = check(ret, &p, argc, err);
+	if (r == 0)
+		r = check_announced(ret, err);
 	if (r == 0)
 		r = forward_all(ret, &p, err);
 	ret->policy = p.texts[8].value;

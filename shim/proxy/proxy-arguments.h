@@ -13,6 +13,7 @@
 struct sfd_proxy_arguments {
 	long sockfd;
 	const char *skopeo, *policy;
+	const char *announce; /* the protocol's version for Initialize */
 	bool insecure_policy;
 	const char *conflict; /* of credentials; NULL: none */
 	int stall_ms;

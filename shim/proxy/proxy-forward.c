@@ -4,6 +4,7 @@
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "transport/skopeo/policy-old-skopeo.h"
 #include "transport/skopeo/proxy-fetch.h"
 #include "transport/skopeo/real-skopeo.h"
 
@@ -13,8 +14,6 @@
 #include <string.h>
 
 #define MANIFEST_MAX ((size_t)4 * 1024 * 1024)
-/* From this version on OpenImage evaluates the policy. */
-#define VERSION_POLICY 206
 /* How often a skopeo is looked at of which a client has pipes. */
 #define LOOK_MS 500
 
@@ -149,6 +148,16 @@ static bool says_not_found(const char *error)
 	return false;
 }
 
+static void close_foreign(struct sfd_proxy_session *s, uint64_t id)
+{
+	struct sfd_proxy_reply reply;
+	char args[32];
+
+	snprintf(args, sizeof(args), "[%" PRIu64 "]", id);
+	if (sfd_proxy_call(s->skopeo, "CloseImage", args, -1, &reply, NULL) == 0)
+		sfd_proxy_reply_done(&reply);
+}
+
 int sfd_forward_open(struct sfd_proxy_session *s, const char *reference, bool optional,
 	uint64_t *ret_foreign_id, struct sfd_proxy_answer *answer, struct splitfd_error *err)
 {
@@ -179,6 +188,12 @@ int sfd_forward_open(struct sfd_proxy_session *s, const char *reference, bool op
 	else
 		*ret_foreign_id = (uint64_t)reply.value->valuedouble;
 	sfd_proxy_reply_done(&reply);
+	if (r < 0 || *ret_foreign_id == 0)
+		return r;
+	/* As announced, which an old skopeo does not do. */
+	r = sfd_policy_check_reference(s->skopeo, s->settings->arguments, reference, err);
+	if (r < 0)
+		close_foreign(s, *ret_foreign_id);
 	return r;
 }
 
@@ -271,7 +286,6 @@ static int compare(struct sfd_proxy_session *s, uint64_t id, const struct sfd_na
 	struct splitfd_error *err)
 {
 	sfd_cleanup_free char *manifest = NULL, *digest = NULL;
-	struct sfd_proxy_reply reply;
 	size_t size;
 	char args[32];
 	int r;
@@ -281,8 +295,7 @@ static int compare(struct sfd_proxy_session *s, uint64_t id, const struct sfd_na
 		s->skopeo, "GetManifest", args, MANIFEST_MAX, &manifest, &size, &digest, err);
 	if (r < 0)
 		return r;
-	if (sfd_proxy_call(s->skopeo, "CloseImage", args, -1, &reply, NULL) == 0)
-		sfd_proxy_reply_done(&reply);
+	close_foreign(s, id);
 	if (digest == NULL || strcmp(digest, sfd_native_digest(native)) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EAGAIN,
 			"the image changed while its signatures were checked; try again");
@@ -298,7 +311,7 @@ int sfd_forward_check(struct sfd_proxy_session *s, const char *reference,
 	if (r < 0)
 		return splitfd_error_wrap(
 			err, r, "the policy wants signatures, which skopeo has to check");
-	if (sfd_proxy_version(s->skopeo) < VERSION_POLICY)
+	if (!sfd_proxy_applies_policy(s->skopeo))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
 			"the policy wants signatures, but this skopeo's proxy does not check them; "
 			"install skopeo 1.13 or later");

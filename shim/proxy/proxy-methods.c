@@ -28,7 +28,7 @@ static int initialize(struct sfd_proxy_session *s, const cJSON *args,
 	if (s->settings->conflict != NULL)
 		return bad(err, s->settings->conflict);
 	s->initialized = true;
-	if (sfd_buffer_append_str(&answer->value, "\"" SFD_PROXY_PROTOCOL "\"") < 0)
+	if (sfd_buffer_printf(&answer->value, "\"%s\"", s->settings->announce) < 0)
 		return splitfd_error_oom(err);
 	return 0;
 }

@@ -13,7 +13,7 @@
 
 #include <cjson/cJSON.h>
 
-/* The version that is announced: all its methods are there. */
+/* The version that is announced by default: all its methods are there. */
 #define SFD_PROXY_PROTOCOL "0.2.8"
 /* The largest request; a longer one is answered with an error. */
 #define SFD_PROXY_REQUEST_MAX ((size_t)32 * 1024)
@@ -23,6 +23,7 @@
 struct sfd_proxy_settings {
 	int socket;	      /* connected to the client; borrowed */
 	int cancel_fd;	      /* an eventfd that ends the session's work; borrowed */
+	const char *announce; /* the protocol's version */
 	const char *skopeo;   /* the real one; NULL: found when it is needed */
 	const char *policy;   /* --policy; NULL: the system's */
 	bool insecure_policy; /* accept every image */

@@ -241,6 +241,90 @@ print(p.call("OpenImage", sys.argv[1] + "localhost/two"))
 X
     assert_match "does not check them" "$output"
 }
+@test "policy.json for what an old skopeo has opened, which evaluates none: the same verdicts as skopeo 1.22's" {
+    skopeo copy -q --insecure-policy "oci:$SCRATCH/layout:two" "dir:$SCRATCH/dir"
+    tar -C "$SCRATCH/layout" -cf "$SCRATCH/plain.tar" .
+    python3 "$LIB/proxy-verdicts.py" "$SCRATCH" "127.0.0.1:$PORT" "oci:$SCRATCH/layout:two" "dir:$SCRATCH/dir" \
+        "oci-archive:$SCRATCH/plain.tar" "docker-archive:$SCRATCH/docker.tar" "docker://127.0.0.1:$PORT/two" \
+        "docker://127.0.0.1:$PORT/none" -- $NEWER -- $OURS --skopeo /usr/bin/skopeo
+}
+
+@test "pull --policy with an old skopeo: rejected and accepted as by a new one" {
+    local policy skopeo
+    repo_init "$SCRATCH/policed"
+    jq -n '{default: [{type: "reject"}], transports: {dir: {"": [{type: "insecureAcceptAnything"}]}}}' > "$SCRATCH/no.json"
+    jq -n --arg d "$SCRATCH/layout" \
+        '{default: [{type: "reject"}], transports: {oci: {($d): [{type: "insecureAcceptAnything"}]}}}' > "$SCRATCH/yes.json"
+    for skopeo in /usr/bin/skopeo "$SCRATCH/bin-newer/skopeo"; do
+        run_splitfd '1|4' pull --repo "$SCRATCH/policed" --skopeo "$skopeo" --policy "$SCRATCH/no.json" \
+            "oci:$SCRATCH/layout:two" no
+        assert_match "rejected by policy" "$errors"
+        assert_same "" "$(ls "$SCRATCH/policed/streams/refs/oci" 2> /dev/null | grep -x no || true)"
+        run_splitfd 0 pull --repo "$SCRATCH/policed" --skopeo "$skopeo" --policy "$SCRATCH/yes.json" \
+            "oci:$SCRATCH/layout:two" yes
+    done
+    rm -rf "$SCRATCH/policed"
+}
+
+@test "pull --skopeo of an image of the store: its transport and the store's options go along" {
+    local repo=$SCRATCH/by-skopeo
+    repo_init "$repo"
+    run_splitfd 0 pull --repo "$repo" --skopeo "$SCRATCH/bin-newer/skopeo" --root "$STORE/root" \
+        --runroot "$STORE/run" --storage-driver overlay localhost/two a
+    printf '[storage]\ndriver="overlay"\ngraphroot="%s"\nrunroot="%s"\n' "$STORE/root" "$STORE/run" > "$SCRATCH/storage.conf"
+    CONTAINERS_STORAGE_CONF=$SCRATCH/storage.conf run_splitfd 0 pull --repo "$repo" \
+        --skopeo "$SCRATCH/bin-newer/skopeo" localhost/two b
+    assert_same "$(readlink "$repo/streams/refs/oci/a")" "$(readlink "$repo/streams/refs/oci/b")"
+    run_splitfd 2 pull --repo "$repo" --skopeo "$SCRATCH/bin-newer/skopeo" --storage-driver overlay localhost/two c
+    assert_match "name the store by --root" "$errors"
+    rm -rf "$repo"
+}
+
+@test "the version that is announced: 0.2.8, or 0.2.9 by an option or a variable" {
+    announced() { python3 -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+from proxy_client import *
+p = Proxy(sys.argv[3:])
+i = p.open(sys.argv[2])
+fds = p.call("OpenVarlinkSocket", i)[1]
+print(p.version, len(fds))' "$LIB" "${spec}localhost/two" $OURS "$@"; }
+    assert_same "0.2.8 1" "$(announced)"
+    assert_same "0.2.9 1" "$(announced --announce 0.2.9)"
+    assert_same "0.2.9 1" "$(SPLITFD_PROXY_VERSION=0.2.9 announced)"
+    assert_same "0.2.8 1" "$(SPLITFD_PROXY_VERSION=0.2.9 announced --announce 0.2.8)"
+    run_splitfd 2 experimental-image-proxy --announce 0.3.0
+    assert_match "takes 0.2.8 or 0.2.9" "$errors"
+}
+
+@test "references in brackets, and absent images: as with skopeo 1.22" {
+    # Opening it under another name of its driver leaves a directory there.
+    mkdir -p "$SCRATCH/brackets"
+    cp -a "$STORE/root" "$SCRATCH/brackets/"
+    python3 - "$SCRATCH/brackets" "containers-storage:" $NEWER -- $OURS << 'X'
+import os, shutil, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+store, transport, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
+programs = rest[:rest.index("--")], rest[rest.index("--") + 1:]
+where = store + "/root+" + store + "/run"
+for name in ("two", "none"):
+    shutil.rmtree(store + "/root/overlay2", ignore_errors=True)
+    for brackets in ("[]", "[@" + where + "]", "[overlay@]", "[@]", "[:]", "[" + where + "]", "[overlay@" + where + "]",
+                     "[overlay@" + where + ":foo=bar]",
+                     "[overlay@" + where + ":overlay.bogus=1]", "[overlay@" + where + ":overlay.mountopt=nodev]",
+                     "[overlay@" + where + ":additionalimagestore=/nonexistent]", "[overlay@relative]",
+                     "[overlay2@" + where + "]"):
+        answers = []
+        for program in programs:
+            p = Proxy(program + ["--insecure-policy"])
+            answers.append([(r["success"], r["value"] and 1) for r in
+                            (p.call(m, transport + brackets + "localhost/" + name)[0] for m in ("OpenImage", "OpenImageOptional"))])
+            p.close()
+        assert answers[0] == answers[1], (name, brackets, answers)
+X
+}
+
 @test "hostile clients" {
     python3 "$LIB/proxy-hostile.py" "${spec}localhost/two" $OURS
 }

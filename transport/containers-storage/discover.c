@@ -60,8 +60,21 @@ static bool is_of_other_driver(const struct sfd_store_config *config, const char
 	return *driver != '\0' && config->driver != NULL && strcasecmp(driver, config->driver) != 0;
 }
 
-/* One driver option, `n` bytes of [DRIVER.]KEY=VALUE. All but the additional image stores say how
- * to mount or to write, which a reader does not do. */
+/* Options that say how to mount or to write, which a reader does not do. */
+static bool is_writers_option(const char *key)
+{
+	static const char *const keys[] = { "override_kernel_check", "mountopt", "size", "inodes",
+		"additionallayerstore", "mount_program", "skip_mount_home", "ignore_chown_errors",
+		"force_mask", "use_composefs", "sync" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcasecmp(key, keys[i]) == 0)
+			return true;
+	return false;
+}
+
+/* One driver option, `n` bytes of [DRIVER.]KEY=VALUE. One that no driver knows is refused, as by
+ * container tools: it may say where images are. */
 static int apply_option(
 	struct sfd_store_config *config, const char *option, size_t n, struct splitfd_error *err)
 {
@@ -84,7 +97,10 @@ static int apply_option(
 	}
 	if (strcasecmp(key, "imagestore") == 0 || strcasecmp(key, "additionalimagestore") == 0)
 		return add_stores(config, value, err);
-	return 0;
+	if (is_writers_option(key))
+		return 0;
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_USAGE, EINVAL, "the storage option '%s' is not known", key);
 }
 
 /* STORAGE_OPTS: options with commas between them. */

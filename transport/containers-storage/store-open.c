@@ -95,6 +95,9 @@ static int add_places(struct splitfd_store *store, struct splitfd_error *err)
 			config->n_additional, SFD_ADDITIONAL_MAX);
 	for (size_t i = 0; i < config->n_additional && r >= 0; i++) {
 		r = add_place(store, config->additional[i], true, err);
+		/* Without it nothing can be said to be absent. */
+		if (r < 0 && r != -ENOMEM && err != NULL)
+			err->kind = SPLITFD_ERROR_FAILED;
 		if (r < 0)
 			splitfd_error_wrap(err, r, "additional image store");
 	}

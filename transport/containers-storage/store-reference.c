@@ -60,6 +60,24 @@ static void fill_options(char *list, const char **v)
 	*v = NULL;
 }
 
+/* What container-libs calls an invalid reference: an empty part where one has to be. */
+static int check_parts(const struct specifier *s, struct splitfd_error *err)
+{
+	bool empty = (s->driver != NULL && *s->driver == '\0') ||
+		     (*s->root == '\0' && s->runroot == NULL && s->options == NULL);
+
+	if (empty)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"the reference's store specifier has an empty part; it is "
+			"[DRIVER@ROOT+RUNROOT:OPTIONS], where DRIVER@, +RUNROOT and :OPTIONS may "
+			"be left "
+			"out, or leave out the brackets");
+	if (or_null(s->root) == NULL && or_null(s->runroot) == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"the reference's store specifier has options, but no storage root");
+	return 0;
+}
+
 static int parse_specifier(const char *text, size_t n, struct splitfd_store_options *options,
 	char **ret_spec, struct splitfd_error *err)
 {
@@ -76,14 +94,13 @@ static int parse_specifier(const char *text, size_t n, struct splitfd_store_opti
 		return splitfd_error_oom(err);
 	memcpy(spec, text, n);
 	cut_specifier(spec, &s);
-	r = check_absolute("storage root", or_null(s.root), err);
+	r = check_parts(&s, err);
+	if (r >= 0)
+		r = check_absolute("storage root", or_null(s.root), err);
 	if (r >= 0)
 		r = check_absolute("run root", or_null(s.runroot), err);
 	if (r < 0)
 		return r;
-	if (or_null(s.driver) == NULL && or_null(s.root) == NULL && or_null(s.runroot) == NULL &&
-		or_null(s.options) == NULL)
-		return 0;
 	list = (const char **)(void *)(spec + text_room);
 	fill_options(s.options, list);
 	options->root = or_null(s.root);

@@ -41,6 +41,8 @@ static const struct type texts_type = { LIST, &text_type, NULL },
 			 annotations_type = { MAP, &text_type, NULL };
 static const struct type names_type = { MAP, &empty_type, NULL };
 
+static const struct field no_fields[] = { { 0 } };
+
 static const struct field platform_fields[] = {
 	{ "architecture", &text_type, NEEDED, false },
 	{ "os", &text_type, NEEDED, false },
@@ -351,7 +353,7 @@ static int check_value(const struct check *c, struct sfd_json_value v, const str
 	case EMPTY:
 		if (sfd_json_kind(v) == SFD_JSON_ARRAY && sfd_json_count(v) == 0)
 			return 0;
-		return check_kind(c, v, SFD_JSON_OBJECT, "an object", p);
+		return check_struct(c, v, no_fields, p);
 	case STRUCT:
 		return check_struct(c, v, type->fields, p);
 	default:

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,4 +179,84 @@ int sfd_policy_scopes(const char *rest, const char *driver, const char *graphroo
 	}
 	*ret = list.items;
 	return 0;
+}
+
+/* *.example.com and so on, for the host of a name. */
+static int add_wildcards(struct list *list, const char *name)
+{
+	char host[256];
+	const char *dot = host;
+	int r = 0;
+
+	snprintf(host, sizeof(host), "%.*s", (int)strcspn(name, "/:"), name);
+	while (r == 0 && (dot = strchr(dot, '.')) != NULL)
+		r = add(list, sfd_asprintf("*.%s", ++dot));
+	return r;
+}
+
+/* docker: //NAME[:TAG] or //NAME@DIGEST. */
+static int add_docker(struct list *list, const char *rest)
+{
+	sfd_cleanup_free char *text = NULL;
+	sfd_cleanup(named_done) struct named n = { 0 };
+	int r;
+
+	if (strncmp(rest, "//", 2) != 0)
+		return 0;
+	text = strdup(rest + 2);
+	r = text == NULL ? -ENOMEM : normalise(text, &n);
+	if (r == 0 && n.tag[0] != '\0' && n.digest[0] != '\0')
+		return 0;
+	if (r == 0)
+		r = add_named(list, "", &n);
+	if (r == 0)
+		r = add_wildcards(list, n.name);
+	return r < 0 ? r : 1;
+}
+
+/* A file or directory, and those that it lies in. */
+static int add_path(struct list *list, const char *rest, bool has_image)
+{
+	sfd_cleanup_free char *given = has_image ? strndup(rest, strcspn(rest, ":")) : strdup(rest);
+	sfd_cleanup_free char *path = given != NULL ? realpath(given, NULL) : NULL;
+	int r = given == NULL ? -ENOMEM : 0;
+
+	/* What does not exist is not accepted under any name but that of all. */
+	if (r < 0 || path == NULL)
+		return r;
+	for (;;) {
+		char *slash;
+
+		r = add(list, strdup(path));
+		slash = strrchr(path, '/');
+		if (r < 0 || slash == NULL || slash == path)
+			return r < 0 ? r : 1;
+		*slash = '\0';
+	}
+}
+
+int sfd_policy_scopes_of(const char *reference, char ***ret, struct splitfd_error *err)
+{
+	struct list list = { calloc(1, sizeof(*list.items)), 0 };
+	size_t n = strcspn(reference, ":");
+	const char *rest = reference + n + (reference[n] == ':');
+	int r = 0;
+
+	if (list.items == NULL)
+		return splitfd_error_oom(err);
+	if (strncmp(reference, "docker:", 7) == 0)
+		r = add_docker(&list, rest);
+	else if (strncmp(reference, "oci:", 4) == 0 || strncmp(reference, "oci-archive:", 12) == 0)
+		r = add_path(&list, rest, true);
+	else if (strncmp(reference, "dir:", 4) == 0 || strncmp(reference, "sif:", 4) == 0)
+		r = add_path(&list, rest, false);
+	else if (strncmp(reference, "docker-archive:", 15) == 0 ||
+		 strncmp(reference, "tarball:", 8) == 0)
+		r = 1;
+	if (r > 0) {
+		*ret = list.items;
+		return 1;
+	}
+	sfd_policy_scopes_free(list.items);
+	return r < 0 ? splitfd_error_oom(err) : 0;
 }

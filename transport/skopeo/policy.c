@@ -173,6 +173,40 @@ static bool storage_scope_valid(const char *scope)
 	return at != scope + 1 && at[1] == '/';
 }
 
+/* An absolute path in its plainest form, and not "/", which would mean the same as "". */
+static bool path_scope_valid(const char *scope)
+{
+	size_t len = strlen(scope);
+
+	return scope[0] == '\0' ||
+	       (scope[0] == '/' && len > 1 && scope[len - 1] != '/' &&
+		       strstr(scope, "//") == NULL && strstr(scope, "/./") == NULL &&
+		       strstr(scope, "/../") == NULL && strcmp(scope + len - 2, "/.") != 0 &&
+		       (len < 3 || strcmp(scope + len - 3, "/..") != 0));
+}
+
+static bool no_scope_valid(const char *scope)
+{
+	return scope[0] == '\0';
+}
+
+/* Scopes that a transport can have; any where it is not in the table. */
+static bool scope_valid(const char *transport, const char *scope)
+{
+	static const struct {
+		const char *transport;
+		bool (*valid)(const char *scope);
+	} rules[] = { { "containers-storage", storage_scope_valid }, { "dir", path_scope_valid },
+		{ "oci", path_scope_valid }, { "oci-archive", path_scope_valid },
+		{ "sif", path_scope_valid }, { "docker-archive", no_scope_valid } };
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (strcmp(rules[i].transport, transport) == 0)
+			return rules[i].valid(scope);
+	}
+	return true;
+}
+
 static int check_transports(const cJSON *transports, struct splitfd_error *err)
 {
 	const cJSON *transport, *scope;
@@ -183,14 +217,12 @@ static int check_transports(const cJSON *transports, struct splitfd_error *err)
 	r = check_unique(transports, err);
 	for (transport = transports->child; r == 0 && transport != NULL;
 		transport = transport->next) {
-		bool storage = strcmp(transport->string, "containers-storage") == 0;
-
 		if (!cJSON_IsObject(transport))
 			return invalid(err, "not an object:", transport->string);
 		r = check_unique(transport, err);
 		for (scope = transport->child; r == 0 && scope != NULL; scope = scope->next) {
-			if (storage && !storage_scope_valid(scope->string))
-				return invalid(err, "no scope of a store:", scope->string);
+			if (!scope_valid(transport->string, scope->string))
+				return invalid(err, "not a scope of its transport:", scope->string);
 			r = check_list(scope, scope->string, err);
 		}
 	}
@@ -309,4 +341,18 @@ bool sfd_policy_accepts_all(
 			return false;
 	}
 	return sfd_policy_verdict(policy, transport, scopes) == SFD_POLICY_ACCEPT;
+}
+
+enum sfd_verdict sfd_policy_verdict_unnamed(const struct sfd_policy *policy, const char *transport)
+{
+	const cJSON *transports = cJSON_GetObjectItemCaseSensitive(policy->json, "transports");
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(transports, transport), *list;
+	const char *const none[] = { NULL };
+	enum sfd_verdict verdict = sfd_policy_verdict(policy, transport, none);
+
+	cJSON_ArrayForEach (list, all) {
+		if (judge(list) != verdict)
+			return SFD_POLICY_CONDITION;
+	}
+	return verdict;
 }

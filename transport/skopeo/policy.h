@@ -38,4 +38,8 @@ enum sfd_verdict sfd_policy_verdict(
 bool sfd_policy_accepts_all(
 	const struct sfd_policy *policy, const char *transport, const char *scope);
 
+/* The verdict for an image of a transport whose names are not known: what all scopes of it agree
+ * on, else CONDITION. */
+enum sfd_verdict sfd_policy_verdict_unnamed(const struct sfd_policy *policy, const char *transport);
+
 #endif
