@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void print_help(void)
@@ -103,6 +105,16 @@ static int end(const char *command)
 	return 1;
 }
 
+/* The C library reserves 64 MiB for each of several threads, which a limit of address space counts.
+ */
+static void fit_into_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		(void)mallopt(M_ARENA_MAX, 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct sfd_command *command;
@@ -114,6 +126,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "splitfd: cannot open /dev/null: %s\n", strerror(errno));
 		return 1;
 	}
+	fit_into_limits();
 	signal(SIGPIPE, SIG_IGN);
 	/* Where it was ignored, the exit status of a program that we start would be lost. */
 	signal(SIGCHLD, SIG_DFL);

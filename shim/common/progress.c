@@ -31,7 +31,7 @@ struct layer_bar {
 struct sfd_progress {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	pthread_t thread;
+	struct sfd_thread thread;
 	bool end;
 	int lines; /* on the screen now */
 	size_t n;
@@ -227,7 +227,7 @@ struct sfd_progress *sfd_progress_free(struct sfd_progress *p)
 		p->end = true;
 		pthread_cond_signal(&p->ended);
 		pthread_mutex_unlock(&p->lock);
-		pthread_join(p->thread, NULL);
+		sfd_thread_join(&p->thread);
 		wipe(p);
 		fflush(stderr);
 		pthread_cond_destroy(&p->ended);

@@ -262,7 +262,7 @@ static size_t count_workers(const struct work *w)
 
 static int run_workers(struct work *w, struct splitfd_error *err)
 {
-	pthread_t threads[WORKERS_MAX];
+	struct sfd_thread threads[WORKERS_MAX];
 	size_t n = count_workers(w), started = 0;
 
 	while (started < n && sfd_thread_start(&threads[started], SFD_STACK_LARGE, worker, w) == 0)
@@ -270,7 +270,7 @@ static int run_workers(struct work *w, struct splitfd_error *err)
 	if (started == 0)
 		worker(w);
 	for (size_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
+		sfd_thread_join(&threads[i]);
 	if (w->result < 0 && err != NULL)
 		*err = w->err;
 	return w->result;

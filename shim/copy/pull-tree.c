@@ -25,8 +25,7 @@ struct sfd_pull_tree {
 	struct sfd_tree *tree;
 	struct row *rows;
 	size_t n;
-	pthread_t thread;
-	bool has_thread;
+	struct sfd_thread thread;
 	pthread_mutex_t lock; /* guards what follows, and `done` */
 	pthread_cond_t moved;
 	size_t next;	/* the first that may be stored and read by nobody yet */
@@ -76,8 +75,7 @@ struct sfd_pull_tree *sfd_pull_tree_free(struct sfd_pull_tree *t)
 	pthread_mutex_lock(&t->lock);
 	t->stop = true;
 	pthread_mutex_unlock(&t->lock);
-	if (t->has_thread)
-		pthread_join(t->thread, NULL);
+	sfd_thread_join(&t->thread);
 	sfd_tree_free(t->tree);
 	for (size_t i = 0; i < t->n; i++)
 		sfd_tree_layer_free(t->rows[i].record);
@@ -174,7 +172,8 @@ static void *run(void *arg)
 
 void sfd_pull_tree_start(struct sfd_pull_tree *t)
 {
-	t->has_thread = sfd_thread_start(&t->thread, SFD_STACK_LARGE, run, t) == 0;
+	/* Without a thread, whoever waits for the tree does its work. */
+	(void)sfd_thread_start(&t->thread, SFD_STACK_LARGE, run, t);
 }
 
 int sfd_pull_tree_finish(

@@ -18,8 +18,7 @@ struct pipe {
 	uint32_t id; /* 0: raw */
 	bool foreign;
 	struct sfd_foreign_pipe other;
-	bool threaded;
-	pthread_t thread;
+	struct sfd_thread thread;
 	struct sfd_pipe_work work;
 	struct sfd_pipe_writer writer; /* its fd is ours */
 	int error_fd;		       /* raw */
@@ -71,8 +70,7 @@ static void free_work(struct sfd_pipe_work *work)
 /* Waits for the worker. */
 static void destroy(struct pipe *p)
 {
-	if (p->threaded)
-		pthread_join(p->thread, NULL);
+	sfd_thread_join(&p->thread);
 	free_work(&p->work);
 	sfd_close(p->writer.fd);
 	sfd_close(p->error_fd);
@@ -134,11 +132,10 @@ static void *work(void *arg)
 
 static int start_thread(struct pipe *p, struct splitfd_error *err)
 {
-	int r = sfd_thread_start(&p->thread, SFD_STACK_SMALL, work, p);
+	int r = sfd_thread_start(&p->thread, SFD_STACK_LARGE, work, p);
 
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot start a worker");
-	p->threaded = true;
 	return 0;
 }
 
@@ -364,9 +361,7 @@ int sfd_pipes_finish(struct sfd_pipes *pipes, uint32_t id, struct splitfd_error 
 	if (p == NULL)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "finishpipe: no active pipe %u", id);
-	if (p->threaded)
-		pthread_join(p->thread, NULL);
-	p->threaded = false;
+	sfd_thread_join(&p->thread);
 	if (p->result < 0 && err != NULL)
 		*err = p->err;
 	return p->result;

@@ -14,7 +14,7 @@
 struct sfd_senders {
 	struct sfd_senders_options options;
 	pthread_mutex_t lock;
-	pthread_cond_t fewer;
+	struct sfd_threads threads;
 	size_t n; /* threads; under the lock */
 };
 
@@ -106,7 +106,6 @@ static void one_less(struct sfd_senders *all)
 {
 	pthread_mutex_lock(&all->lock);
 	all->n--;
-	pthread_cond_signal(&all->fewer);
 	pthread_mutex_unlock(&all->lock);
 }
 
@@ -143,7 +142,7 @@ int sfd_senders_new(const struct sfd_senders_options *options, struct sfd_sender
 		return splitfd_error_oom(err);
 	all->options = *options;
 	(void)pthread_mutex_init(&all->lock, NULL);
-	(void)pthread_cond_init(&all->fewer, NULL);
+	sfd_threads_init(&all->threads);
 	*ret = all;
 	return 0;
 }
@@ -152,11 +151,7 @@ struct sfd_senders *sfd_senders_free(struct sfd_senders *senders)
 {
 	if (senders == NULL)
 		return NULL;
-	pthread_mutex_lock(&senders->lock);
-	while (senders->n > 0)
-		pthread_cond_wait(&senders->fewer, &senders->lock);
-	pthread_mutex_unlock(&senders->lock);
-	pthread_cond_destroy(&senders->fewer);
+	sfd_threads_done(&senders->threads);
 	pthread_mutex_destroy(&senders->lock);
 	free(senders);
 	return NULL;
@@ -212,7 +207,6 @@ static int make_ends(struct sender *s, struct sfd_sent_layer *ret, struct splitf
 /* A place among the threads, and the thread. */
 static int launch(struct sfd_senders *all, struct sender *s, struct splitfd_error *err)
 {
-	pthread_t thread;
 	bool full;
 	int r;
 
@@ -225,12 +219,11 @@ static int launch(struct sfd_senders *all, struct sender *s, struct splitfd_erro
 			"%zu layers are being sent or held already; close their descriptors, or "
 			"try again later",
 			all->options.max);
-	r = sfd_thread_start(&thread, SFD_STACK_LARGE, sender_thread, s);
+	r = sfd_threads_start(&all->threads, SFD_STACK_SMALL, sender_thread, s);
 	if (r < 0) {
 		one_less(all);
 		return splitfd_error_sys(err, -r, "cannot make a thread");
 	}
-	pthread_detach(thread);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct server {
 	struct sfd_serve_sockets *sockets;
 	void *service;
 	struct sfd_clients *clients;
+	struct sfd_threads threads;
 };
 
 /* What a client's thread is given. */
@@ -67,7 +68,6 @@ static int start_thread(struct server *s, int socket, uid_t uid)
 {
 	sfd_cleanup_fd int owned = socket;
 	struct visit *v = malloc(sizeof(*v));
-	pthread_t thread;
 	int r;
 
 	if (v == NULL)
@@ -75,7 +75,7 @@ static int start_thread(struct server *s, int socket, uid_t uid)
 	*v = (struct visit){ .server = s, .socket = socket, .uid = uid };
 	r = sfd_client_new(s->clients, socket, uid, &v->client);
 	if (r == 0) {
-		r = sfd_thread_start(&thread, SFD_STACK_LARGE, client_thread, v);
+		r = sfd_threads_start(&s->threads, SFD_STACK_SMALL, client_thread, v);
 		if (r < 0)
 			(void)sfd_client_gone(v->client);
 	}
@@ -84,7 +84,6 @@ static int start_thread(struct server *s, int socket, uid_t uid)
 		return r;
 	}
 	(void)sfd_take_fd(&owned);
-	pthread_detach(thread);
 	return 0;
 }
 
@@ -181,6 +180,7 @@ static bool wait_for_clients(struct server *s)
 
 static void server_free(struct server *s)
 {
+	sfd_threads_done(&s->threads);
 	if (s->service != NULL)
 		s->protocol->close(s->service);
 	(void)sfd_clients_free(s->clients);
@@ -204,6 +204,7 @@ int sfd_serve(const struct sfd_serve_protocol *protocol, const struct sfd_serve_
 		free(s);
 		return r;
 	}
+	sfd_threads_init(&s->threads);
 	r = protocol->open(settings, &s->service, err);
 	if (r >= 0)
 		r = run(s, err);

@@ -16,7 +16,7 @@ struct sfd_stop {
 	int stop_fd; /* readable for ever after the first signal */
 	int end_fd;  /* ends the thread */
 	volatile int flag;
-	pthread_t thread;
+	struct sfd_thread thread;
 	sigset_t signals, before;
 };
 
@@ -105,7 +105,7 @@ struct sfd_stop *sfd_stop_free(struct sfd_stop *stop)
 	if (stop == NULL)
 		return NULL;
 	(void)eventfd_write(stop->end_fd, 1);
-	(void)pthread_join(stop->thread, NULL);
+	sfd_thread_join(&stop->thread);
 	(void)pthread_sigmask(SIG_SETMASK, &stop->before, NULL);
 	close_all(stop);
 	return NULL;

@@ -228,7 +228,7 @@ static int answer(
 static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *call, struct job *job,
 	struct splitfd_error *err)
 {
-	pthread_t thread;
+	struct sfd_thread thread;
 	int r = sfd_thread_start(&thread, SFD_STACK_LARGE, pull_thread, job), told;
 
 	if (r < 0)
@@ -236,7 +236,7 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 	told = follow(s, call, job, err);
 	if (told < 0)
 		sfd_stop_event_now(&job->stop);
-	(void)pthread_join(thread, NULL);
+	sfd_thread_join(&thread);
 	if (told < 0)
 		return -ECONNABORTED;
 	if (job->result < 0)

@@ -20,7 +20,7 @@ struct served {
 	struct splitfd_image *image;
 	int socket;
 	bool used, ended; /* ended: under the lock */
-	pthread_t thread;
+	struct sfd_thread thread;
 };
 
 struct sfd_varlink_sockets {
@@ -87,7 +87,7 @@ static struct served *find_place(struct sfd_varlink_sockets *all)
 		ended = s->ended;
 		pthread_mutex_unlock(&all->lock);
 		if (s->used && ended) {
-			(void)pthread_join(s->thread, NULL);
+			sfd_thread_join(&s->thread);
 			clean(s);
 		}
 		if (!s->used)
@@ -172,7 +172,7 @@ struct sfd_varlink_sockets *sfd_varlink_sockets_free(struct sfd_varlink_sockets 
 	sfd_stop_event_now(&sockets->stop);
 	for (size_t i = 0; i < SFD_VARLINK_SOCKETS_MAX; i++) {
 		if (sockets->served[i].used)
-			(void)pthread_join(sockets->served[i].thread, NULL);
+			sfd_thread_join(&sockets->served[i].thread);
 		clean(&sockets->served[i]);
 	}
 	sfd_senders_free(sockets->senders);

@@ -3,57 +3,122 @@
 #include "tests/unit/check.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-struct seen {
-	sigset_t mask;
-	size_t stack;
-};
+#define MANY 200
 
-static void *look(void *ctx)
+static atomic_int ran;
+
+static void *count(void *ctx)
 {
-	struct seen *seen = ctx;
-	pthread_attr_t attributes;
-
-	CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &seen->mask), 0);
-	CHECK_INT(pthread_getattr_np(pthread_self(), &attributes), 0);
-	CHECK_INT(pthread_attr_getstacksize(&attributes, &seen->stack), 0);
-	pthread_attr_destroy(&attributes);
+	(void)ctx;
+	atomic_fetch_add(&ran, 1);
 	return NULL;
 }
 
-static struct seen start(size_t stack)
+static void *what_is_blocked(void *ctx)
 {
-	struct seen seen;
-	pthread_t thread;
-
-	CHECK_INT(sfd_thread_start(&thread, stack, look, &seen), 0);
-	CHECK_INT(pthread_join(thread, NULL), 0);
-	return seen;
+	pthread_sigmask(SIG_SETMASK, NULL, ctx);
+	return NULL;
 }
 
-TEST(a_thread_gets_no_signal_and_its_starter_all)
+static void *use_stack(void *ctx)
 {
-	struct seen seen = start(SFD_STACK_SMALL);
-	sigset_t mine;
+	volatile char room[200 * 1024];
 
-	CHECK_INT(sigismember(&seen.mask, SIGTERM), 1);
-	CHECK_INT(sigismember(&seen.mask, SIGINT), 1);
-	CHECK_INT(sigismember(&seen.mask, SIGPIPE), 1);
-	CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &mine), 0);
-	CHECK_INT(sigismember(&mine, SIGTERM), 0);
+	for (size_t i = 0; i < sizeof(room); i += 1024)
+		room[i] = 1;
+	*(int *)ctx = room[sizeof(room) - 1024];
+	return NULL;
 }
 
-TEST(a_thread_has_the_stack_that_was_asked_for)
+/* In KiB. */
+static long address_space(void)
 {
-	CHECK_INT(start(SFD_STACK_SMALL).stack, SFD_STACK_SMALL);
-	CHECK_INT(start(SFD_STACK_LARGE).stack, SFD_STACK_LARGE);
+	FILE *f = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	CHECK(f != NULL);
+	CHECK_INT(fscanf(f, "%ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-TEST(a_thread_that_cannot_be_started_is_an_error)
+TEST(signals_are_blocked_but_for_faults)
 {
-	struct seen seen;
-	pthread_t thread;
+	struct sfd_thread t;
+	sigset_t set;
 
-	CHECK_INT(sfd_thread_start(&thread, 1, look, &seen), -EINVAL);
+	sigemptyset(&set);
+	CHECK_INT(sfd_thread_start(&t, SFD_STACK_SMALL, what_is_blocked, &set), 0);
+	CHECK(sfd_thread_started(&t));
+	sfd_thread_join(&t);
+	CHECK(!sfd_thread_started(&t));
+	sfd_thread_join(&t);
+	CHECK_INT(sigismember(&set, SIGTERM), 1);
+	CHECK_INT(sigismember(&set, SIGIO), 1);
+	CHECK_INT(sigismember(&set, SIGSEGV), 0);
+	CHECK_INT(sigismember(&set, SIGABRT), 0);
+}
+
+TEST(the_stack_can_be_used)
+{
+	struct sfd_thread t;
+	int got = 0;
+
+	CHECK_INT(sfd_thread_start(&t, SFD_STACK_SMALL, use_stack, &got), 0);
+	sfd_thread_join(&t);
+	CHECK_INT(got, 1);
+}
+
+TEST(stacks_are_given_back)
+{
+	struct sfd_thread threads[MANY];
+	struct sfd_threads all;
+	long before;
+
+	CHECK_INT(mallopt(M_ARENA_MAX, 1), 1);
+	sfd_threads_init(&all); /* what the C library takes at the first time */
+	CHECK_INT(sfd_threads_start(&all, SFD_STACK_LARGE, count, NULL), 0);
+	sfd_threads_done(&all);
+	before = address_space();
+	atomic_store(&ran, 0);
+	for (int i = 0; i < MANY; i++)
+		CHECK_INT(sfd_thread_start(&threads[i], SFD_STACK_LARGE, count, NULL), 0);
+	for (int i = 0; i < MANY; i++)
+		sfd_thread_join(&threads[i]);
+	sfd_threads_init(&all);
+	for (int i = 0; i < MANY; i++)
+		CHECK_INT(sfd_threads_start(&all, SFD_STACK_LARGE, count, NULL), 0);
+	sfd_threads_done(&all);
+	CHECK_INT(atomic_load(&ran), 2 * MANY);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	CHECK(address_space() <= before + 1024);
+#endif
+}
+
+TEST(without_room_a_thread_is_not_started)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	struct sfd_thread threads[MANY];
+	struct rlimit limit, low;
+	int n = 0, r = 0;
+
+	CHECK_INT(getrlimit(RLIMIT_AS, &limit), 0);
+	low = limit;
+	low.rlim_cur = (rlim_t)(address_space() + 20 * 1024) * 1024;
+	CHECK_INT(setrlimit(RLIMIT_AS, &low), 0);
+	while (n < MANY && (r = sfd_thread_start(&threads[n], SFD_STACK_LARGE, count, NULL)) == 0)
+		n++;
+	CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
+	CHECK_INT(r, -ENOMEM);
+	CHECK(n > 10);
+	CHECK(!sfd_thread_started(&threads[n]));
+	while (n > 0)
+		sfd_thread_join(&threads[--n]);
+#endif
 }

@@ -17,8 +17,7 @@ struct sfd_sync_ahead {
 	int fd; /* borrowed */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	pthread_t thread;
-	bool has_thread;
+	struct sfd_thread thread;
 	/* guarded by the lock */
 	uint64_t objects, bytes; /* since the last sync began */
 	uint64_t synced;	 /* objects before */
@@ -46,8 +45,7 @@ struct sfd_sync_ahead *sfd_sync_ahead_free(struct sfd_sync_ahead *s)
 	s->stop = true;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
-	if (s->has_thread)
-		pthread_join(s->thread, NULL);
+	sfd_thread_join(&s->thread);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -86,15 +84,15 @@ static void *run(void *arg)
 /* Without a thread, the sync before the names does it all. */
 static void start(struct sfd_sync_ahead *s)
 {
-	s->has_thread = sfd_thread_start(&s->thread, SFD_STACK_SMALL, run, s) == 0;
+	(void)sfd_thread_start(&s->thread, SFD_STACK_SMALL, run, s);
 }
 
 /* Locked. */
 static void want(struct sfd_sync_ahead *s)
 {
-	if (!s->has_thread)
+	if (!sfd_thread_started(&s->thread))
 		start(s);
-	s->wanted = s->has_thread;
+	s->wanted = sfd_thread_started(&s->thread);
 	pthread_cond_broadcast(&s->changed);
 }
 

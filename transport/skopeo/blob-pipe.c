@@ -21,8 +21,7 @@ struct sfd_blob_pipe {
 	int stall_ms;
 	bool finished;
 	/* FinishPipe beside the reading: */
-	bool threaded;
-	pthread_t thread;
+	struct sfd_thread thread;
 	int result;
 	struct splitfd_error err;
 };
@@ -60,10 +59,7 @@ static void *finish_thread(void *arg)
 
 static int finish_early(struct sfd_blob_pipe *p)
 {
-	int r = sfd_thread_start(&p->thread, SFD_STACK_SMALL, finish_thread, p);
-
-	p->threaded = r == 0;
-	return r;
+	return sfd_thread_start(&p->thread, SFD_STACK_SMALL, finish_thread, p);
 }
 
 static int wait_bytes(struct sfd_blob_pipe *p, int fd, struct splitfd_error *err)
@@ -78,7 +74,8 @@ static int wait_bytes(struct sfd_blob_pipe *p, int fd, struct splitfd_error *err
 			return r;
 		r = sfd_wait_fd(fd, POLLIN, part);
 		left -= part;
-		if (r == 0 && left > 0 && fd == p->fd && p->pipeid != 0 && !p->threaded)
+		if (r == 0 && left > 0 && fd == p->fd && p->pipeid != 0 &&
+			!sfd_thread_started(&p->thread))
 			r = finish_early(p);
 	}
 	if (r < 0)
@@ -142,10 +139,9 @@ int sfd_blob_pipe_finish(struct sfd_blob_pipe *p, struct splitfd_error *err)
 	p->fd = sfd_close(p->fd); /* or FinishPipe would wait */
 	if (p->pipeid == 0)
 		return read_errors(p, err);
-	if (!p->threaded)
+	if (!sfd_thread_started(&p->thread))
 		return sfd_proxy_finish(p->proxy, p->pipeid, err);
-	pthread_join(p->thread, NULL);
-	p->threaded = false;
+	sfd_thread_join(&p->thread);
 	if (p->result < 0 && err != NULL)
 		*err = p->err;
 	return p->result;

@@ -27,8 +27,7 @@ struct sfd_blob_relay {
 	int stall_ms;
 	struct sfd_blob_pipe *in;
 	int out;
-	pthread_t thread;
-	bool running;
+	struct sfd_thread thread;
 	atomic_bool abandoned;
 	int result;
 	struct splitfd_error err;
@@ -153,10 +152,9 @@ int sfd_blob_relay_start(struct sfd_remote_image *image, size_t i, int stall_ms,
 	(void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
 	fd = fds[0];
 	relay->out = fds[1];
-	r = sfd_thread_start(&relay->thread, SFD_STACK_SMALL, thread, relay);
+	r = sfd_thread_start(&relay->thread, SFD_STACK_LARGE, thread, relay);
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot start a thread");
-	relay->running = true;
 	*ret_fd = sfd_take_fd(&fd);
 	return 0;
 }
@@ -168,9 +166,7 @@ void sfd_blob_relay_abandon(struct sfd_blob_relay *relay)
 
 int sfd_blob_relay_finish(struct sfd_blob_relay *relay, struct splitfd_error *err)
 {
-	if (relay->running)
-		pthread_join(relay->thread, NULL);
-	relay->running = false;
+	sfd_thread_join(&relay->thread);
 	if (relay->result < 0 && err != NULL)
 		*err = relay->err;
 	return relay->result;

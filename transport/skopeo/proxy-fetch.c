@@ -6,7 +6,6 @@
 #include "splitfdstream/base/thread.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,7 +54,7 @@ int sfd_proxy_finish(struct sfd_proxy *proxy, uint32_t pipeid, struct splitfd_er
 static int drain_and_finish(struct sfd_proxy *proxy, struct sfd_proxy_reply *reply, struct drain *d,
 	struct splitfd_error *err)
 {
-	pthread_t thread;
+	struct sfd_thread thread;
 	int r;
 
 	d->fd = sfd_take_fd(&reply->fds[0]);
@@ -65,7 +64,7 @@ static int drain_and_finish(struct sfd_proxy *proxy, struct sfd_proxy_reply *rep
 		return splitfd_error_sys(err, -r, "cannot start a thread");
 	}
 	r = sfd_proxy_finish(proxy, reply->pipeid, err);
-	pthread_join(thread, NULL);
+	sfd_thread_join(&thread);
 	if (d->result == -ENOBUFS)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EFBIG,
 			"the document has more than %zu bytes", d->data.max - PIECE - 1);

@@ -24,8 +24,7 @@ struct sfd_follow {
 	uint8_t *buffer;	       /* PIECE bytes */
 	struct sfd_trace seen;
 	uint64_t at;
-	pthread_t thread;
-	bool threaded;
+	struct sfd_thread thread;
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
 	/* Written under the lock. */
@@ -170,11 +169,10 @@ static void *run(void *arg)
 
 static int start(struct sfd_follow *f, struct splitfd_error *err)
 {
-	int r = sfd_thread_start(&f->thread, SFD_STACK_SMALL, run, f);
+	int r = sfd_thread_start(&f->thread, SFD_STACK_LARGE, run, f);
 
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot start a thread");
-	f->threaded = true;
 	return 0;
 }
 
@@ -233,15 +231,14 @@ static void wait_done(struct sfd_follow *f, int cancel_fd)
 			atomic_store(&f->abandoned, true);
 	}
 	pthread_mutex_unlock(&f->lock);
-	pthread_join(f->thread, NULL);
-	f->threaded = false;
+	sfd_thread_join(&f->thread);
 }
 
 int sfd_follow_end(struct sfd_follow *f, const struct sfd_trace *sent, int cancel_fd,
 	uint8_t digest[32], struct splitfd_error *err)
 {
 	tell(f, UINT64_MAX, false);
-	if (f->threaded)
+	if (sfd_thread_started(&f->thread))
 		wait_done(f, cancel_fd);
 	else
 		run(f);
@@ -263,8 +260,7 @@ struct sfd_follow *sfd_follow_free(struct sfd_follow *f)
 	if (f == NULL)
 		return NULL;
 	tell(f, 0, true);
-	if (f->threaded)
-		pthread_join(f->thread, NULL);
+	sfd_thread_join(&f->thread);
 	splitfd_sha256_free(f->sha256);
 	pthread_cond_destroy(&f->moved);
 	pthread_mutex_destroy(&f->lock);

@@ -125,7 +125,7 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 {
 	struct spread s = { .f = f, .n = n, .work = work, .ctx = ctx };
 	unsigned int jobs = count_jobs(f, n), started = 0;
-	pthread_t threads[SPLITFD_JOBS_MAX];
+	struct sfd_thread threads[SPLITFD_JOBS_MAX];
 
 	/* This thread works too; where no other can be started it works alone. */
 	while (started + 1 < jobs &&
@@ -133,7 +133,7 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 		started++;
 	spread_thread(&s);
 	while (started > 0)
-		pthread_join(threads[--started], NULL);
+		sfd_thread_join(&threads[--started]);
 	if (s.failed.errnum == 0)
 		return 0;
 	if (err != NULL)

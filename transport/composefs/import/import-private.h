@@ -15,6 +15,7 @@
  */
 
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/thread.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import/import.h"
 #include "transport/composefs/object-clone.h"
@@ -149,7 +150,7 @@ struct splitfd_import {
 	struct sfd_worker *free_workers;
 	struct splitfd_import_stats stats;
 	bool stop;
-	pthread_t *threads;
+	struct sfd_thread *threads;
 	size_t n_threads;
 };
 

@@ -209,7 +209,7 @@ static int start_thread(struct splitfd_import *import)
 	import->free_workers = worker->next_free;
 	pthread_mutex_unlock(&import->lock);
 	r = sfd_thread_start(
-		&import->threads[import->n_threads], SFD_STACK_SMALL, run_thread, worker);
+		&import->threads[import->n_threads], SFD_STACK_LARGE, run_thread, worker);
 	if (r == 0) {
 		import->n_threads++;
 		return 0;
@@ -221,28 +221,24 @@ static int start_thread(struct splitfd_import *import)
 	return r;
 }
 
-static int start_threads(struct splitfd_import *import, size_t n, struct splitfd_error *err)
-{
-	int r = 0;
-
-	while (r == 0 && import->n_threads < n)
-		r = start_thread(import);
-	return r < 0 ? splitfd_error_sys(err, -r, "cannot start a thread") : 0;
-}
-
+/* The caller works, too: where memory is short, it works with fewer threads, or alone. */
 int sfd_import_start(struct splitfd_import *import, size_t jobs, struct splitfd_error *err)
 {
+	size_t n = 0;
 	int r = 0;
 
 	import->hasher = sfd_repository_hasher(import->repository);
-	for (size_t i = 0; r == 0 && i < jobs; i++)
-		r = add_worker(import, err);
-	if (r < 0 || jobs == 1)
+	while (n < jobs && (r = add_worker(import, err)) == 0)
+		n++;
+	if (n == 0)
 		return r;
-	import->threads = calloc(jobs - 1, sizeof(*import->threads));
-	if (import->threads == NULL)
-		return splitfd_error_oom(err);
-	return start_threads(import, jobs - 1, err);
+	if (n > 1)
+		import->threads = calloc(n - 1, sizeof(*import->threads));
+	if (import->threads != NULL) {
+		while (import->n_threads < n - 1 && start_thread(import) == 0)
+			;
+	}
+	return 0;
 }
 
 void sfd_import_stop(struct splitfd_import *import)
@@ -252,7 +248,7 @@ void sfd_import_stop(struct splitfd_import *import)
 	pthread_cond_broadcast(&import->work);
 	pthread_mutex_unlock(&import->lock);
 	for (size_t i = 0; i < import->n_threads; i++)
-		pthread_join(import->threads[i], NULL);
+		sfd_thread_join(&import->threads[i]);
 	free(import->threads);
 	import->threads = NULL;
 	import->n_threads = 0;
