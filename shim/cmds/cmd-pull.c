@@ -4,7 +4,7 @@
 #include "shim/common/confine.h"
 #include "shim/common/options.h"
 #include "shim/copy/pull-proxy.h"
-#include "shim/copy/pull.h"
+#include "shim/copy/pull-transports.h"
 #include "shim/common/repo-options.h"
 #include "splitfdstream/base/cleanup.h"
 
@@ -28,7 +28,9 @@ static int pull(const struct sfd_pull_options *options, struct splitfd_error *er
 	sfd_cleanup(cleanup_pull) struct sfd_pull *p = NULL;
 	int r;
 
-	r = sfd_pull_new(options, &p, err);
+	r = sfd_pull_check(options, err);
+	if (r == 0)
+		r = sfd_pull_new(options, &p, err);
 	if (r == 0)
 		r = sfd_pull_run(p, err);
 	if (r == 0)

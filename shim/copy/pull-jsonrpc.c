@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/pull-jsonrpc.h"
 #include "shim/common/confine.h"
+#include "shim/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "splitfdstream/splitfdstream-reader.h"
 #include "transport/oci/oci-json.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/json/json-member.h"
 #include "transport/rpc/jsonrpc.h"
 #include "transport/tar/tar-source.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
-
-#define PREFIX "jsonrpc:"
 
 /* Two documents of 4 MiB, which are container-libs' own bound, where every byte is escaped. */
 #define MESSAGE_MAX ((size_t)48 * 1024 * 1024)
@@ -22,9 +22,7 @@
 /* Content of a file that came within the stream and is taken in memory. */
 #define CONTENT_IN_MEMORY ((size_t)64 * 1024)
 /* Exact in a JSON number. */
-#define SIZE_EXACT_MAX 9007199254740992.0
 
-SFD_DEFINE_CLEANUP(cleanup_json, cJSON, cJSON_Delete);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
 struct image {
@@ -42,11 +40,6 @@ static void image_done(struct image *image)
 	image->c = sfd_jsonrpc_free(image->c);
 }
 
-bool sfd_pull_is_jsonrpc(const struct sfd_pull_options *options)
-{
-	return strncmp(options->reference, PREFIX, strlen(PREFIX)) == 0;
-}
-
 static int connect_to(const struct sfd_pull_options *o, int cancel_fd, struct image *image,
 	const char **ret_name, struct splitfd_error *err)
 {
@@ -55,24 +48,17 @@ static int connect_to(const struct sfd_pull_options *o, int cancel_fd, struct im
 		.idle_ms = (int)o->timeout * 1000,
 		.timeout_ms = (int)o->timeout * 1000,
 		.cancel_fd = cancel_fd };
-	const char *path = o->reference + strlen(PREFIX), *hash = strrchr(path, '#');
-	sfd_cleanup_free char *copy = NULL;
+	sfd_cleanup_free char *socket = NULL;
+	int r = sfd_service_reference(o->reference, &socket, ret_name, err);
 
-	if (hash == NULL || hash == path || hash[1] == '\0')
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"the reference has to be jsonrpc:SOCKET#IMAGE");
-	*ret_name = hash + 1;
-	copy = strndup(path, (size_t)(hash - path));
-	if (copy == NULL)
-		return splitfd_error_oom(err);
-	return sfd_jsonrpc_connect(copy, &options, &image->c, err);
+	return r < 0 ? r : sfd_jsonrpc_connect(socket, &options, &image->c, err);
 }
 
 /* A call with one parameter. */
 static int call(struct image *image, const char *method, const char *name, const char *value,
 	struct sfd_jsonrpc_message *ret, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_json) cJSON *params = cJSON_CreateObject();
+	sfd_cleanup_json cJSON *params = cJSON_CreateObject();
 
 	*ret = (struct sfd_jsonrpc_message){ 0 };
 	if (cJSON_AddStringToObject(params, name, value) == NULL)
@@ -129,9 +115,8 @@ static int get_image(struct image *image, const char *name, struct splitfd_error
 	if (r < 0)
 		return r;
 	result = image->answer.result;
-	image->manifest =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "manifest"));
-	image->config = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "config"));
+	image->manifest = sfd_member_text(result, "manifest");
+	image->config = sfd_member_text(result, "config");
 	image->layer_ids = cJSON_GetObjectItemCaseSensitive(result, "layerDigests");
 	if (image->manifest == NULL || image->config == NULL)
 		return refused(err, "GetImage has no manifest or no config");
@@ -147,12 +132,8 @@ static int get_image(struct image *image, const char *name, struct splitfd_error
 static int stream_size(
 	const struct sfd_jsonrpc_message *answer, uint64_t *ret, struct splitfd_error *err)
 {
-	const cJSON *size = cJSON_GetObjectItemCaseSensitive(answer->result, "streamSize");
-
-	if (!cJSON_IsNumber(size) || !(size->valuedouble >= 0) ||
-		size->valuedouble > SIZE_EXACT_MAX)
+	if (!sfd_member_u64(answer->result, "streamSize", ret))
 		return refused(err, "GetSplitFDStream has no streamSize");
-	*ret = (uint64_t)size->valuedouble;
 	return 0;
 }
 

@@ -3,16 +3,13 @@
 #define SPLITFD_SHIM_PULL_JSONRPC_H
 
 /*
- * Pulls from a service of container-libs' JSON-RPC dialect: jsonrpc:SOCKET#IMAGE. SOCKET is a path,
- * or @NAME of an abstract socket; the last # ends it. Nothing that the service says is believed:
- * the config must have the digest that the manifest gives, the manifest the one in IMAGE, if there
- * is one, and every layer the sha256 that is its diff_id. Files are imported as their descriptors
- * arrive.
+ * Pulls from a service of container-libs' JSON-RPC dialect: jsonrpc:SOCKET#IMAGE. Nothing that the
+ * service says is believed: the config must have the digest that the manifest gives, the manifest
+ * the one in IMAGE, if there is one, and every layer the sha256 that is its diff_id. Files are
+ * imported as their descriptors arrive.
  */
 
 #include "shim/copy/pull.h"
-
-bool sfd_pull_is_jsonrpc(const struct sfd_pull_options *options);
 
 /* Feeds all layers (begin to the last sink; not end). */
 int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/pull-proxy.h"
+#include "shim/copy/reference.h"
 #include "shim/common/confine.h"
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
@@ -24,28 +25,6 @@ SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
 /* More layers at once would not be faster, but hold a connection and buffers each. */
 #define WORKERS_MAX 8
-
-/* True for a transport that only skopeo reads. */
-static bool is_skopeos(const char *reference)
-{
-	static const char *const transports[] = { "atomic:", "dir:", "docker:", "docker-archive:",
-		"docker-daemon:", "oci:", "oci-archive:", "ostree:", "sif:", "tarball:" };
-
-	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
-		size_t len = strlen(transports[i]);
-
-		/* "oci:latest" may be a short name; whoever means an image of the store under such
-		 * a name writes containers-storage: in front, as with podman. */
-		if (strncmp(reference, transports[i], len) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool sfd_pull_is_proxied(const struct sfd_pull_options *options)
-{
-	return is_skopeos(options->reference) || options->skopeo != NULL;
-}
 
 int sfd_proxy_flags_apply(const struct sfd_proxy_flags *f, struct sfd_pull_options *options,
 	struct splitfd_error *err)
@@ -113,7 +92,7 @@ static int put_reference(
 	const char *name = o->reference;
 	int r = 0;
 
-	if (!is_skopeos(name)) {
+	if (sfd_reference_kind(name) == SFD_REFERENCE_STORE) {
 		if (strncmp(name, storage, sizeof(storage) - 1) == 0)
 			name += sizeof(storage) - 1;
 		if (sfd_buffer_append_str(ret, storage) < 0)

@@ -60,10 +60,6 @@ int sfd_proxy_flags_apply(const struct sfd_proxy_flags *flags, struct sfd_pull_o
 	struct splitfd_error *err);
 void sfd_proxy_flags_release(struct sfd_pull_options *options);
 
-/* True where skopeo has to read the image: another transport than containers-storage, or --skopeo
- * was given. */
-bool sfd_pull_is_proxied(const struct sfd_pull_options *options);
-
 /* Feeds all layers, side by side, the largest first. */
 int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err);
 

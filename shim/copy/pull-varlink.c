@@ -2,6 +2,7 @@
 #include "shim/copy/pull-varlink.h"
 #include "shim/common/confine.h"
 #include "shim/copy/pull-varlink-layer.h"
+#include "shim/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
 #include "transport/oci/oci-json.h"
@@ -12,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PREFIX "varlink:"
-
 SFD_DEFINE_CLEANUP(cleanup_connection, struct sfd_varlink, sfd_varlink_free);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
@@ -22,25 +21,6 @@ struct description {
 	char *manifest, *config;
 	struct sfd_oci_config facts;
 };
-
-bool sfd_pull_is_varlink(const struct sfd_pull_options *options)
-{
-	return strncmp(options->reference, PREFIX, strlen(PREFIX)) == 0;
-}
-
-/* SOCKET and IMAGE; *ret_socket is the caller's. No name of an image has a '#'. */
-static int parse_reference(
-	const char *reference, char **ret_socket, const char **ret_image, struct splitfd_error *err)
-{
-	const char *socket = reference + strlen(PREFIX), *hash = strrchr(socket, '#');
-
-	if (hash == NULL || hash == socket || hash[1] == '\0')
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s': a service's image is named varlink:SOCKET#IMAGE", reference);
-	*ret_socket = strndup(socket, (size_t)(hash - socket));
-	*ret_image = hash + 1;
-	return *ret_socket != NULL ? 0 : splitfd_error_oom(err);
-}
 
 /* A service of one store or repository needs no handle, and takes 0. */
 static int open_repository(struct sfd_pull_service *s, const char *path, struct splitfd_error *err)
@@ -194,7 +174,7 @@ int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err)
 	sfd_cleanup(cleanup_connection) struct sfd_varlink *connection = NULL;
 	const char *reference = sfd_pull_get_options(pull)->reference, *image = NULL;
 	sfd_cleanup_free char *socket = NULL;
-	int r = parse_reference(reference, &socket, &image, err);
+	int r = sfd_service_reference(reference, &socket, &image, err);
 
 	if (r < 0)
 		return r;

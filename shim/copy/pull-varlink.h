@@ -8,9 +8,6 @@
 
 #include "shim/copy/pull.h"
 
-/* True where the reference names such a service. */
-bool sfd_pull_is_varlink(const struct sfd_pull_options *options);
-
 /* Inspect, then GetLayer for each layer that is missing. The sha256 of manifest (where the image is
  * named by it), config and layers is always checked. */
 int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err);

@@ -11,7 +11,7 @@
  *	for each layer i: sfd_pull_layer_sink; where it is not NULL, feed it from any thread
  *	sfd_pull_end, sfd_pull_print, sfd_pull_free
  *
- * sfd_pull_run does all of it between sfd_pull_new and sfd_pull_print.
+ * sfd_pull_run (pull-transports.h) does all of it between sfd_pull_new and sfd_pull_print.
  */
 
 #include "shim/common/progress.h"
@@ -95,13 +95,7 @@ struct sfd_pull_result {
 };
 void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret);
 
-/* All layers by the reference's transport, then sfd_pull_end. */
-int sfd_pull_run(struct sfd_pull *pull, struct splitfd_error *err);
-
-/* True where the image is one of a containers-storage store that is read here. */
-bool sfd_pull_is_store(const struct sfd_pull_options *options);
-
-/* The transports: feed all layers (begin to the last sink; not end). */
+/* The transport of containers-storage: feeds all layers (begin to the last sink; not end). */
 int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err);
 
 #endif

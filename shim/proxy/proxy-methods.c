@@ -128,7 +128,8 @@ static int open_native(struct sfd_proxy_session *s, const char *reference, bool 
 	if (r < 0 && optional && ours.kind == SPLITFD_ERROR_NOT_FOUND)
 		return answer_id(answer, 0, err);
 	if (r < 0) {
-		*err = ours;
+		if (err != NULL)
+			*err = ours;
 		return r;
 	}
 	r = apply_policy(s, reference, native, answer, err);

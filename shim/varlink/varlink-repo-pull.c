@@ -2,7 +2,7 @@
 /* org.composefs.Oci.Pull: a thread pulls, the client's thread tells the client how it goes on and
  * notices when it has gone. */
 #include "shim/varlink/pull-queue.h"
-#include "shim/copy/pull.h"
+#include "shim/copy/pull-transports.h"
 #include "shim/common/report.h"
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
@@ -239,7 +239,7 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 	sfd_thread_join(&thread);
 	if (told < 0)
 		return -ECONNABORTED;
-	if (job->result < 0)
+	if (job->result < 0 && err != NULL)
 		*err = job->err;
 	return job->result;
 }

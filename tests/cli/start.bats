@@ -119,6 +119,36 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     done
 }
 
+@test "a failing init leaves no directory that it has made" {
+    local top
+    # No fs-verity in a tmpfs.
+    top=$(mktemp -d -p /dev/shm)
+    run_splitfd 1 init --repo "$top/a/b/c"
+    assert_match 'has no fs-verity' "$errors"
+    run_splitfd 1 init --repo "$top/x//y/"
+    mkdir "$top/mine"
+    run_splitfd 1 init --repo "$top/mine/r"
+    run_splitfd 1 init --repo "$top/mine"
+    assert_same "mine" "$(ls "$top")"
+    assert_same "" "$(ls -A "$top/mine")"
+    run_splitfd 3 images --repo "$top/mine/r"
+    assert_match 'there is no repository' "$errors"
+    "$BUILD/splitfd" init --insecure --repo "$top/a/b/c"
+    # Other settings: an error, and nothing is taken away.
+    run_splitfd 1 init --insecure --algorithm sha256 --repo "$top/a/b/c"
+    [ -e "$top/a/b/c/meta.json" ]
+    rm -r "$top"
+}
+
+@test "pull looks at the words of a reference before it opens anything" {
+    local reference
+    for reference in varlink:/run/x varlink:#i jsonrpc:/run/x 'jsonrpc:/run/x#' '[overlay@/x' 'containers-storage:[x@y]z'; do
+        run_splitfd 2 pull --repo /nonexistent/r "$reference"
+    done
+    run_splitfd 3 pull --repo /nonexistent/r 'varlink:/run/x#i'
+    run_splitfd 3 pull --repo /nonexistent/r 'containers-storage:z'
+}
+
 # What bash offers for a line whose last word is being typed.
 offered() { # WORD…
     PATH=$BUILD:$PATH bash -c '. "$1/contrib/completion/splitfd.bash"

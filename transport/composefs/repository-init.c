@@ -83,33 +83,75 @@ static int check_same(
 	return r;
 }
 
-/* The directories above, as cfsctl makes them: a user has no ~/.var at first. */
-static int make_parents(const char *path)
+/* What was made, for who fails later: `path` cut after `first` characters, and all below it. */
+struct made {
+	const char *path;
+	size_t first; /* SIZE_MAX: nothing */
+};
+
+static void unmake(const struct made *made)
 {
+	char part[PATH_MAX];
+	size_t n = strlen(made->path);
+
+	if (made->first == SIZE_MAX || n >= sizeof(part))
+		return;
+	memcpy(part, made->path, n + 1);
+	while (n > made->first && part[n - 1] == '/')
+		part[--n] = '\0';
+	/* What somebody else has put there meanwhile stays, and so does all above it. */
+	while (rmdir(part) == 0) {
+		while (n > made->first && part[n - 1] != '/')
+			n--;
+		while (n > made->first && part[n - 1] == '/')
+			n--;
+		if (n < made->first || part[n] == '\0')
+			return;
+		part[n] = '\0';
+	}
+}
+
+static int make_one(struct made *made, const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0)
+		return -errno;
+	if (made->first == SIZE_MAX)
+		made->first = strlen(path);
+	return 0;
+}
+
+/* The directories above, as cfsctl makes them: a user has no ~/.var at first. */
+static int make_parents(struct made *made)
+{
+	const char *path = made->path;
 	char part[PATH_MAX];
 	size_t n = strlen(path);
 
 	if (n >= sizeof(part))
 		return -ENAMETOOLONG;
 	for (size_t i = 1; i < n; i++) {
+		int r;
+
 		if (path[i] != '/' || path[i - 1] == '/')
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
+		r = make_one(made, part, 0755);
+		if (r < 0 && r != -EEXIST)
+			return r;
 	}
 	return 0;
 }
 
-static int make_directory(const char *path, int *ret_fd, struct splitfd_error *err)
+static int make_directory(struct made *made, int *ret_fd, struct splitfd_error *err)
 {
-	int r = mkdir(path, 0700) < 0 ? -errno : 0;
+	const char *path = made->path;
+	int r = make_one(made, path, 0700);
 
 	if (r == -ENOENT) {
-		r = make_parents(path);
+		r = make_parents(made);
 		if (r == 0)
-			r = mkdir(path, 0700) < 0 ? -errno : 0;
+			r = make_one(made, path, 0700);
 	}
 	if (r < 0 && r != -EEXIST)
 		return splitfd_error_sys(err, -r, "cannot make the directory '%s'", path);
@@ -119,10 +161,25 @@ static int make_directory(const char *path, int *ret_fd, struct splitfd_error *e
 	return 0;
 }
 
+static int make(
+	struct made *made, const struct sfd_meta *meta, bool secure, struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	int r = make_directory(made, &fd, err);
+
+	if (r < 0)
+		return r;
+	/* Looked at first, so that a file system without O_TMPFILE is not written for nothing. */
+	if (faccessat(fd, SFD_META_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return check_same(made->path, meta, secure, err);
+	r = write_meta(fd, meta, secure, made->path, err);
+	return r == -EEXIST ? check_same(made->path, meta, secure, err) : r;
+}
+
 int splitfd_repository_init(
 	const char *path, const struct splitfd_init_options *options, struct splitfd_error *err)
 {
-	sfd_cleanup_fd int fd = -EBADF;
+	struct made made = { .path = path, .first = SIZE_MAX };
 	struct sfd_meta meta = {
 		.algorithm = options->algorithm != 0 ? options->algorithm : SPLITFD_SHA512,
 		.erofs_default = options->erofs_default != 0 ? options->erofs_default : 1,
@@ -133,12 +190,8 @@ int splitfd_repository_init(
 		meta.erofs_default > 2)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"a repository has sha256 or sha512, and EROFS format 1 or 2");
-	r = make_directory(path, &fd, err);
+	r = make(&made, &meta, !options->insecure, err);
 	if (r < 0)
-		return r;
-	/* Looked at first, so that a file system without O_TMPFILE is not written for nothing. */
-	if (faccessat(fd, SFD_META_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return check_same(path, &meta, !options->insecure, err);
-	r = write_meta(fd, &meta, !options->insecure, path, err);
-	return r == -EEXIST ? check_same(path, &meta, !options->insecure, err) : r;
+		unmake(&made);
+	return r;
 }

@@ -127,7 +127,7 @@ static int hash_shared(struct splitfd_import *import, struct sfd_worker *worker,
 	for (at = &import->large; *at != large; at = &(*at)->next_large)
 		;
 	*at = large->next_large;
-	if (large->failed < 0)
+	if (large->failed < 0 && err != NULL)
 		*err = large->error;
 	return large->failed;
 }
