@@ -46,7 +46,7 @@ int sfd_varlink_send_layer(struct sfd_varlink_session *s, struct sfd_layer_to_se
 	int r;
 
 	layer->client = s->client;
-	r = sfd_senders_start(s->senders, layer, &sent, err);
+	r = sfd_senders_start(s->shared->senders, layer, &sent, err);
 	if (r < 0)
 		return r;
 	/* Few enough for one frame, whatever the layer: stream, directories, keepalive. */

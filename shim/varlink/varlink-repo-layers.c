@@ -122,11 +122,18 @@ static int open_stream(struct sfd_varlink_session *s, struct sfd_varlink_message
 static int put(struct sfd_varlink_session *s, const char *diff_id, struct sfd_varlink_message *m,
 	struct sfd_layer_import *ret, struct splitfd_error *err)
 {
-	const struct splitfd_import_options options = { .cancel = s->settings->cancel };
+	struct splitfd_import_options options = { .cancel = s->settings->cancel };
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
+	unsigned int workers;
 	int r = open_stream(s, m, &source, err);
 
-	return r < 0 ? r : sfd_layer_import(s->repository, diff_id, source, &options, ret, err);
+	if (r < 0)
+		return r;
+	workers = sfd_worker_budget_take(&s->shared->workers);
+	options.jobs = workers > 0 ? workers : 1;
+	r = sfd_layer_import(s->repository, diff_id, source, &options, ret, err);
+	sfd_worker_budget_give(&s->shared->workers, workers);
+	return r;
 }
 
 static int put_failed(int r, const char *diff_id, const char *actual,

@@ -251,6 +251,7 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 	sfd_cleanup(cleanup_pull) struct sfd_pull *p = NULL;
 	struct sfd_pull_options options;
 	struct job job = { 0 };
+	unsigned int workers;
 	int r = sfd_pull_queue_new(&job.queue, err);
 
 	if (r < 0)
@@ -263,6 +264,8 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 	fill_options(s, q, &repo, &options);
 	options.stop = &job.stop;
 	options.listener = call->more ? sfd_pull_queue_listener(job.queue) : NULL;
+	workers = sfd_worker_budget_take(&s->shared->workers);
+	options.jobs = workers > 0 ? workers : 1;
 	r = sfd_pull_new(&options, &p, err);
 	job.pull = p;
 	if (r >= 0)
@@ -270,6 +273,7 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 	if (r >= 0)
 		r = answer(p, ret, err);
 	p = sfd_pull_free(p);
+	sfd_worker_budget_give(&s->shared->workers, workers);
 	sfd_stop_event_done(&job.stop);
 	sfd_pull_queue_free(job.queue);
 	return r;

@@ -5,6 +5,7 @@
 #include "shim/varlink/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/version.h"
+#include "transport/composefs/import/import.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -234,7 +235,7 @@ static int serve_calls(struct sfd_varlink_session *s, struct splitfd_error *err)
 	}
 }
 
-int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_senders *senders,
+int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varlink_shared *shared,
 	bool layers_only, struct splitfd_image *image, int socket, struct sfd_client *client,
 	struct splitfd_error *err)
 {
@@ -245,7 +246,7 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_send
 		.cancel_fd = settings->cancel_fd };
 	sfd_cleanup(cleanup_varlink) struct sfd_varlink *v = NULL;
 	struct sfd_varlink_session session = { .settings = settings,
-		.senders = senders,
+		.shared = shared,
 		.client = client,
 		.layers_only = layers_only,
 		.image = image };
@@ -262,7 +263,7 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_send
 /* The protocol of `splitfd serve`. */
 struct service {
 	const struct sfd_serve_settings *settings;
-	struct sfd_senders *senders;
+	struct sfd_varlink_shared shared;
 };
 
 static int service_open(
@@ -278,7 +279,8 @@ static int service_open(
 	if (service == NULL)
 		return splitfd_error_oom(err);
 	service->settings = settings;
-	r = sfd_senders_new(&options, &service->senders, err);
+	sfd_worker_budget_init(&service->shared.workers, sfd_import_auto_jobs());
+	r = sfd_senders_new(&options, &service->shared.senders, err);
 	if (r < 0) {
 		free(service);
 		return r;
@@ -293,7 +295,7 @@ static int service_handle(
 	struct service *service = ctx;
 
 	return sfd_varlink_serve(
-		service->settings, service->senders, false, NULL, socket, client, err);
+		service->settings, &service->shared, false, NULL, socket, client, err);
 }
 
 static void service_refuse(int socket)
@@ -309,7 +311,7 @@ static void service_close(void *ctx)
 {
 	struct service *service = ctx;
 
-	sfd_senders_free(service->senders);
+	sfd_senders_free(service->shared.senders);
 	free(service);
 }
 

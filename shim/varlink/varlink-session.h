@@ -11,6 +11,7 @@
 
 #include "shim/serve/layer-sender.h"
 #include "shim/serve/serve.h"
+#include "shim/serve/worker-budget.h"
 #include "transport/composefs/repository.h"
 #include "transport/rpc/varlink.h"
 
@@ -20,9 +21,15 @@
 #define SFD_IFACE_OCI	     "org.composefs.Oci"
 #define SFD_IFACE_REPOSITORY "org.composefs.Repository"
 
+/* What all clients of a service share. */
+struct sfd_varlink_shared {
+	struct sfd_senders *senders;
+	struct sfd_worker_budget workers; /* of imports */
+};
+
 struct sfd_varlink_session {
 	const struct sfd_serve_settings *settings;
-	struct sfd_senders *senders;
+	struct sfd_varlink_shared *shared;
 	struct sfd_client *client; /* of serve-clients.h; NULL where there is no such service */
 	struct sfd_varlink *v;
 	/* Only GetInfo, HasLayer and GetLayer of a store; and of this image, where it is not NULL
@@ -69,7 +76,7 @@ extern const struct sfd_varlink_interface sfd_varlink_repository;
 /* Serves a client until it closes; see struct sfd_serve_protocol. Takes the socket, always. With
  * `layers_only` neither images nor the repository are served, and where `image` is not NULL
  * (borrowed) only its layers are. `client` is NULL, or told when the service waits for it. */
-int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_senders *senders,
+int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varlink_shared *shared,
 	bool layers_only, struct splitfd_image *image, int socket, struct sfd_client *client,
 	struct splitfd_error *err);
 

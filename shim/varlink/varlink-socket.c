@@ -27,7 +27,7 @@ struct sfd_varlink_sockets {
 	int timeout_ms;
 	struct sfd_stop_event stop;
 	pthread_mutex_t lock;
-	struct sfd_senders *senders;
+	struct sfd_varlink_shared shared; /* without workers: nothing is imported */
 	struct served served[SFD_VARLINK_SOCKETS_MAX];
 };
 
@@ -58,7 +58,7 @@ static void *serve_thread(void *ctx)
 	struct splitfd_error err = { 0 };
 	int socket = sfd_take_fd(&s->socket);
 
-	if (sfd_varlink_serve(&s->settings, s->all->senders, true, s->image, socket, NULL, &err) <
+	if (sfd_varlink_serve(&s->settings, &s->all->shared, true, s->image, socket, NULL, &err) <
 			0 &&
 		err.errnum != ECANCELED)
 		fprintf(stderr, "splitfd: a client on a varlink socket: %s\n", err.text);
@@ -156,7 +156,7 @@ int sfd_varlink_sockets_new(
 	r = sfd_stop_event_init(&all->stop, err);
 	options.cancel_fd = all->stop.fd;
 	if (r == 0)
-		r = sfd_senders_new(&options, &all->senders, err);
+		r = sfd_senders_new(&options, &all->shared.senders, err);
 	if (r < 0) {
 		sfd_varlink_sockets_free(all);
 		return r;
@@ -175,7 +175,7 @@ struct sfd_varlink_sockets *sfd_varlink_sockets_free(struct sfd_varlink_sockets 
 			sfd_thread_join(&sockets->served[i].thread);
 		clean(&sockets->served[i]);
 	}
-	sfd_senders_free(sockets->senders);
+	sfd_senders_free(sockets->shared.senders);
 	sfd_stop_event_done(&sockets->stop);
 	pthread_mutex_destroy(&sockets->lock);
 	free(sockets);

@@ -72,9 +72,6 @@ struct splitfd_import_options {
 	/* Others than root and this user can write the files that come: what is taken of them is
 	 * hashed, in any case. */
 	bool foreign_source;
-	/* Called now and then by the thread that feeds a layer: its bytes so far. May be NULL. */
-	void (*progress)(void *ctx, const char *diff_id, uint64_t bytes);
-	void *progress_ctx;
 	/* Not 0 ends the import with ECANCELED: workers look at it too. May be NULL. */
 	const volatile int *cancel;
 };

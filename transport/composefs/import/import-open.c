@@ -20,6 +20,13 @@ static unsigned int plan_storing(unsigned int jobs)
 	return jobs < cpus ? jobs : cpus;
 }
 
+unsigned int sfd_import_auto_jobs(void)
+{
+	unsigned int cpus = sfd_count_cpus();
+
+	return cpus < AUTO_JOBS ? cpus : AUTO_JOBS;
+}
+
 /* How many workers, and how many files each has open at once, under the limit of descriptors. A
  * worker also needs one for the object in the making. */
 static unsigned int plan_workers(struct splitfd_import *import)
@@ -28,10 +35,8 @@ static unsigned int plan_workers(struct splitfd_import *import)
 	unsigned int jobs = import->options.jobs;
 	size_t fds, batch;
 
-	if (jobs == 0) {
-		jobs = sfd_count_cpus();
-		jobs = jobs < AUTO_JOBS ? jobs : AUTO_JOBS;
-	}
+	if (jobs == 0)
+		jobs = sfd_import_auto_jobs();
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	fds = limit.rlim_cur > OTHER_FDS + 4 ? limit.rlim_cur - OTHER_FDS : 4;
 	if (jobs > SPLITFD_JOBS_MAX)

@@ -86,7 +86,7 @@ struct sfd_import_layer {
 	uint8_t *reread;	       /* a buffer for content that is read again */
 	struct splitfd_digest digest;  /* of the splitstream, once complete */
 	char actual[72];	       /* the tar's diff_id, once it was hashed to its end; or "" */
-	uint64_t n_bytes, n_told;      /* put so far; told to progress */
+	uint64_t n_bytes;	       /* put so far */
 	uint64_t n_worked;	       /* done, or inline */
 	struct sfd_import_entry *ring; /* SFD_RING_SIZE; NULL once complete */
 };

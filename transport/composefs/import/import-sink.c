@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define TELL_EVERY ((uint64_t)1024 * 1024)
-
 static struct sfd_import_layer *layer_of(const struct splitfd_sink *sink)
 {
 	return (struct sfd_import_layer *)(uintptr_t)sink;
@@ -210,16 +208,6 @@ static int put_chunk(
 	return put_memory(layer, chunk, err);
 }
 
-static void tell_progress(struct sfd_import_layer *layer, bool now)
-{
-	const struct splitfd_import_options *options = &layer->import->options;
-
-	if (options->progress == NULL || (!now && layer->n_bytes - layer->n_told < TELL_EVERY))
-		return;
-	layer->n_told = layer->n_bytes;
-	options->progress(options->progress_ctx, layer->diff_id, layer->n_bytes);
-}
-
 static int layer_put(
 	struct splitfd_sink *sink, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
@@ -241,7 +229,6 @@ static int layer_put(
 		return r;
 	layer->n_bytes += chunk->kind == SPLITFD_CHUNK_FILE ? chunk->size
 							    : (uint64_t)chunk->data_len;
-	tell_progress(layer, false);
 	return 0;
 }
 
@@ -298,8 +285,6 @@ static int layer_finish(struct splitfd_sink *sink, struct splitfd_error *err)
 	if (r == 0 && !layer->named)
 		r = add_name(layer, err);
 	pthread_mutex_unlock(&layer->import->lock);
-	if (r == 0)
-		tell_progress(layer, true);
 	return r;
 }
 

@@ -20,6 +20,9 @@ void sfd_import_layer_listen(
  * layers that are fed one after the other, with the finish calls at the end. */
 void sfd_import_layer_end(struct splitfd_sink *layer);
 
+/* Workers of an import that is not told how many: one for each CPU, at most 12. */
+unsigned int sfd_import_auto_jobs(void);
+
 /* Bytes of the layer that are done, whatever their order: for progress bars. Any thread. */
 uint64_t sfd_import_layer_worked(const struct splitfd_sink *layer);
 
