@@ -5,7 +5,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/stream/splitstream-bytes.h"
 #include "transport/composefs/stream/splitstream.h"
 

@@ -3,7 +3,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/images/tags.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/erofs/erofs-writer.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/object-writer.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
@@ -56,26 +57,17 @@ static const struct splitfd_digest *find_ref(
 	return NULL;
 }
 
-static bool same_digest(const struct splitfd_digest *a, const struct splitfd_digest *b)
-{
-	return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
-}
-
-/* The image's object is there and has its name in images/. */
+/* The image's object is there, whole, and has its name in images/. */
 static bool image_is_there(
 	struct splitfd_repository *repository, const struct splitfd_digest *digest)
 {
 	char name[7 + 2 * SPLITFD_DIGEST_MAX + 1] = "images/";
 	struct splitfd_digest target;
-	int fd;
 
 	splitfd_digest_hex(digest, name + 7);
-	if (sfd_name_read(repository, name, &target, NULL) != 1 || !same_digest(digest, &target))
-		return false;
-	if (sfd_object_open(repository, digest, &fd, NULL, NULL) < 0)
-		return false;
-	sfd_close(fd);
-	return true;
+	return sfd_name_read(repository, name, &target, NULL) == 1 &&
+	       splitfd_digest_equal(digest, &target) &&
+	       sfd_object_verify(repository, digest, NULL) == 1;
 }
 
 /* The image of the repository's default format. */
@@ -86,15 +78,12 @@ static bool is_main(const struct splitfd_repository *repository, const char *nam
 
 static bool refs_are_whole(struct splitfd_repository *repository,
 	const struct sfd_splitstream_ref *refs, size_t n_refs, const char *const *diff_ids,
-	size_t n_layers, struct sfd_pull_images *images)
+	const struct splitfd_digest *layers, size_t n_layers, struct sfd_pull_images *images)
 {
 	for (size_t i = 0; i < n_layers; i++) {
 		const struct splitfd_digest *ref = find_ref(refs, n_refs, diff_ids[i]);
-		struct splitfd_digest now;
 
-		if (ref == NULL ||
-			splitfd_repository_has_layer(repository, diff_ids[i], &now, NULL) != 1 ||
-			!same_digest(ref, &now))
+		if (ref == NULL || !splitfd_digest_equal(ref, &layers[i]))
 			return false;
 	}
 	for (size_t i = 0; i < images->n; i++) {
@@ -112,8 +101,8 @@ static bool refs_are_whole(struct splitfd_repository *repository,
 }
 
 bool sfd_pull_find_images(struct splitfd_repository *repository, const char *config,
-	size_t config_size, const char *const *diff_ids, size_t n_layers,
-	struct sfd_pull_images *ret)
+	size_t config_size, const char *const *diff_ids, const struct splitfd_digest *layers,
+	size_t n_layers, struct sfd_pull_images *ret)
 {
 	char name[19 + 72] = "streams/oci-config-";
 	struct splitfd_digest digest;
@@ -128,7 +117,7 @@ bool sfd_pull_find_images(struct splitfd_repository *repository, const char *con
 		sfd_splitstream_open(repository, &digest, SFD_STREAM_CONFIG, &stream, NULL) < 0)
 		return false;
 	refs = sfd_splitstream_refs(stream, &n);
-	whole = refs_are_whole(repository, refs, n, diff_ids, n_layers, ret);
+	whole = refs_are_whole(repository, refs, n, diff_ids, layers, n_layers, ret);
 	sfd_splitstream_free(stream);
 	return whole;
 }

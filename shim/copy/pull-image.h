@@ -6,7 +6,7 @@
  * The EROFS images of a pull: one for each format that the repository asks for.
  */
 
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/repository.h"
 #include "transport/composefs/tree/tree.h"
 
@@ -24,11 +24,11 @@ struct sfd_pull_images {
 };
 
 /* Whether the image is in the repository already, whole: the config's stream refers to an image of
- * each wanted format that is there, and to these layers by their present digests. Then *ret has the
- * references, and no layer has to be read again. */
+ * each wanted format that is there, and to these layers by their digests `layers`; these layers are
+ * whole, as the caller knows. Then *ret has the references, and no layer has to be read again. */
 bool sfd_pull_find_images(struct splitfd_repository *repository, const char *config,
-	size_t config_size, const char *const *diff_ids, size_t n_layers,
-	struct sfd_pull_images *ret);
+	size_t config_size, const char *const *diff_ids, const struct splitfd_digest *layers,
+	size_t n_layers, struct sfd_pull_images *ret);
 
 /* Stores the images of a finished tree as objects, and adds images/HEX to `names`. */
 int sfd_pull_make_images(struct splitfd_repository *repository, const struct sfd_tree *tree,

@@ -9,7 +9,7 @@
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import/import.h"
 #include "transport/composefs/stream/splitstream.h"
-#include "transport/composefs/sync-ahead.h"
+#include "transport/composefs/images/sync-ahead.h"
 #include "transport/composefs/tree/tree-layer.h"
 #include "transport/oci/oci-json.h"
 
@@ -164,7 +164,7 @@ static int copy_layers(
 	return 0;
 }
 
-/* Which layers are there. A layer that is there is taken as it is; fsck looks into it. */
+/* Which layers are there, whole. */
 static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 {
 	for (size_t i = 0; i < p->n_layers; i++) {
@@ -196,11 +196,25 @@ static void told(void *ctx, const char *text)
 		sfd_progress_say(p->progress, "note", text);
 }
 
+/* The image itself may be there, whose layers all are. */
+static int find_images(struct sfd_pull *p, struct splitfd_error *err)
+{
+	sfd_cleanup_free struct splitfd_digest *digests = calloc(p->n_layers + 1, sizeof(*digests));
+
+	if (digests == NULL)
+		return splitfd_error_oom(err);
+	for (size_t i = 0; i < p->n_layers; i++)
+		digests[i] = p->layers[p->layers[i].first].digest;
+	p->images_found = sfd_pull_find_images(p->repository, p->config, p->config_size,
+		p->diff_ids, digests, p->n_layers, &p->images);
+	return 0;
+}
+
 /* An image is made of all layers: those that are present are read while the others come. */
 static int begin_tree(struct sfd_pull *p, struct splitfd_error *err)
 {
 	bool all = true, any = false;
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < p->n_layers; i++) {
 		all = all && p->layers[p->layers[i].first].present;
@@ -208,10 +222,10 @@ static int begin_tree(struct sfd_pull *p, struct splitfd_error *err)
 	}
 	if (p->options.no_image)
 		return 0;
-	p->images_found = all && sfd_pull_find_images(p->repository, p->config, p->config_size,
-					 p->diff_ids, p->n_layers, &p->images);
-	if (p->images_found)
-		return 0;
+	if (all)
+		r = find_images(p, err);
+	if (r < 0 || p->images_found)
+		return r;
 	r = sfd_pull_tree_new(p->repository, p->diff_ids, p->n_layers, told, p, &p->tree, err);
 	if (r < 0)
 		return r;

@@ -117,7 +117,8 @@ static int make_images(struct sfd_varlink_session *s, const char *config, const 
 	const struct sfd_tree *tree;
 	int r;
 
-	if (sfd_pull_find_images(s->repository, config, strlen(config), l->diff_ids, l->n, ret))
+	if (sfd_pull_find_images(
+		    s->repository, config, strlen(config), l->diff_ids, l->digests, l->n, ret))
 		return 0;
 	r = sfd_pull_tree_new(s->repository, l->diff_ids, l->n, told, NULL, &layers, err);
 	if (r < 0)

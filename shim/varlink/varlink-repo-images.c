@@ -6,7 +6,7 @@
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs/erofs-writer.h"
 #include "transport/composefs/images/listing.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"
 

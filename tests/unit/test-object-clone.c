@@ -2,6 +2,7 @@
 /* Objects from files that change. */
 #include "splitfdstream/base/io.h"
 #include "tests/unit/temp-dir.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/object-clone.h"
 
 #include <errno.h>
@@ -88,7 +89,8 @@ TEST(a_source_that_may_have_changed_is_no_object)
 		break_lease(source);
 		CHECK_INT(sfd_cloner_put(cloner, &digest, &content, &how, &err), SFD_CLONER_AGAIN);
 	}
-	CHECK_INT(sfd_object_exists(repository, &digest, &err), 0);
+	CHECK(sfd_objects_publish(repository, &err) >= 0);
+	CHECK_INT(sfd_object_check(repository, &digest, 10, &err), 0);
 	/* The lease is gone with that. */
 	close(open(source, O_WRONLY | O_TRUNC | O_CLOEXEC));
 	CHECK_INT(sfd_cloner_take(cloner, &content, &taken, &err), -ESTALE);
@@ -102,8 +104,6 @@ TEST(a_source_that_may_have_changed_is_no_object)
 	CHECK(how == SFD_OBJECT_COPIED || how == SFD_OBJECT_REFLINKED);
 	sfd_taken_done(&taken);
 	check_object(repository, &digest, "9876543210");
-	/* In a directory of our own making it is not looked for first. */
-	CHECK(sfd_object_dir_is_new(repository, &digest));
 	CHECK_INT(fstat(content.fd, &content.st), 0);
 	sfd_cloner_guard(cloner, &content, true, false);
 	if (has_leases(content.fd)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/io.h"
 #include "tests/unit/check.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/object-writer.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/verity.h"
@@ -218,19 +219,27 @@ TEST(objects_by_digest)
 
 	init(&options);
 	CHECK_OK(splitfd_repository_open(path, true, &repository, &err), &err);
-	CHECK_INT(sfd_object_exists(repository, &missing, &err), 0);
+	CHECK_INT(sfd_object_check(repository, &missing, 11, &err), 0);
 	mask = umask(077);
 	CHECK_OK(sfd_object_put_bytes(repository, "hello world", 11, &digest, &how, &err), &err);
 	umask(mask);
 	CHECK_INT(how, SFD_OBJECT_COPIED);
 	sfd_object_path(&digest, name);
+	/* No name before the data is on the disk. */
+	CHECK_INT(sfd_object_check(repository, &digest, 11, &err), 0);
+	CHECK_OK(sfd_object_read(repository, &digest, 100, &text, &n, &err), &err);
+	free(text);
+	CHECK_INT(sfd_objects_publish(repository, &err), 1);
+	CHECK_INT(sfd_objects_publish(repository, &err), 0);
 	CHECK(strncmp(name, "18/430270729d162d4e469daca123ae61", 33) == 0);
 	CHECK_INT(strlen(name), 129);
 	CHECK(fstatat(repository->objects_fd, name, &st, 0) == 0 && (st.st_mode & 07777) == 0644 &&
 		st.st_nlink == 1);
 	CHECK_OK(sfd_object_put_bytes(repository, "hello world", 11, &digest, &how, &err), &err);
 	CHECK_INT(how, SFD_OBJECT_PRESENT);
-	CHECK_INT(sfd_object_exists(repository, &digest, &err), 1);
+	CHECK_INT(sfd_object_check(repository, &digest, 11, &err), 1);
+	CHECK_INT(sfd_object_check(repository, &digest, 12, &err), 0);
+	CHECK_INT(sfd_object_verify(repository, &digest, &err), 1);
 	CHECK_OK(sfd_object_read(repository, &digest, 100, &text, &n, &err), &err);
 	CHECK_STR(text, "hello world");
 	free(text);
@@ -272,7 +281,8 @@ TEST(objects_in_pieces)
 	}
 	CHECK_OK(sfd_object_put_bytes(repository, data, 3000001, &again, &how, &err), &err);
 	CHECK_INT(how, SFD_OBJECT_PRESENT);
-	CHECK(memcmp(digest.bytes, again.bytes, 64) == 0);
+	CHECK(splitfd_digest_equal(&digest, &again));
+	CHECK_INT(sfd_objects_publish(repository, &err), 1);
 	sfd_object_path(&digest, name);
 	CHECK(fstatat(repository->objects_fd, name, &st, 0) == 0 && st.st_size == 3000001 &&
 		(st.st_mode & 07777) == 0644 && st.st_nlink == 1);

@@ -67,3 +67,8 @@ bool sfd_digest_parse(enum splitfd_algorithm algorithm, const char *hex, struct 
 	ret->size = (uint8_t)size;
 	return strlen(hex) == 2 * size && sfd_hex_decode(hex, size, ret->bytes);
 }
+
+bool splitfd_digest_equal(const struct splitfd_digest *a, const struct splitfd_digest *b)
+{
+	return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
+}

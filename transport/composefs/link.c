@@ -75,40 +75,43 @@ int sfd_link_target_name(const char *name, const char *to, char target[SFD_LINK_
 	return build_target(name, common, rest, target, err);
 }
 
-static int remember_dir(
-	struct sfd_link_maker *maker, const char *path, size_t len, struct splitfd_error *err)
+/* Before a link is made: from here on it can be taken back. */
+static int remember(struct sfd_link_maker *maker, const char *name, const char *made,
+	const char *before, struct splitfd_error *err)
 {
-	char **dirs;
+	struct sfd_link_undo *undo = reallocarray(maker->undo, maker->n_undo + 1, sizeof(*undo));
+	struct sfd_link_undo row = { .name = strdup(name),
+		.made = strdup(made),
+		.before = before != NULL ? strdup(before) : NULL };
 
-	for (size_t i = 0; i < maker->n_dirs; i++) {
-		if (strlen(maker->dirs[i]) == len && memcmp(maker->dirs[i], path, len) == 0)
-			return 0;
+	if (undo != NULL)
+		maker->undo = undo;
+	if (undo == NULL || row.name == NULL || row.made == NULL ||
+		(before != NULL && row.before == NULL)) {
+		free(row.name);
+		free(row.made);
+		free(row.before);
+		return splitfd_error_oom(err);
 	}
-	dirs = reallocarray(maker->dirs, maker->n_dirs + 1, sizeof(*dirs));
-	if (dirs == NULL)
-		return splitfd_error_oom(err);
-	maker->dirs = dirs;
-	dirs[maker->n_dirs] = strndup(path, len);
-	if (dirs[maker->n_dirs] == NULL)
-		return splitfd_error_oom(err);
-	maker->n_dirs++;
+	undo[maker->n_undo++] = row;
 	return 0;
 }
 
-/* The directory that holds `path`; "." for the repository itself. */
-static int remember_parent(
-	struct sfd_link_maker *maker, const char *path, size_t len, struct splitfd_error *err)
+static void forget_last(struct sfd_link_maker *maker)
 {
-	const char *slash = memrchr(path, '/', len);
+	struct sfd_link_undo *row = &maker->undo[--maker->n_undo];
 
-	if (slash == NULL)
-		return remember_dir(maker, ".", 1, err);
-	return remember_dir(maker, path, (size_t)(slash - path), err);
+	free(row->name);
+	free(row->made);
+	free(row->before);
 }
 
-int sfd_link_touch(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err)
+void sfd_link_maker_done(struct sfd_link_maker *maker)
 {
-	return remember_parent(maker, name, strlen(name), err);
+	while (maker->n_undo > 0)
+		forget_last(maker);
+	free(maker->undo);
+	maker->undo = NULL;
 }
 
 /* A directory of the repository, never a symlink to one elsewhere. */
@@ -123,19 +126,12 @@ static int make_dirs(struct sfd_link_maker *maker, const char *name, struct spli
 {
 	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		sfd_cleanup_free char *path = strndup(name, (size_t)(slash - name));
-		int r;
 
 		if (path == NULL)
 			return splitfd_error_oom(err);
-		if (mkdirat(maker->repository->fd, path, 0755) < 0) {
-			if (errno == EEXIST)
-				continue;
+		if (mkdirat(maker->repository->fd, path, 0755) < 0 && errno != EEXIST)
 			return splitfd_error_sys(
 				err, errno, "cannot make %s/%s", maker->repository->path, path);
-		}
-		r = remember_parent(maker, path, strlen(path), err);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }
@@ -179,82 +175,99 @@ int sfd_link_create(struct sfd_link_maker *maker, const char *name, const char *
 	struct splitfd_error *err)
 {
 	sfd_cleanup_fd int dir = open_parent(maker, name, err);
+	int r;
 
 	if (dir < 0)
 		return dir;
-	if (symlinkat(target, dir, strrchr(name, '/') + 1) < 0)
-		return errno == EEXIST ? -EEXIST : name_failed(maker, name, errno, err);
-	return sfd_link_touch(maker, name, err);
+	r = remember(maker, name, target, NULL, err);
+	if (r < 0)
+		return r;
+	if (symlinkat(target, dir, strrchr(name, '/') + 1) == 0)
+		return 0;
+	r = errno;
+	forget_last(maker);
+	return r == EEXIST ? -EEXIST : name_failed(maker, name, r, err);
 }
 
-static bool has_target(int dir, const char *base, const char *target)
+/* The target of a link; "" where there is none. */
+static void read_target(int dir, const char *base, char target[SFD_LINK_TARGET_MAX + 1])
 {
-	char there[SFD_LINK_TARGET_MAX + 1];
-	ssize_t n = readlinkat(dir, base, there, sizeof(there) - 1);
+	ssize_t n = readlinkat(dir, base, target, SFD_LINK_TARGET_MAX);
 
-	if (n < 0)
-		return false;
-	there[n] = '\0';
-	return strcmp(there, target) == 0;
+	target[n > 0 ? n : 0] = '\0';
+}
+
+/* Makes the link beside, and renames it to its name. -errno. */
+static int rename_over(int temporary, int dir, const char *base, const char *target)
+{
+	char name[] = "link-XXXXXXXXXXXX";
+	int r = sfd_random_name(name + strlen("link-"), 12);
+
+	if (r == 0 && symlinkat(target, temporary, name) < 0)
+		return -errno;
+	if (r == 0 && renameat(temporary, name, dir, base) < 0) {
+		r = -errno;
+		(void)unlinkat(temporary, name, 0);
+	}
+	return r;
 }
 
 int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char *target,
 	struct splitfd_error *err)
 {
-	char temporary[32] = ".symlink-";
-	int root = maker->repository->fd, r;
-	sfd_cleanup_fd int dir = open_parent(maker, name, err);
+	char before[SFD_LINK_TARGET_MAX + 1];
+	int r = sfd_link_create(maker, name, target, err), temporary;
+	sfd_cleanup_fd int dir = -EBADF;
 	const char *base = strrchr(name, '/') + 1;
 
+	if (r != -EEXIST)
+		return r;
+	dir = open_parent(maker, name, err);
 	if (dir < 0)
 		return dir;
-	if (symlinkat(target, dir, base) == 0)
-		return sfd_link_touch(maker, name, err);
-	if (errno != EEXIST)
-		return name_failed(maker, name, errno, err);
-	if (has_target(dir, base, target))
-		return sfd_link_touch(maker, name, err);
-	r = sfd_random_name(temporary + strlen(temporary), 12);
+	read_target(dir, base, before);
+	if (strcmp(before, target) == 0)
+		return 0;
+	temporary = sfd_objects_temporary_dir(maker->repository, err);
+	if (temporary < 0)
+		return temporary;
+	r = remember(maker, name, target, before[0] != '\0' ? before : NULL, err);
 	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot get a random name");
-	if (symlinkat(target, root, temporary) < 0)
-		return name_failed(maker, name, errno, err);
-	if (renameat(root, temporary, dir, base) < 0) {
-		r = name_failed(maker, name, errno, err);
-		unlinkat(root, temporary, 0);
 		return r;
-	}
-	return sfd_link_touch(maker, name, err);
+	r = rename_over(temporary, dir, base, target);
+	if (r == 0)
+		return 0;
+	forget_last(maker);
+	return name_failed(maker, name, -r, err);
 }
 
-static int sync_dir(const struct sfd_link_maker *maker, const char *path, struct splitfd_error *err)
+static void undo_one(struct sfd_link_maker *maker, const struct sfd_link_undo *row)
 {
-	sfd_cleanup_fd int fd = open_dir(maker, path, O_RDONLY);
+	char now[SFD_LINK_TARGET_MAX + 1];
+	sfd_cleanup_fd int dir = open_parent(maker, row->name, NULL);
+	const char *base = strrchr(row->name, '/') + 1;
+	int temporary;
 
-	if (fd < 0)
-		return splitfd_error_sys(
-			err, -fd, "cannot open %s/%s", maker->repository->path, path);
-	if (fsync(fd) < 0)
-		return splitfd_error_sys(
-			err, errno, "cannot sync %s/%s", maker->repository->path, path);
-	return 0;
+	if (dir < 0)
+		return;
+	read_target(dir, base, now);
+	if (strcmp(now, row->made) != 0)
+		return;
+	if (row->before == NULL) {
+		(void)unlinkat(dir, base, 0);
+		return;
+	}
+	temporary = sfd_objects_temporary_dir(maker->repository, NULL);
+	if (temporary >= 0)
+		(void)rename_over(temporary, dir, base, row->before);
 }
 
-int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *err)
+void sfd_link_maker_undo(struct sfd_link_maker *maker)
 {
-	int r = 0;
-
-	for (size_t i = 0; i < maker->n_dirs; i++) {
-		int synced = sync_dir(maker, maker->dirs[i], r < 0 ? NULL : err);
-
-		if (synced < 0)
-			r = synced;
-		free(maker->dirs[i]);
+	while (maker->n_undo > 0) {
+		undo_one(maker, &maker->undo[maker->n_undo - 1]);
+		forget_last(maker);
 	}
-	free(maker->dirs);
-	maker->dirs = NULL;
-	maker->n_dirs = 0;
-	return r;
 }
 
 /* The object id at the end of a link target ("../objects/xx/yyyy"); false where it is none of this

@@ -13,11 +13,18 @@
 
 #define SFD_LINK_TARGET_MAX PATH_MAX
 
-/* Makes links and remembers the directories that were written. Starts as { .repository = … }. */
+/* What a link was before this maker made it. */
+struct sfd_link_undo {
+	char *name;
+	char *made;   /* its target now */
+	char *before; /* its target before; NULL: it was not there */
+};
+
+/* Makes links, and can take them back. Starts as { .repository = … }. */
 struct sfd_link_maker {
 	struct splitfd_repository *repository; /* borrowed */
-	char **dirs;			       /* relative to the repository; "." is itself */
-	size_t n_dirs;
+	struct sfd_link_undo *undo;
+	size_t n_undo;
 };
 
 /* Refuses what is no such name. */
@@ -37,10 +44,9 @@ int sfd_link_create(struct sfd_link_maker *maker, const char *name, const char *
 /* Makes the link or replaces what is there; nothing is written where it has that target. */
 int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char *target,
 	struct splitfd_error *err);
-/* The name is there, but perhaps not yet durable: its directory is synced at the end. */
-int sfd_link_touch(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err);
-/* Syncs the directories that were written and forgets them. */
-int sfd_link_maker_finish(struct sfd_link_maker *maker, struct splitfd_error *err);
+/* Takes back what was made, the last first, as far as nobody else has changed it meanwhile. */
+void sfd_link_maker_undo(struct sfd_link_maker *maker);
+void sfd_link_maker_done(struct sfd_link_maker *maker);
 
 /* Where `name` is a link to an object: 1 and its digest; 0 where there is no such name. -errno with
  * kind REFUSED where it is something else (no symlink, or no object's path). */

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/removed.h"
+#include "transport/composefs/object-check.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -309,29 +310,20 @@ static int fill(struct sfd_cloner *c, const struct sfd_content *content, int to,
 	return r;
 }
 
-/* 1 where the object is there. */
-static int is_present(
-	struct sfd_cloner *c, const struct splitfd_digest *digest, struct splitfd_error *err)
-{
-	if (sfd_object_dir_is_new(c->repository, digest))
-		return 0;
-	return sfd_object_exists(c->repository, digest, err);
-}
-
 int sfd_cloner_put(struct sfd_cloner *c, const struct splitfd_digest *digest,
 	const struct sfd_content *content, enum sfd_object_how *ret_how, struct splitfd_error *err)
 {
-	sfd_cleanup_temp struct sfd_temp temp = SFD_TEMP_INIT;
+	sfd_cleanup_staged struct sfd_staged staged = SFD_STAGED_INIT;
 	enum sfd_object_how how = SFD_OBJECT_PRESENT;
-	int r = is_present(c, digest, err);
+	int r = sfd_object_check(c->repository, digest, content->size, err);
 
+	if (r == 0)
+		r = sfd_object_begin(c->repository, digest, &staged, err);
 	if (r == 0) {
-		r = sfd_object_begin(c->repository, digest, &temp, err);
-		if (r == 0)
-			r = fill(c, content, temp.fd, &how, err);
+		r = fill(c, content, staged.fd, &how, err);
 		if (r != 0)
 			return r;
-		r = sfd_object_commit(c->repository, digest, &temp, err);
+		r = sfd_object_commit(c->repository, digest, &staged, err);
 	}
 	if (r < 0)
 		return r;
@@ -343,27 +335,28 @@ int sfd_cloner_take(struct sfd_cloner *c, const struct sfd_content *content,
 	struct sfd_taken *taken, struct splitfd_error *err)
 {
 	struct stat st;
-	int r = sfd_object_begin(c->repository, NULL, &taken->temp, err);
+	int r = sfd_object_begin(c->repository, NULL, &taken->staged, err);
 
 	if (r == 0)
-		r = fill_from_source(c, content, taken->temp.fd, &taken->how, err);
+		r = fill_from_source(c, content, taken->staged.fd, &taken->how, err);
 	if (r < 0)
 		return r;
-	taken->fd = sfd_reopen(taken->temp.fd, O_RDONLY);
+	taken->fd = sfd_reopen(taken->staged.fd, O_RDONLY);
 	if (taken->fd < 0)
 		return splitfd_error_sys(err, -taken->fd, "cannot open an object in the making");
 	if (fstat(taken->fd, &st) < 0)
 		return splitfd_error_sys(err, errno, "cannot examine an object in the making");
+	taken->size = content->size;
 	return (uint64_t)st.st_size == content->size ? 0 : changed(content, err);
 }
 
 int sfd_cloner_put_taken(struct sfd_cloner *c, const struct splitfd_digest *digest,
 	struct sfd_taken *taken, enum sfd_object_how *ret_how, struct splitfd_error *err)
 {
-	int r = is_present(c, digest, err);
+	int r = sfd_object_check(c->repository, digest, taken->size, err);
 
 	if (r == 0)
-		r = sfd_object_commit(c->repository, digest, &taken->temp, err);
+		r = sfd_object_commit(c->repository, digest, &taken->staged, err);
 	if (r < 0)
 		return r;
 	*ret_how = r == 1 ? SFD_OBJECT_PRESENT : taken->how;
@@ -372,6 +365,6 @@ int sfd_cloner_put_taken(struct sfd_cloner *c, const struct splitfd_digest *dige
 
 void sfd_taken_done(struct sfd_taken *taken)
 {
-	sfd_temp_done(&taken->temp);
+	sfd_staged_done(&taken->staged);
 	taken->fd = sfd_close(taken->fd);
 }

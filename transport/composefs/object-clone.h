@@ -50,12 +50,13 @@ int sfd_cloner_put(struct sfd_cloner *cloner, const struct splitfd_digest *diges
 /* For a source that cannot be guarded: first it is cloned or copied, then what was taken is hashed
  * and stored. */
 struct sfd_taken {
-	struct sfd_temp temp;
+	struct sfd_staged staged;
 	int fd; /* the same file, open for reading; owned */
+	uint64_t size;
 	enum sfd_object_how how;
 };
 
-#define SFD_TAKEN_INIT ((struct sfd_taken){ .temp = SFD_TEMP_INIT, .fd = -EBADF })
+#define SFD_TAKEN_INIT ((struct sfd_taken){ .staged = SFD_STAGED_INIT, .fd = -EBADF })
 
 /* *taken was SFD_TAKEN_INIT. REFUSED with ESTALE where the source has not content->size bytes. */
 int sfd_cloner_take(struct sfd_cloner *cloner, const struct sfd_content *content,

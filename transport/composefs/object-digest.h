@@ -6,6 +6,7 @@
  * The names of objects: fs-verity digests.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -27,6 +28,8 @@ struct splitfd_digest {
 
 /* Lower-case hex and a NUL: 2 * size + 1 bytes at `hex`. */
 void splitfd_digest_hex(const struct splitfd_digest *digest, char *hex);
+/* Same size and same bytes. */
+bool splitfd_digest_equal(const struct splitfd_digest *a, const struct splitfd_digest *b);
 
 #ifdef __cplusplus
 }

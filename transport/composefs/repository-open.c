@@ -4,6 +4,7 @@
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/composefs/staging.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -135,6 +136,8 @@ int splitfd_repository_open(
 	r = sfd_repository_objects(repository, false, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	if (write)
+		sfd_staging_clean(repository);
 	*ret = sfd_take_ptr(&repository);
 	return 0;
 }
@@ -143,6 +146,7 @@ struct splitfd_repository *splitfd_repository_close(struct splitfd_repository *r
 {
 	if (repository == NULL)
 		return NULL;
+	sfd_staging_free(repository->staging);
 	sfd_close(repository->objects_fd);
 	sfd_close(repository->fd);
 	pthread_mutex_destroy(&repository->lock);
@@ -166,7 +170,7 @@ static int open_objects(
 {
 	int fd;
 
-	if (create && mkdirat(repository->fd, "objects", 0777) < 0 && errno != EEXIST)
+	if (create && mkdirat(repository->fd, "objects", 0755) < 0 && errno != EEXIST)
 		return splitfd_error_sys(err, errno, "cannot make %s/objects", repository->path);
 	fd = sfd_openat2(repository->fd, "objects", O_PATH | O_DIRECTORY, 0, RESOLVE_PLAIN);
 	if (fd < 0 && !(fd == -ENOENT && !create))
@@ -190,6 +194,31 @@ int sfd_repository_objects(
 	}
 	pthread_mutex_unlock(&repository->lock);
 	return fd;
+}
+
+int sfd_repository_lost(const struct splitfd_repository *repository, struct splitfd_error *err)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EIO,
+		"the disk of the repository '%s' failed to store new objects; nothing of this run "
+		"was named",
+		repository->path);
+}
+
+unsigned int sfd_repository_losses(const struct splitfd_repository *repository)
+{
+	return __atomic_load_n(&repository->losses, __ATOMIC_ACQUIRE);
+}
+
+int sfd_repository_sync(struct splitfd_repository *repository, struct splitfd_error *err)
+{
+	int errnum;
+
+	if (syncfs(repository->fd) == 0)
+		return 0;
+	errnum = errno;
+	__atomic_add_fetch(&repository->losses, 1, __ATOMIC_RELEASE);
+	return splitfd_error_sys(
+		err, errnum, "cannot write the repository '%s' to the disk", repository->path);
 }
 
 enum sfd_hasher_kind sfd_repository_hasher(struct splitfd_repository *repository)

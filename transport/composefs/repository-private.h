@@ -9,6 +9,8 @@
 
 #include <pthread.h>
 
+struct sfd_staging;
+
 struct splitfd_repository {
 	char *path;
 	int fd;		/* the directory, O_RDONLY, flocked shared */
@@ -19,17 +21,28 @@ struct splitfd_repository {
 	int erofs_default;  /* 0, 1 or 2 */
 	int erofs_extra[3]; /* further formats */
 	size_t n_erofs_extra;
-	uint8_t have_dir[32]; /* bit i: objects/<i as hex> is known to exist; atomic */
-	uint8_t made_dir[32]; /* bit i: it was made by this process; atomic */
-	int mode_state;	      /* 0 unknown, 1 new objects get 0644 by themselves, 2 not; atomic */
+	uint8_t looked_dir[32]; /* bit i: objects/<i as hex> was looked for; atomic */
+	uint8_t absent_dir[32]; /* bit i: and was not there; atomic */
+	bool distrust;	     /* what counts as present is hashed: see splitfd_repository_distrust */
+	unsigned int losses; /* syncs that failed; atomic */
+	unsigned int replaced;	     /* damaged objects; atomic */
+	struct sfd_staging *staging; /* NULL until the first object is made; by `lock` */
 	int hasher; /* enum sfd_hasher_kind of the fastest, BEST while not known; atomic */
-	pthread_mutex_t lock; /* making objects/ */
+	pthread_mutex_t lock; /* making objects/, staging */
 };
 
 /* The descriptor of objects/, which is made first where `create`. It stays the repository's.
  * -ENOENT without a text where it is not there and not to be made. */
 int sfd_repository_objects(
 	struct splitfd_repository *repository, bool create, struct splitfd_error *err);
+
+/* Writes all that was made to the disk, by syncfs(2). */
+int sfd_repository_sync(struct splitfd_repository *repository, struct splitfd_error *err);
+/* How many such syncs have failed. Objects that were made before such a failure and not published
+ * may be lost, and the kernel does not say which. */
+unsigned int sfd_repository_losses(const struct splitfd_repository *repository);
+/* Sets the error for who made objects before such a failure. */
+int sfd_repository_lost(const struct splitfd_repository *repository, struct splitfd_error *err);
 
 /* The fastest hasher, found out once. */
 enum sfd_hasher_kind sfd_repository_hasher(struct splitfd_repository *repository);

@@ -5,7 +5,6 @@
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs/erofs-objects.h"
 #include "transport/composefs/link.h"
-#include "transport/composefs/names.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 

@@ -6,7 +6,7 @@
 #include "transport/composefs/digest-table.h"
 #include "transport/composefs/erofs/erofs-objects.h"
 #include "transport/composefs/fsck/fsck-private.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 
 #include <string.h>

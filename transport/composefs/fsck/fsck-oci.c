@@ -4,7 +4,7 @@
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/fsck/fsck-private.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/images/oci-read.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"

@@ -5,7 +5,7 @@
 #include "transport/composefs/stream/splitstream-bytes.h"
 #include "transport/composefs/fsck/fsck-private.h"
 #include "transport/composefs/images/listing.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 
 #include <string.h>

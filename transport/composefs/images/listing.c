@@ -2,7 +2,7 @@
 #include "transport/composefs/images/listing.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"
 #include "transport/tar/tar-parser.h"

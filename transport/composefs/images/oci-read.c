@@ -3,7 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"
 

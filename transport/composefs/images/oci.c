@@ -4,6 +4,8 @@
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/images/oci-read.h"
+#include "transport/composefs/images/realign.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"
 
@@ -31,8 +33,7 @@ struct commit {
 	struct sfd_oci_config config_facts;
 	char *const *layers; /* what the streams refer to: diff_ids, an artifact's blobs */
 	size_t n_layers;
-	struct splitfd_digest *digests;	  /* n_layers: what the streams in the making say of them */
-	struct splitfd_digest old_config; /* size 0: none */
+	struct splitfd_digest *digests; /* n_layers: what the streams in the making say of them */
 	struct sfd_oci_document old;
 };
 
@@ -116,7 +117,7 @@ static int add_erofs_ref(struct commit *c, struct sfd_splitstream_writer *w, con
 	}
 	if (c->old.reader == NULL || !sfd_splitstream_find_ref(c->old.reader, name, &digest))
 		return 0;
-	r = sfd_object_exists(c->repository, &digest, err);
+	r = sfd_object_verify(c->repository, &digest, err);
 	return r <= 0 ? r : sfd_splitstream_ref(w, name, &digest, err);
 }
 
@@ -164,9 +165,7 @@ static int put_config(struct commit *c, struct splitfd_error *err)
 	return r < 0 ? r : 0;
 }
 
-/* A manifest's stream and its name. */
-static int put_manifest_of(struct commit *c, const char *digest, const char *json, size_t size,
-	struct splitfd_digest *ret, struct splitfd_error *err)
+static int put_manifest(struct commit *c, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_writer_) struct sfd_splitstream_writer *w = NULL;
 	char name[NAME_SIZE];
@@ -179,72 +178,21 @@ static int put_manifest_of(struct commit *c, const char *digest, const char *jso
 	if (r == 0)
 		r = add_layer_refs(c, w, err);
 	if (r == 0)
-		r = put_document(c, w, json, size, ret, err);
+		r = put_document(c, w, c->manifest, c->manifest_size, &c->result->manifest, err);
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof(name), MANIFEST_NAME "%s", digest);
-	r = sfd_names_add_object(c->names, name, ret, SFD_NAME_REPLACE, err);
+	snprintf(name, sizeof(name), MANIFEST_NAME "%s", c->result->manifest_digest);
+	r = sfd_names_add_object(c->names, name, &c->result->manifest, SFD_NAME_REPLACE, err);
 	return r < 0 ? r : 0;
 }
 
-static int put_manifest(struct commit *c, struct splitfd_error *err)
+/* Other manifests of this config, and whatever refers to a layer that was repaired. */
+static int realign(struct commit *c, struct splitfd_error *err)
 {
-	return put_manifest_of(c, c->result->manifest_digest, c->manifest, c->manifest_size,
-		&c->result->manifest, err);
-}
-
-/* Another manifest of the same config, if it refers to the stream that the config has no more. */
-static int put_sibling(struct commit *c, const char *digest, struct splitfd_error *err)
-{
-	struct splitfd_digest stream, config;
-	struct sfd_oci_document d = { 0 };
 	char name[NAME_SIZE];
-	int r;
 
-	snprintf(name, sizeof(name), MANIFEST_NAME "%s", digest);
-	if (sfd_name_read(c->repository, name, &stream, NULL) <= 0)
-		return 0;
-	/* One that cannot be read is none that would be lost. */
-	r = sfd_oci_document_read(c->repository, &stream, SFD_STREAM_MANIFEST, &d, NULL);
-	snprintf(name, sizeof(name), "config:%s", c->result->config_digest);
-	if (r == 0 && sfd_splitstream_find_ref(d.reader, name, &config) &&
-		memcmp(&config, &c->old_config, sizeof(config)) == 0)
-		r = put_manifest_of(c, digest, d.json, d.size, &stream, err);
-	else
-		r = r == -ENOMEM ? splitfd_error_oom(err) : 0;
-	sfd_oci_document_done(&d);
-	return r;
-}
-
-/* cfsctl's gc walks from a manifest to its config only if a name points at that very stream. Where
- * the config gets another one, its other manifests must follow, or their EROFS images are lost. */
-static int put_siblings(struct commit *c, struct splitfd_error *err)
-{
-	sfd_cleanup_dir DIR *dir = NULL;
-	const struct dirent *entry;
-	int fd, r = 0;
-
-	if (!c->manifest_facts.container || c->old_config.size == 0 ||
-		memcmp(&c->old_config, &c->result->config, sizeof(c->old_config)) == 0)
-		return 0;
-	fd = openat(c->repository->fd, "streams", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (dir == NULL) {
-		r = splitfd_error_sys(err, errno, "cannot read %s/streams", c->repository->path);
-		sfd_close(fd);
-		return r;
-	}
-	for (errno = 0; r == 0 && (entry = readdir(dir)) != NULL; errno = 0) {
-		const char *digest = entry->d_name + strlen(SFD_MANIFEST_NAME);
-
-		if (strncmp(entry->d_name, SFD_MANIFEST_NAME, strlen(SFD_MANIFEST_NAME)) == 0 &&
-			sfd_parse_sha256(digest, NULL) &&
-			strcmp(digest, c->result->manifest_digest) != 0)
-			r = put_sibling(c, digest, err);
-	}
-	if (r == 0 && errno != 0)
-		return splitfd_error_sys(err, errno, "cannot read %s/streams", c->repository->path);
-	return r;
+	snprintf(name, sizeof(name), MANIFEST_NAME "%s", c->result->manifest_digest);
+	return sfd_realign(c->repository, c->names, name, err);
 }
 
 static int put_tag(struct commit *c, struct splitfd_error *err)
@@ -266,17 +214,15 @@ static int put_tag(struct commit *c, struct splitfd_error *err)
 /* The config's stream as it is now; one that cannot be read is simply replaced. */
 static int read_old_config(struct commit *c, struct splitfd_error *err)
 {
+	struct splitfd_digest stream;
 	char name[NAME_SIZE];
 	int r;
 
 	sfd_oci_document_done(&c->old);
 	snprintf(name, sizeof(name), CONFIG_NAME "%s", c->result->config_digest);
-	r = sfd_name_read(c->repository, name, &c->old_config, NULL);
-	if (r <= 0) {
-		c->old_config.size = 0;
+	if (sfd_name_read(c->repository, name, &stream, NULL) <= 0)
 		return 0;
-	}
-	r = sfd_oci_document_read(c->repository, &c->old_config, SFD_STREAM_CONFIG, &c->old, err);
+	r = sfd_oci_document_read(c->repository, &stream, SFD_STREAM_CONFIG, &c->old, err);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
@@ -316,12 +262,14 @@ static int check_facts(struct commit *c, struct splitfd_error *err)
 
 static int add_all(struct commit *c, struct splitfd_error *err)
 {
-	int r = look_up_layers(c, err);
+	int r = sfd_names_settle(c->names, err);
 
+	if (r == 0)
+		r = look_up_layers(c, err);
 	if (r == 0)
 		r = put_config(c, err);
 	if (r == 0)
-		r = put_siblings(c, err);
+		r = realign(c, err);
 	if (r == 0)
 		r = put_manifest(c, err);
 	return r < 0 ? r : put_tag(c, err);
@@ -336,7 +284,7 @@ static bool is_moved(
 
 	snprintf(name, sizeof(name), "%s%s", prefix, id);
 	return sfd_name_read(c->repository, name, &now, NULL) <= 0 ||
-	       memcmp(&now, digest, sizeof(now)) != 0;
+	       !splitfd_digest_equal(&now, digest);
 }
 
 /* cfsctl repoints a layer's name to its own encoding, and a config's to one that refers to it, when

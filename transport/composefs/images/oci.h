@@ -7,7 +7,7 @@
  * always in the order of the config and manifest, so that the same image gives the same streams.
  */
 
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 
 /* A reference of a config to an EROFS image: "composefs.image" (V2), "composefs.image.v1",
  * "composefs.image.boot", … */

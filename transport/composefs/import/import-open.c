@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/import/import-private.h"
 #include "splitfdstream/base/cpus.h"
+#include "transport/composefs/stream/layer-whole.h"
 #include "transport/composefs/object-store.h"
+#include "transport/composefs/images/realign.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -85,6 +87,9 @@ struct splitfd_import *splitfd_import_free(struct splitfd_import *import)
 	if (import == NULL)
 		return NULL;
 	sfd_import_stop(import);
+	/* What was interrupted need not be done again. Nothing is promised of it, so that an error
+	 * is none to report. */
+	(void)sfd_objects_publish(import->repository, NULL);
 	sfd_names_free(import->names);
 	sfd_cloner_free(import->cloner);
 	sfd_object_table_free(import->table);
@@ -119,8 +124,12 @@ struct sfd_names *sfd_import_names(struct splitfd_import *import)
 
 int splitfd_import_commit(struct splitfd_import *import, struct splitfd_error *err)
 {
-	int r = sfd_names_commit(import->names, err);
+	int r = sfd_names_settle(import->names, err);
 
+	if (r == 0)
+		r = sfd_realign(import->repository, import->names, NULL, err);
+	if (r == 0)
+		r = sfd_names_commit(import->names, err);
 	return r < 0 ? r : 0;
 }
 
@@ -134,6 +143,7 @@ int splitfd_repository_has_layer(struct splitfd_repository *repository, const ch
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EINVAL, "'%s' is not a diff_id", diff_id);
 	r = sfd_name_read(repository, name, ret, err);
-	/* A name that leads nowhere is no layer; storing the layer mends it. */
-	return r > 0 ? sfd_object_exists(repository, ret, err) : r;
+	/* Storing a layer that is not whole mends it. */
+	return r <= 0 || repository->distrust ? (r < 0 ? r : 0)
+					      : sfd_layer_is_whole(repository, ret, err);
 }

@@ -4,7 +4,7 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/removed.h"
 #include "splitfdstream/base/thread.h"
-#include "transport/composefs/sync-ahead.h"
+#include "transport/composefs/images/sync-ahead.h"
 
 bool sfd_import_cancelled(const struct splitfd_import *import)
 {

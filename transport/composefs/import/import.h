@@ -6,7 +6,7 @@
  * What the image side of this room and the program need of an import beyond repository.h.
  */
 
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "transport/composefs/stream/stream-events.h"
 
 /* The layer is also told to `listener` (copied) while it is imported, in stream order. Calls come

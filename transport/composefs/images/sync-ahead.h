@@ -5,15 +5,15 @@
 /*
  * Writes to the disk what an import has made while the import goes on, so that the syncfs(2) before
  * its names (names.h) has little left to wait for. A thread of its own, started when there is
- * enough to write, calls syncfs on the repository; one at a time.
+ * enough to write, does that; one at a time.
  */
 
 #include <stdint.h>
 
 struct sfd_sync_ahead;
 
-/* `fd` is the repository's directory, not O_PATH; it must stay open. NULL when memory is short. */
-struct sfd_sync_ahead *sfd_sync_ahead_new(int fd);
+/* `sync` writes what was made so far: 0 or -errno. NULL when memory is short. */
+struct sfd_sync_ahead *sfd_sync_ahead_new(int (*sync)(void *ctx), void *ctx);
 /* Waits for a sync that is at work. NULL is allowed. Returns NULL. */
 struct sfd_sync_ahead *sfd_sync_ahead_free(struct sfd_sync_ahead *sync);
 

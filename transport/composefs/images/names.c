@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/composefs/names.h"
+#include "transport/composefs/images/names.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/stream/layer-whole.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
-#include "transport/composefs/sync-ahead.h"
+#include "transport/composefs/images/sync-ahead.h"
 
 #include <string.h>
 #include <unistd.h>
+
+/* An import that takes longer gets its objects their names on the way, so that a power cut does not
+ * cost all of its work. Not sooner: into directories that are there already, objects move one by
+ * one. */
+#define PUBLISH_SECONDS 30
 
 struct entry {
 	char *name;
@@ -19,9 +26,25 @@ struct entry {
 struct sfd_names {
 	struct splitfd_repository *repository; /* borrowed */
 	struct sfd_sync_ahead *sync;
+	struct sfd_link_maker maker; /* knows the links of a commit that is not done */
+	unsigned int losses;	     /* the repository's when this began */
+	int64_t published;	     /* when, in milliseconds */
 	struct entry *entries;
 	size_t n;
 };
+
+/* By sync-ahead's thread. */
+static int write_ahead(void *ctx)
+{
+	struct sfd_names *names = ctx;
+	int r;
+
+	if (sfd_now_ms() - names->published < PUBLISH_SECONDS * 1000)
+		return sfd_repository_sync(names->repository, NULL);
+	r = sfd_objects_publish(names->repository, NULL);
+	names->published = sfd_now_ms();
+	return r < 0 ? r : 0;
+}
 
 struct sfd_names *sfd_names_new(struct splitfd_repository *repository)
 {
@@ -30,7 +53,10 @@ struct sfd_names *sfd_names_new(struct splitfd_repository *repository)
 	if (names == NULL)
 		return NULL;
 	names->repository = repository;
-	names->sync = sfd_sync_ahead_new(repository->fd);
+	names->maker.repository = repository;
+	names->losses = sfd_repository_losses(repository);
+	names->published = sfd_now_ms();
+	names->sync = sfd_sync_ahead_new(write_ahead, names);
 	return names->sync != NULL ? names : sfd_names_free(names);
 }
 
@@ -52,6 +78,8 @@ struct sfd_names *sfd_names_free(struct sfd_names *names)
 		return NULL;
 	sfd_names_truncate(names, 0);
 	sfd_sync_ahead_free(names->sync);
+	sfd_link_maker_undo(&names->maker);
+	sfd_link_maker_done(&names->maker);
 	free(names->entries);
 	free(names);
 	return NULL;
@@ -140,11 +168,53 @@ int sfd_names_add_ref(
 	return (int)names->n - 1;
 }
 
+const char *sfd_names_get(const struct sfd_names *names, size_t i, enum sfd_name_policy *ret_policy)
+{
+	*ret_policy = names->entries[i].policy;
+	return names->entries[i].target == NULL ? names->entries[i].name : NULL;
+}
+
+/* 1: the name leads to another stream, which is in *ret and whole. 0: not, or there is none. */
+static int find_other(struct splitfd_repository *repository, const struct entry *e,
+	struct splitfd_digest *ret, bool *ret_damaged, struct splitfd_error *err)
+{
+	int r = sfd_name_read(repository, e->name, ret, err);
+
+	*ret_damaged = false;
+	if (r <= 0 || splitfd_digest_equal(ret, &e->digest))
+		return r < 0 ? r : 0;
+	r = sfd_layer_is_whole(repository, ret, err);
+	*ret_damaged = r == 0;
+	return r;
+}
+
+int sfd_names_settle(struct sfd_names *names, struct splitfd_error *err)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		struct entry *e = &names->entries[i];
+		struct splitfd_digest there;
+		bool damaged;
+		int r;
+
+		if (e->policy != SFD_NAME_ADOPT)
+			continue;
+		r = find_other(names->repository, e, &there, &damaged, err);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			e->digest = there;
+		else if (damaged)
+			e->policy = SFD_NAME_REPAIR;
+	}
+	return 0;
+}
+
 /* 1: another digest is there and was adopted. */
 static int commit_adopt(struct sfd_link_maker *maker, struct entry *e, struct splitfd_error *err)
 {
 	struct splitfd_digest there;
 	char target[SFD_LINK_TARGET_MAX];
+	bool damaged;
 	int r;
 
 	r = sfd_link_target_object(e->name, &e->digest, target, err);
@@ -154,21 +224,18 @@ static int commit_adopt(struct sfd_link_maker *maker, struct entry *e, struct sp
 		r = sfd_link_create(maker, e->name, target, err);
 		if (r != -EEXIST)
 			return r;
-		r = sfd_name_read(maker->repository, e->name, &there, err);
+		r = find_other(maker->repository, e, &there, &damaged, err);
 		if (r < 0)
 			return r;
-		if (r == 0) /* a gc took it away meanwhile; try again */
-			continue;
-		if (memcmp(&there, &e->digest, sizeof(there)) == 0)
-			return sfd_link_touch(maker, e->name, err);
-		r = sfd_object_exists(maker->repository, &there, err);
-		if (r < 0)
-			return r;
-		if (r == 0)
+		if (r == 1) {
+			e->digest = there;
+			return 1;
+		}
+		if (damaged)
 			return sfd_link_replace(maker, e->name, target, err);
-		e->digest = there;
-		r = sfd_link_touch(maker, e->name, err);
-		return r < 0 ? r : 1;
+		r = sfd_name_read(maker->repository, e->name, &there, err);
+		if (r != 0) /* 0: a gc took it away meanwhile; try again */
+			return r < 0 ? r : 0;
 	}
 }
 
@@ -182,17 +249,10 @@ static int commit_replace(
 	return r < 0 ? r : sfd_link_replace(maker, e->name, target, err);
 }
 
-static int make_names(
-	struct sfd_names *names, struct sfd_link_maker *maker, struct splitfd_error *err)
+static int make_adopted(struct sfd_names *names, struct splitfd_error *err)
 {
 	bool lost = false, replaces = false;
 
-	for (size_t i = 0; i < names->n; i++) {
-		int r = sfd_link_make_dirs(maker, names->entries[i].name, err);
-
-		if (r < 0)
-			return r;
-	}
 	for (size_t i = 0; i < names->n; i++) {
 		struct entry *e = &names->entries[i];
 		int r;
@@ -201,41 +261,59 @@ static int make_names(
 			replaces = true;
 			continue;
 		}
-		r = commit_adopt(maker, e, err);
+		r = commit_adopt(&names->maker, e, err);
 		if (r < 0)
 			return r;
 		lost |= r > 0;
 	}
-	if (lost && replaces)
-		return 1;
-	for (size_t i = 0; i < names->n; i++) {
-		const struct entry *e = &names->entries[i];
-		int r;
+	return lost && replaces;
+}
 
-		if (e->policy != SFD_NAME_REPLACE)
-			continue;
-		r = commit_replace(maker, e, err);
-		if (r < 0)
-			return r;
+static int make_names(struct sfd_names *names, struct splitfd_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->n; i++)
+		r = sfd_link_make_dirs(&names->maker, names->entries[i].name, err);
+	if (r == 0)
+		r = make_adopted(names, err);
+	for (int policy = SFD_NAME_REALIGN; policy <= SFD_NAME_REPLACE; policy++) {
+		for (size_t i = 0; r == 0 && i < names->n; i++) {
+			if (names->entries[i].policy == (enum sfd_name_policy)policy)
+				r = commit_replace(&names->maker, &names->entries[i], err);
+		}
 	}
-	return 0;
+	return r;
+}
+
+/* The objects are on the disk, under their names. */
+static int publish(struct sfd_names *names, struct splitfd_error *err)
+{
+	int r = sfd_sync_ahead_finish(names->sync);
+
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot write the repository '%s' to the disk",
+			names->repository->path);
+	r = sfd_objects_publish(names->repository, err);
+	if (r >= 0 && names->losses != sfd_repository_losses(names->repository))
+		return sfd_repository_lost(names->repository, err);
+	return r < 0 ? r : sfd_repository_sync(names->repository, err);
 }
 
 int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err)
 {
-	struct sfd_link_maker maker = { .repository = names->repository };
-	int r, synced;
+	int r;
 
 	if (names->n == 0)
 		return 0;
-	r = sfd_sync_ahead_finish(names->sync);
-	if (r == 0 && syncfs(names->repository->fd) < 0)
-		r = -errno;
+	r = publish(names, err);
+	if (r == 0)
+		r = make_names(names, err);
+	if (r == 0)
+		r = sfd_repository_sync(names->repository, err);
 	if (r < 0)
-		return splitfd_error_sys(
-			err, -r, "cannot sync the repository %s", names->repository->path);
-	r = make_names(names, &maker, err);
-	/* Also after an error: the names that were made may be seen. */
-	synced = sfd_link_maker_finish(&maker, r < 0 ? NULL : err);
-	return r < 0 ? r : synced < 0 ? synced : r;
+		sfd_link_maker_undo(&names->maker);
+	if (r == 0)
+		sfd_link_maker_done(&names->maker);
+	return r;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/composefs/sync-ahead.h"
+#include "transport/composefs/images/sync-ahead.h"
 #include "splitfdstream/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define SYNC_OBJECTS  ((uint64_t)2048)
 #define SYNC_BYTES    ((uint64_t)32 * 1024 * 1024)
@@ -14,7 +13,8 @@
 #define PAUSE_BYTES   ((uint64_t)4 * 1024 * 1024)
 
 struct sfd_sync_ahead {
-	int fd; /* borrowed */
+	int (*sync)(void *ctx);
+	void *ctx;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct sfd_thread thread;
@@ -25,13 +25,14 @@ struct sfd_sync_ahead {
 	int failed; /* 0 or -errno */
 };
 
-struct sfd_sync_ahead *sfd_sync_ahead_new(int fd)
+struct sfd_sync_ahead *sfd_sync_ahead_new(int (*sync)(void *ctx), void *ctx)
 {
 	struct sfd_sync_ahead *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
-	s->fd = fd;
+	s->sync = sync;
+	s->ctx = ctx;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	return s;
@@ -70,7 +71,7 @@ static void *run(void *arg)
 		s->objects = 0;
 		s->bytes = 0;
 		pthread_mutex_unlock(&s->lock);
-		r = syncfs(s->fd) < 0 ? -errno : 0;
+		r = s->sync(s->ctx);
 		pthread_mutex_lock(&s->lock);
 		if (s->failed == 0)
 			s->failed = r;

@@ -4,10 +4,11 @@
 
 /*
  * Names of a repository: the symlinks in streams/ and images/ that make objects visible. They are
- * collected in the order in which they must appear, and committed together: one syncfs(2) of the
- * repository, so that no name ever points at bytes that a crash can lose; then the names, in order;
- * then fsync(2) of the directories touched, so that "done" is durable. Who makes many objects tells
- * sync-ahead.h of them, so that little is left for the syncfs.
+ * collected in the order in which they must appear, and committed together: the objects are written
+ * to the disk and get their names (object-store.h); a syncfs(2), so that no name in streams/ points
+ * at one that a power cut can take away; then these names, in order; then another syncfs, so that
+ * "done" is durable. Whoever makes many objects notifies sync-ahead.h, so that little is left to
+ * write.
  *
  * Links are relative, as cfsctl makes them: streams/NAME -> ../objects/xx/yyyy,
  * streams/refs/oci/TAG -> ../../NAME. One thread at a time.
@@ -16,12 +17,16 @@
 #include "transport/composefs/link.h"
 #include "transport/composefs/repository.h"
 
+/* In the order in which they are made. */
 enum sfd_name_policy {
-	/* A name that is there is kept, whatever it points at: layers are never repointed, because
-	 * configs and manifests refer to them by digest and cfsctl's gc follows these digests by
-	 * name only. (A name whose object is missing is no name: it is replaced.) */
+	/* A name that is there is kept: layers are not repointed, because configs and manifests
+	 * refer to them by digest and cfsctl's gc follows these digests by name only. */
 	SFD_NAME_ADOPT,
-	/* Replaced atomically: a temporary symlink in the repository, then rename. */
+	/* Replaced atomically, before a layer that is repaired: what refers to it. */
+	SFD_NAME_REALIGN,
+	/* Replaced: a layer's name that leads to a stream with a hole. */
+	SFD_NAME_REPAIR,
+	/* Replaced. */
 	SFD_NAME_REPLACE,
 };
 
@@ -29,7 +34,8 @@ struct sfd_names;
 
 /* NULL when memory is short. `repository` must live longer. */
 struct sfd_names *sfd_names_new(struct splitfd_repository *repository);
-/* Drops what was not committed. NULL is allowed. Returns NULL. */
+/* Drops what was not committed, and takes back the names of a commit that failed. NULL is allowed.
+ * Returns NULL. */
 struct sfd_names *sfd_names_free(struct sfd_names *names);
 
 /* What is told of the objects that the names will lead to. Belongs to `names`; any thread. */
@@ -47,6 +53,15 @@ int sfd_names_add_object(struct sfd_names *names, const char *name,
 int sfd_names_add_ref(
 	struct sfd_names *names, const char *name, const char *target, struct splitfd_error *err);
 
+/* Looks which ADOPT names are there already. One that leads to a whole layer is adopted: its digest
+ * is that of the layer. One that leads to a damaged layer becomes a REPAIR name. */
+int sfd_names_settle(struct sfd_names *names, struct splitfd_error *err);
+
+/* A name that was added, number i below sfd_names_count: its text (borrowed), its policy. NULL for
+ * a reference. */
+const char *sfd_names_get(
+	const struct sfd_names *names, size_t i, enum sfd_name_policy *ret_policy);
+
 /* Forgets the names that were added from index `n` on (a caller that has to rebuild them). */
 void sfd_names_truncate(struct sfd_names *names, size_t n);
 size_t sfd_names_count(const struct sfd_names *names);
@@ -57,14 +72,13 @@ int sfd_names_find(const struct sfd_names *names, const char *name);
 /* The digest that name i has now: the one that was added or, after a commit, the one adopted. */
 void sfd_names_digest(const struct sfd_names *names, size_t i, struct splitfd_digest *ret);
 
-/* All directories, then all ADOPT names in their order, then all REPLACE names in theirs.
+/* All directories, then the names, policy by policy, each in their order.
  * 0: all are there, durable. 1: a name was adopted whose digest is not the one that was added, and
- * the list has REPLACE names: none of these were made, because they may refer to the digest that
- * lost; the caller looks at sfd_names_digest, builds them anew and commits again. (With ADOPT names
- * only, 0 is returned also then.) -errno: the names made so far stay. They are right by themselves,
- * a layer's whole and durable; and whoever sees one may refer to it at once, so taking it away
- * again could break another pull. Without a tag, gc takes them. May be called again at any time;
- * names that are there are not made again. */
+ * the list has names to be replaced: none of these were made, because they may refer to the digest
+ * that lost; the caller looks at sfd_names_digest, builds them anew and commits again. (With ADOPT
+ * names only, 0 is returned also then.) -errno: the names made so far are taken back, unless
+ * somebody else has changed them meanwhile; objects stay. May be called again at any time; names
+ * that are there are not made again. */
 int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err);
 
 #endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/composefs/object-check.h"
+#include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
+#include "transport/composefs/kernel-verity.h"
+#include "transport/composefs/object-path.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/composefs/verity.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)512 * 1024)
+
+SFD_DEFINE_CLEANUP(cleanup_verity, struct sfd_verity, sfd_verity_free);
+
+static bool has_bit(const uint8_t *bits, uint8_t i)
+{
+	return (__atomic_load_n(&bits[i / 8], __ATOMIC_ACQUIRE) & (1U << (i & 7))) != 0;
+}
+
+static void set_bit(uint8_t *bits, uint8_t i)
+{
+	__atomic_or_fetch(&bits[i / 8], (uint8_t)(1U << (i & 7)), __ATOMIC_RELEASE);
+}
+
+void sfd_object_dirs_changed(struct splitfd_repository *repository)
+{
+	for (size_t i = 0; i < sizeof(repository->absent_dir); i++) {
+		__atomic_store_n(&repository->looked_dir[i], 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&repository->absent_dir[i], 0, __ATOMIC_RELEASE);
+	}
+}
+
+/* objects/xx is looked for once: in a new repository there is nothing to look for in it. What
+ * another process puts there meanwhile is met when our object gets its name. */
+static bool dir_is_absent(struct splitfd_repository *repository, int objects, uint8_t first)
+{
+	char name[3];
+
+	if (!has_bit(repository->looked_dir, first)) {
+		sfd_hex_encode(&first, 1, name);
+		if (faccessat(objects, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			set_bit(repository->absent_dir, first);
+		set_bit(repository->looked_dir, first);
+	}
+	return has_bit(repository->absent_dir, first);
+}
+
+int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitfd_digest *ret)
+{
+	sfd_cleanup(cleanup_verity) struct sfd_verity *verity =
+		sfd_verity_new_by(repository->algorithm, sfd_repository_hasher(repository));
+	sfd_cleanup_free uint8_t *piece = malloc(PIECE);
+	uint64_t at = 0;
+
+	if (verity == NULL || piece == NULL)
+		return -ENOMEM;
+	sfd_verity_begin(verity);
+	for (;;) {
+		ssize_t n = pread(fd, piece, PIECE, (off_t)at);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return sfd_verity_final(verity, ret);
+		r = sfd_verity_update(verity, piece, (size_t)n);
+		if (r < 0)
+			return r;
+		at += (uint64_t)n;
+	}
+}
+
+/* Means that the object is of no use, and not that something else went wrong. */
+static bool is_damage(int errnum)
+{
+	return errnum == ENOENT || errnum == EIO || errnum == EUCLEAN || errnum == EBADMSG ||
+	       errnum == EINVAL || errnum == ELOOP || errnum == ENOTDIR || errnum == ENODATA ||
+	       errnum == EOVERFLOW || errnum == ENXIO;
+}
+
+static int result(int r, const char *path, struct splitfd_error *err)
+{
+	if (r >= 0)
+		return r;
+	return is_damage(-r) ? 0 : splitfd_error_sys(err, -r, "cannot check object %s", path);
+}
+
+int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	struct splitfd_digest found = { 0 };
+	char path[SFD_OBJECT_PATH_SIZE];
+	int objects = sfd_repository_objects(repository, false, err), r;
+
+	if (objects < 0)
+		return objects == -ENOENT ? 0 : objects;
+	sfd_object_path(digest, path);
+	fd = sfd_open_regular(
+		objects, path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0)
+		return result(fd, path, err);
+	r = sfd_kernel_verity_measure(fd, repository->algorithm, &found);
+	if (r <= 0 && !repository->secure) {
+		r = sfd_object_hash(repository, fd, &found);
+		r = r < 0 ? r : 1;
+	}
+	if (r == -EPROTO)
+		return 0;
+	return r > 0 ? splitfd_digest_equal(&found, digest) : result(r, path, err);
+}
+
+int sfd_object_check(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	uint64_t size, struct splitfd_error *err)
+{
+	char path[SFD_OBJECT_PATH_SIZE];
+	int objects = sfd_repository_objects(repository, false, err);
+	struct stat st;
+
+	if (objects < 0)
+		return objects == -ENOENT ? 0 : objects;
+	if (dir_is_absent(repository, objects, digest->bytes[0]))
+		return 0;
+	sfd_object_path(digest, path);
+	if (fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return result(-errno, path, err);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
+		return 0;
+	if (!repository->secure && !repository->distrust)
+		return 1;
+	return sfd_object_verify(repository, digest, err);
+}

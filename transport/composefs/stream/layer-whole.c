@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/composefs/stream/layer-whole.h"
+#include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/object-check.h"
+#include "transport/composefs/object-path.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/composefs/stream/splitstream.h"
+#include "transport/tar/tar-parser.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+SFD_DEFINE_CLEANUP(cleanup_stream, struct sfd_splitstream, sfd_splitstream_free);
+SFD_DEFINE_CLEANUP(cleanup_parser, struct sfd_tar_parser, sfd_tar_parser_free);
+
+struct layer {
+	struct splitfd_repository *repository;
+	struct sfd_splitstream *stream;
+	struct sfd_tar_parser *parser;
+	bool parsing; /* false where this is no tar that the parser understands */
+	int objects;
+};
+
+static int ignore_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err)
+{
+	(void)ctx;
+	(void)e;
+	(void)err;
+	return 0;
+}
+
+static int check_object(
+	struct layer *l, const struct splitfd_digest *digest, struct splitfd_error *err)
+{
+	char path[SFD_OBJECT_PATH_SIZE];
+	struct stat st;
+
+	sfd_object_path(digest, path);
+	if (fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (l->parsing && sfd_tar_parser_object(l->parser, (uint64_t)st.st_size, NULL) == 0)
+		return l->repository->secure ? sfd_object_verify(l->repository, digest, err) : 1;
+	/* Is the size wrong, or is this a tar that the parser does not follow? */
+	l->parsing = false;
+	return sfd_object_verify(l->repository, digest, err);
+}
+
+static int check_parts(struct layer *l, struct splitfd_error *err)
+{
+	for (;;) {
+		struct sfd_splitstream_part part;
+		struct splitfd_error why = { 0 };
+		struct splitfd_digest digest;
+		int r = sfd_splitstream_next(l->stream, &part, &why);
+
+		if (r == 0)
+			return 1;
+		if (r > 0 && part.len > 0) {
+			l->parsing = l->parsing &&
+				     sfd_tar_parser_feed(l->parser, part.data, part.len, NULL) == 0;
+			continue;
+		}
+		if (r > 0)
+			r = sfd_splitstream_object_ref(l->stream, part.object, &digest, &why);
+		if (r == -ENOMEM)
+			return splitfd_error_oom(err);
+		if (r < 0)
+			return 0;
+		r = check_object(l, &digest, err);
+		if (r <= 0)
+			return r;
+	}
+}
+
+int sfd_layer_is_whole(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_stream) struct sfd_splitstream *stream = NULL;
+	sfd_cleanup(cleanup_parser) struct sfd_tar_parser *parser = NULL;
+	struct layer l = { .repository = repository };
+	int r = sfd_object_verify(repository, digest, err);
+
+	if (r <= 0)
+		return r;
+	l.objects = sfd_repository_objects(repository, false, err);
+	if (l.objects < 0)
+		return l.objects;
+	r = sfd_splitstream_open(repository, digest, NULL, &stream, err);
+	if (r < 0)
+		return r == -ENOMEM || (err != NULL && err->kind != SPLITFD_ERROR_REFUSED) ? r : 0;
+	l.stream = stream;
+	l.parser = parser = sfd_tar_parser_new(ignore_entry, NULL);
+	if (parser == NULL)
+		return splitfd_error_oom(err);
+	sfd_tar_parser_cut_only(parser);
+	l.parsing = strcmp(sfd_splitstream_content_type(stream), SFD_STREAM_LAYER) == 0;
+	return check_parts(&l, err);
+}
