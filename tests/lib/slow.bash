@@ -15,11 +15,11 @@ slow_start() {
     slow=$!
 }
 
-# Until the repository holds that many objects: the pull is in its middle.
+# Until the pull has made that many objects, which have no names yet: it is in its middle.
 slow_wait_objects() { # REPO COUNT
     local n
     for n in $(seq 1 600); do
-        [ "$(find "$1/objects" -type f 2> /dev/null | wc -l)" -lt "$2" ] || return 0
+        [ "$(find "$1/objects" "$1"/.splitfd-staging-* -type f 2> /dev/null | wc -l)" -lt "$2" ] || return 0
         slow_runs || break
         sleep 0.05
     done
