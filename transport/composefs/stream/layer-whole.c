@@ -93,7 +93,6 @@ int sfd_layer_is_whole(struct splitfd_repository *repository, const struct split
 	l.parser = parser = sfd_tar_parser_new(ignore_entry, NULL);
 	if (parser == NULL)
 		return splitfd_error_oom(err);
-	sfd_tar_parser_cut_only(parser);
 	l.parsing = strcmp(sfd_splitstream_content_type(stream), SFD_STREAM_LAYER) == 0;
 	return check_parts(&l, err);
 }
