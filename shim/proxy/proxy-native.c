@@ -2,7 +2,7 @@
 #include "shim/proxy/proxy-native.h"
 #include "shim/common/rootless.h"
 #include "transport/json/go-json.h"
-#include "shim/proxy/proxy-oci.h"
+#include "transport/oci/go-oci.h"
 #include "transport/skopeo/policy-scopes.h"
 #include "splitfdstream/base/cleanup.h"
 
@@ -138,7 +138,7 @@ int sfd_native_layer_info(
 	size_t size;
 	const char *manifest = splitfd_image_manifest(native->image, &size);
 	const char *type = sfd_manifest_type(manifest, size);
-	bool oci = strcmp(type, SFD_TYPE_OCI_MANIFEST) == 0;
+	bool oci = strcmp(type, SFD_OCI_TYPE_MANIFEST) == 0;
 	int r = sfd_buffer_append_str(ret, "[");
 
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(native->image); i++) {
@@ -146,7 +146,7 @@ int sfd_native_layer_info(
 			r = sfd_buffer_append_str(ret, ",");
 		if (r == 0)
 			r = write_info(splitfd_image_layer(native->image, i),
-				oci ? SFD_TYPE_OCI_LAYER : SFD_TYPE_DOCKER_LAYER, ret);
+				oci ? SFD_OCI_TYPE_LAYER : SFD_DOCKER_TYPE_LAYER, ret);
 	}
 	if (r == 0)
 		r = sfd_buffer_append_str(ret, "]");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GetLayerInfo and GetRawBlob for a skopeo that does not have them yet. */
 #include "transport/json/go-json.h"
-#include "shim/proxy/proxy-oci.h"
+#include "transport/oci/go-oci.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"

@@ -8,10 +8,9 @@
 #include <strings.h>
 
 /* Bytes of the valid UTF-8 sequence at `text`, 0 where there is none. */
-static size_t sequence(const char *text)
+static size_t sequence(const char *text, size_t left)
 {
-	size_t left = strnlen(text, 4);
-
+	left = left < 4 ? left : 4;
 	for (size_t n = 1; n <= left; n++) {
 		if (sfd_utf8_valid(text, n))
 			return n;
@@ -23,7 +22,7 @@ static int escape(struct sfd_buffer *b, const char *text, size_t n)
 {
 	unsigned char c = (unsigned char)text[0];
 	static const char *const short_forms = "\"\\\b\f\n\r\t", *const letters = "\"\\bfnrt";
-	const char *at = n == 1 ? strchr(short_forms, c) : NULL;
+	const char *at = n == 1 && c != 0 ? strchr(short_forms, c) : NULL;
 
 	if (n == 0)
 		return sfd_buffer_append_str(b, "\\ufffd");
@@ -38,17 +37,23 @@ static int escape(struct sfd_buffer *b, const char *text, size_t n)
 	return sfd_buffer_append(b, text, n);
 }
 
-int sfd_json_string(struct sfd_buffer *b, const char *text)
+int sfd_json_string_n(struct sfd_buffer *b, const char *text, size_t len)
 {
 	int r = sfd_buffer_append(b, "\"", 1);
 
-	while (r == 0 && *text != '\0') {
-		size_t n = sequence(text);
+	while (r == 0 && len > 0) {
+		size_t n = sequence(text, len), used = n > 0 ? n : 1;
 
 		r = escape(b, text, n);
-		text += n > 0 ? n : 1;
+		text += used;
+		len -= used;
 	}
 	return r == 0 ? sfd_buffer_append(b, "\"", 1) : r;
+}
+
+int sfd_json_string(struct sfd_buffer *b, const char *text)
+{
+	return sfd_json_string_n(b, text, strlen(text));
 }
 
 const cJSON *sfd_json_member(const cJSON *object, const char *key)

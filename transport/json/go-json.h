@@ -14,6 +14,8 @@
 /* Appends `text` as a JSON string with its quotes: "<", ">", "&", U+2028 and U+2029 escaped too,
  * bytes that are not UTF-8 replaced by U+FFFD. 0, -ENOBUFS, -ENOMEM. */
 int sfd_json_string(struct sfd_buffer *b, const char *text);
+/* The same of `len` bytes, NULs among them. */
+int sfd_json_string_n(struct sfd_buffer *b, const char *text, size_t len);
 
 /* A member of an object: the last one of that name in any case of ASCII letters, or NULL. JSON null
  * is NULL, except behind a text, where it is passed over. */

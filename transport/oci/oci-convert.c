@@ -2,59 +2,16 @@
 /* A docker schema 2 manifest as an OCI manifest, in the form that skopeo's conversion gives it. */
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/json/go-json.h"
 #include "transport/oci/oci-json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define DOCKER "application/vnd.docker."
-#define OCI    "application/vnd.oci.image."
-
-static const struct {
-	const char *docker, *oci;
-} layer_types[] = {
-	{ DOCKER "image.rootfs.diff.tar", OCI "layer.v1.tar" },
-	{ DOCKER "image.rootfs.diff.tar.gzip", OCI "layer.v1.tar+gzip" },
-	{ DOCKER "image.rootfs.diff.tar.zstd", OCI "layer.v1.tar+zstd" },
-	{ DOCKER "image.rootfs.foreign.diff.tar", OCI "layer.nondistributable.v1.tar" },
-	{ DOCKER "image.rootfs.foreign.diff.tar.gzip", OCI "layer.nondistributable.v1.tar+gzip" },
-};
-
 static int refuse(struct splitfd_error *err, const char *what, const char *why)
 {
 	return splitfd_error_set(
 		err, SPLITFD_ERROR_REFUSED, EBADMSG, "the docker manifest has a %s %s", what, why);
-}
-
-/* A character as Go's encoder writes it in a string: also <, >, & and the two line separators are
- * escaped. Returns how many bytes of `p` it took. */
-static int put_char(struct sfd_buffer *out, const char *p, size_t n, size_t *ret_used)
-{
-	static const char short_escapes[] = "\b\f\n\r\t", letters[] = "bfnrt";
-	unsigned char c = (unsigned char)*p;
-	const char *escape = c != 0 ? strchr(short_escapes, c) : NULL;
-
-	*ret_used = 1;
-	if (c == '"' || c == '\\')
-		return sfd_buffer_printf(out, "\\%c", c);
-	if (escape != NULL)
-		return sfd_buffer_printf(out, "\\%c", letters[escape - short_escapes]);
-	if (c < 0x20 || c == '<' || c == '>' || c == '&')
-		return sfd_buffer_printf(out, "\\u%04x", c);
-	if (n >= 3 && memcmp(p, "\xe2\x80", 2) == 0 && ((unsigned char)p[2] & 0xfe) == 0xa8) {
-		*ret_used = 3;
-		return sfd_buffer_printf(out, "\\u202%c", p[2] & 1 ? '9' : '8');
-	}
-	return sfd_buffer_append(out, p, 1);
-}
-
-static int put_string(struct sfd_buffer *out, const char *text, size_t n)
-{
-	int r = sfd_buffer_append(out, "\"", 1);
-
-	for (size_t used; r == 0 && n > 0; text += used, n -= used)
-		r = put_char(out, text, n, &used);
-	return r < 0 ? r : sfd_buffer_append(out, "\"", 1);
 }
 
 static int put_json_string(struct sfd_buffer *out, struct sfd_json_value v)
@@ -63,7 +20,7 @@ static int put_json_string(struct sfd_buffer *out, struct sfd_json_value v)
 	size_t len = 0;
 	int r = sfd_json_text(v, &text, &len);
 
-	return r < 0 ? r : put_string(out, text, len);
+	return r < 0 ? r : sfd_json_string_n(out, text, len);
 }
 
 static int put_urls(struct sfd_buffer *out, struct sfd_json_value urls)
@@ -107,13 +64,14 @@ static int put_descriptor(struct sfd_buffer *out, struct sfd_json_value d, const
 	return r < 0 ? splitfd_error_oom(err) : 0;
 }
 
-static const char *oci_layer_type(struct sfd_json_value type)
+/* OCI's name for a layer's type: NULL where it has none. -ENOMEM. */
+static int layer_type(struct sfd_json_value type, const char **ret)
 {
-	for (size_t i = 0; i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
-		if (sfd_json_is(type, layer_types[i].docker))
-			return layer_types[i].oci;
-	}
-	return NULL;
+	sfd_cleanup_free char *text = NULL;
+	int r = sfd_json_text(type, &text, NULL);
+
+	*ret = r == 0 ? sfd_oci_layer_type(text) : NULL;
+	return r == -ENOMEM ? r : 0;
 }
 
 static int put_layers(
@@ -127,9 +85,11 @@ static int put_layers(
 		const char *oci = NULL;
 
 		if (sfd_json_find(layer, "mediaType", &type))
-			oci = oci_layer_type(type);
+			r = layer_type(type, &oci);
 		else
 			type = (struct sfd_json_value){ "none", "none" + 4 };
+		if (r < 0)
+			return splitfd_error_oom(err);
 		if (oci == NULL)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EPROTONOSUPPORT,
 				"the docker manifest has a layer of a media type that OCI has no "

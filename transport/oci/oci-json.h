@@ -10,13 +10,7 @@
  */
 
 #include "transport/oci/oci-schema.h"
-
-#define SFD_OCI_TYPE_MANIFEST	 "application/vnd.oci.image.manifest.v1+json"
-#define SFD_OCI_TYPE_INDEX	 "application/vnd.oci.image.index.v1+json"
-#define SFD_OCI_TYPE_CONFIG	 "application/vnd.oci.image.config.v1+json"
-#define SFD_DOCKER_TYPE_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
-#define SFD_DOCKER_TYPE_LIST	 "application/vnd.docker.distribution.manifest.list.v2+json"
-#define SFD_DOCKER_TYPE_CONFIG	 "application/vnd.docker.container.image.v1+json"
+#include "transport/oci/oci-types.h"
 
 struct sfd_oci_manifest {
 	bool container; /* the config is an image's; else an artifact */

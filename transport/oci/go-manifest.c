@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/proxy/proxy-oci.h"
+#include "transport/oci/go-oci.h"
 #include "transport/json/go-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
@@ -7,35 +7,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-
-/* Pairs of the same layer in both worlds. */
-static const struct {
-	const char *docker, *oci;
-} layer_types[] = {
-	{ SFD_TYPE_DOCKER_LAYER, SFD_TYPE_OCI_LAYER },
-	{ SFD_TYPE_DOCKER_LAYER ".gzip", SFD_TYPE_OCI_LAYER "+gzip" },
-	{ SFD_TYPE_DOCKER_LAYER ".zstd", SFD_TYPE_OCI_LAYER "+zstd" },
-	{ SFD_TYPE_DOCKER_FOREIGN, SFD_TYPE_OCI_FOREIGN },
-	{ SFD_TYPE_DOCKER_FOREIGN ".gzip", SFD_TYPE_OCI_FOREIGN "+gzip" },
-};
-
-static const char *oci_layer_type(const char *docker)
-{
-	for (size_t i = 0; i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
-		if (strcmp(layer_types[i].docker, docker) == 0)
-			return layer_types[i].oci;
-	}
-	return NULL;
-}
-
-const char *sfd_docker_layer_type(const char *oci)
-{
-	for (size_t i = 0; i < sizeof(layer_types) / sizeof(layer_types[0]); i++) {
-		if (strcmp(layer_types[i].oci, oci) == 0)
-			return layer_types[i].docker;
-	}
-	return NULL;
-}
 
 static const char *text_of(const cJSON *object, const char *key)
 {
@@ -46,8 +17,8 @@ static const char *text_of(const cJSON *object, const char *key)
 
 static const char *type_of(const cJSON *json)
 {
-	static const char *const own_word[] = { SFD_TYPE_OCI_MANIFEST, SFD_TYPE_OCI_INDEX,
-		SFD_TYPE_DOCKER_V2, SFD_TYPE_DOCKER_LIST };
+	static const char *const own_word[] = { SFD_OCI_TYPE_MANIFEST, SFD_OCI_TYPE_INDEX,
+		SFD_DOCKER_TYPE_MANIFEST, SFD_DOCKER_TYPE_LIST };
 	const char *type = text_of(json, "mediaType");
 	const cJSON *version = sfd_json_member(json, "schemaVersion");
 	const cJSON *layers = sfd_json_member(json, "layers");
@@ -60,14 +31,14 @@ static const char *type_of(const cJSON *json)
 	if (!cJSON_IsNumber(version) || (version->valueint != 1 && version->valueint != 2))
 		return "";
 	if (version->valueint == 1)
-		return SFD_TYPE_DOCKER_V1;
-	if (strcmp(text_of(sfd_json_member(json, "config"), "mediaType"), SFD_TYPE_OCI_CONFIG) ==
+		return SFD_DOCKER_TYPE_SCHEMA1;
+	if (strcmp(text_of(sfd_json_member(json, "config"), "mediaType"), SFD_OCI_TYPE_CONFIG) ==
 			0 &&
 		cJSON_GetArraySize(layers) > 0)
-		return SFD_TYPE_OCI_MANIFEST;
+		return SFD_OCI_TYPE_MANIFEST;
 	if (cJSON_GetArraySize(manifests) > 0)
-		return SFD_TYPE_OCI_INDEX;
-	return SFD_TYPE_DOCKER_V2;
+		return SFD_OCI_TYPE_INDEX;
+	return SFD_DOCKER_TYPE_MANIFEST;
 }
 
 const char *sfd_manifest_type(const char *manifest, size_t size)
@@ -99,7 +70,7 @@ static int write_urls(struct sfd_buffer *b, const cJSON *urls)
 static int write_layer(struct sfd_buffer *b, const cJSON *layer, struct splitfd_error *err)
 {
 	const cJSON *size = sfd_json_member(layer, "size");
-	const char *docker = text_of(layer, "mediaType"), *oci = oci_layer_type(docker);
+	const char *docker = text_of(layer, "mediaType"), *oci = sfd_oci_layer_type(docker);
 	int r;
 
 	if (oci == NULL)
@@ -133,7 +104,7 @@ static int convert(const cJSON *json, const struct sfd_buffer *config, struct sf
 	r = sfd_buffer_printf(b,
 		"{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":{\"mediaType\":\"%s\","
 		"\"digest\":\"%s\",\"size\":%zu},\"layers\":[",
-		SFD_TYPE_OCI_MANIFEST, SFD_TYPE_OCI_CONFIG, digest, config->len);
+		SFD_OCI_TYPE_MANIFEST, SFD_OCI_TYPE_CONFIG, digest, config->len);
 	if (r < 0)
 		return splitfd_error_oom(err);
 	cJSON_ArrayForEach (layer, layers) {
@@ -154,14 +125,14 @@ int sfd_oci_manifest(const char *manifest, size_t manifest_size, const char *con
 	cJSON *json;
 	int r;
 
-	if (strcmp(type, SFD_TYPE_OCI_MANIFEST) == 0) {
+	if (strcmp(type, SFD_OCI_TYPE_MANIFEST) == 0) {
 		r = sfd_buffer_append(ret, manifest, manifest_size);
 		return r < 0 ? splitfd_error_sys(err, -r, "the manifest is too large") : 0;
 	}
-	if (strcmp(type, SFD_TYPE_DOCKER_V1) == 0)
+	if (strcmp(type, SFD_DOCKER_TYPE_SCHEMA1) == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOTSUP,
 			"unsupported legacy manifest MIME type: %s", type);
-	if (strcmp(type, SFD_TYPE_DOCKER_V2) != 0)
+	if (strcmp(type, SFD_DOCKER_TYPE_MANIFEST) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOTSUP,
 			"unsupported manifest MIME type: %s", type);
 	r = sfd_oci_config(config, config_size, false, &converted, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A config as skopeo's Go types would write it again, for GetConfig and GetFullConfig. */
 #include "transport/json/go-json.h"
-#include "shim/proxy/proxy-oci.h"
+#include "transport/oci/go-oci.h"
 #include "splitfdstream/base/cleanup.h"
 
 #include <ctype.h>
