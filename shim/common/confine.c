@@ -49,7 +49,7 @@ static void rules_done(struct rules *rules)
 
 static void add_store(struct rules *rules, const struct splitfd_store *store)
 {
-	const char *layers = strcmp(store->driver, "vfs") == 0 ? "vfs/dir" : "overlay";
+	const char *layers = store->driver->directory;
 
 	for (size_t i = 0; i < store->n_places; i++) {
 		int place = store->places[i].fd;

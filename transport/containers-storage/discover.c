@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/conf/conf-files.h"
 #include "transport/containers-storage/conf/store-paths.h"
+#include "transport/containers-storage/driver.h"
 
 #include <string.h>
 
@@ -156,23 +157,23 @@ static int named_driver(const struct splitfd_store_options *options, const struc
 static int find_driver(const struct splitfd_store_options *options, const struct sfd_conf *conf,
 	struct sfd_store_config *config, struct splitfd_error *err)
 {
+	const struct sfd_driver *found;
 	const char *driver;
 	int r = named_driver(options, conf, &driver, err);
 
 	if (r < 0 || !given(driver))
 		return r;
-	if (strcmp(driver, "overlay2") == 0)
-		driver = "overlay";
 	if (strcmp(driver, "btrfs") == 0 || strcmp(driver, "zfs") == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
 			"the storage driver %s keeps layers in subvolumes that must be mounted; "
 			"only overlay and vfs can be read",
 			driver);
-	if (strcmp(driver, "overlay") != 0 && strcmp(driver, "vfs") != 0)
+	found = sfd_driver_find(driver);
+	if (found == NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"the storage driver '%s' is not known; overlay and vfs can be read",
 			driver);
-	config->driver = strdup(driver);
+	config->driver = strdup(found->name);
 	return config->driver == NULL ? splitfd_error_oom(err) : 0;
 }
 

@@ -53,7 +53,6 @@ static int open_tar_split(const struct splitfd_store *store, size_t place,
 /* The layer's directory by existence, not by record: SUB/ID of the first place that has it. */
 static int open_layer_dir(const struct splitfd_store *store, const char *id)
 {
-	const char *sub = strcmp(store->driver, "vfs") == 0 ? "vfs/dir" : "overlay";
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < store->n_places && r == -ENOENT; i++) {
@@ -61,7 +60,7 @@ static int open_layer_dir(const struct splitfd_store *store, const char *id)
 
 		if (store->places[i].fd < 0)
 			continue;
-		top = sfd_store_open_dir(store->places[i].fd, sub, true);
+		top = sfd_store_open_dir(store->places[i].fd, store->driver->directory, true);
 		r = top < 0 ? top : sfd_store_open_dir(top, id, false);
 	}
 	return r;
@@ -121,12 +120,11 @@ static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer
 
 	if (dir < 0)
 		return splitfd_error_sys(err, -dir, "its directory cannot be opened");
-	if (strcmp(store->driver, "vfs") == 0) {
-		desc->layout = SFD_LAYER_VFS;
+	desc->layout = store->driver->layout;
+	if (desc->layout == SFD_LAYER_VFS) {
 		desc->dirs[desc->n_dirs++] = sfd_take_fd(&dir);
 		return 0;
 	}
-	desc->layout = SFD_LAYER_OVERLAY;
 	r = open_own_dirs(dir, desc, err);
 	if (r < 0)
 		return r;

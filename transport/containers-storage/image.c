@@ -126,7 +126,7 @@ static int read_document(struct splitfd_store *store, const struct sfd_image_fou
 
 	if (r >= 0) {
 		(void)snprintf(kind, sizeof(kind), "%s/%s", found->image->id, name);
-		(void)snprintf(path, sizeof(path), "%s-images/%s", store->driver, kind);
+		(void)snprintf(path, sizeof(path), "%s-images/%s", store->driver->name, kind);
 		r = sfd_store_read_file(place->fd, path, DOCUMENT_MAX, ret, ret_size);
 	}
 	if (r < 0)

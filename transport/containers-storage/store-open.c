@@ -51,13 +51,13 @@ const char *splitfd_store_graphroot(const struct splitfd_store *store)
 
 const char *splitfd_store_driver(const struct splitfd_store *store)
 {
-	return store->driver;
+	return store->driver->name;
 }
 
 void sfd_store_path(const struct splitfd_store *store, char path[SFD_STORE_PATH_MAX],
 	const char *kind, const char *name)
 {
-	(void)snprintf(path, SFD_STORE_PATH_MAX, "%s-%s/%s", store->driver, kind, name);
+	(void)snprintf(path, SFD_STORE_PATH_MAX, "%s-%s/%s", store->driver->name, kind, name);
 }
 
 size_t sfd_store_image_place(const struct splitfd_store *store, size_t i)
@@ -105,21 +105,21 @@ static int add_places(struct splitfd_store *store, struct splitfd_error *err)
 }
 
 /* True where the place has the images of that driver. */
-static bool has_images(const struct sfd_place *place, const char *driver)
+static bool has_images(const struct sfd_place *place, const struct sfd_driver *driver)
 {
 	char name[32];
 	int fd;
 
 	if (place->fd < 0)
 		return false;
-	(void)snprintf(name, sizeof(name), "%s-images", driver);
+	(void)snprintf(name, sizeof(name), "%s-images", driver->name);
 	fd = sfd_store_open_dir(place->fd, name, true);
 	sfd_close(fd);
 	/* A place that may not be looked at is there; reading it says why it cannot be read. */
 	return fd >= 0 || (fd != -ENOENT && fd != -ENOTDIR);
 }
 
-static bool any_images(const struct splitfd_store *store, const char *driver)
+static bool any_images(const struct splitfd_store *store, const struct sfd_driver *driver)
 {
 	for (size_t i = 0; i < store->n_places; i++)
 		if (has_images(&store->places[i], driver))
@@ -127,19 +127,30 @@ static bool any_images(const struct splitfd_store *store, const char *driver)
 	return false;
 }
 
+/* The first driver whose directories are there; NULL: none. */
+static const struct sfd_driver *find_driver(const struct splitfd_store *store)
+{
+	for (size_t i = 0; i < SFD_N_DRIVERS; i++)
+		if (any_images(store, &sfd_drivers[i]))
+			return &sfd_drivers[i];
+	return NULL;
+}
+
 /* The driver that was named, else the one whose directories are there; NOT_FOUND for none. */
 static int choose_driver(struct splitfd_store *store, struct splitfd_error *err)
 {
 	const char *named = store->config.driver;
-	const char *driver = named;
+	const struct sfd_driver *found = NULL;
 
-	if (driver == NULL)
-		driver = !any_images(store, "overlay") && any_images(store, "vfs") ? "vfs"
-										   : "overlay";
-	(void)snprintf(store->driver, sizeof(store->driver), "%s", driver);
-	if (any_images(store, driver))
+	store->driver = named != NULL ? sfd_driver_find(named) : &sfd_drivers[0];
+	if (named != NULL && any_images(store, store->driver))
 		return 0;
-	if (named != NULL && any_images(store, strcmp(named, "vfs") == 0 ? "overlay" : "vfs"))
+	found = find_driver(store);
+	if (named == NULL && found != NULL) {
+		store->driver = found;
+		return 0;
+	}
+	if (found != NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"%s: there is no %s store here, but one of the other driver; name it with "
 			"--storage-driver",
@@ -163,7 +174,7 @@ static int open_volatile(struct splitfd_store *store, struct splitfd_error *err)
 /* Root may open every file, in a user namespace too. */
 static int make_opener(struct splitfd_store *store, const char *program, struct splitfd_error *err)
 {
-	bool vfs = strcmp(store->driver, "vfs") == 0;
+	const struct sfd_driver *driver = store->driver;
 	int dirs[SFD_OPENER_DIRS_MAX];
 	size_t n = 0;
 
@@ -175,11 +186,11 @@ static int make_opener(struct splitfd_store *store, const char *program, struct 
 		int fd = store->places[i].fd;
 
 		if (fd >= 0)
-			fd = sfd_store_open_dir(fd, vfs ? "vfs/dir" : "overlay", true);
+			fd = sfd_store_open_dir(fd, driver->directory, true);
 		if (fd >= 0)
 			dirs[n++] = fd;
 	}
-	return n > 0 ? sfd_opener_new(program, dirs, n, vfs ? 1 : 2, &store->opener, err) : 0;
+	return n > 0 ? sfd_opener_new(program, dirs, n, driver->levels, &store->opener, err) : 0;
 }
 
 int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,

@@ -11,6 +11,7 @@
 
 #include "transport/containers-storage/database.h"
 #include "transport/containers-storage/discover.h"
+#include "transport/containers-storage/driver.h"
 #include "transport/containers-storage/image-match.h"
 #include "transport/containers-storage/opener.h"
 #include "transport/containers-storage/store.h"
@@ -28,7 +29,7 @@ struct splitfd_store {
 	unsigned int refs; /* atomic; images and layer sources hold one each */
 	struct sfd_store_config config;
 	struct sfd_short_names short_names;
-	char driver[8];				 /* "overlay" or "vfs" */
+	const struct sfd_driver *driver;
 	struct sfd_place places[SFD_PLACES_MAX]; /* in the order in which layers are searched */
 	size_t n_places;
 	bool split;		   /* places[1] is the image store */
