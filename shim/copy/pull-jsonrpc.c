@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/copy/pull-jsonrpc.h"
+/* A pull from a service of container-libs' JSON-RPC dialect. */
+#include "shim/copy/pull.h"
 #include "shim/common/confine.h"
 #include "shim/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/pull-transports.h"
-#include "shim/copy/pull-jsonrpc.h"
 #include "shim/copy/pull-proxy.h"
-#include "shim/copy/pull-varlink.h"
 #include "shim/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"

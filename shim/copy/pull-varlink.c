@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/copy/pull-varlink.h"
+/* A pull from a composefs service. */
+#include "shim/copy/pull.h"
 #include "shim/common/confine.h"
 #include "shim/copy/pull-varlink-layer.h"
 #include "shim/copy/reference.h"

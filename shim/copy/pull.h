@@ -95,7 +95,20 @@ struct sfd_pull_result {
 };
 void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret);
 
-/* The transport of containers-storage: feeds all layers (begin to the last sink; not end). */
+/*
+ * The transports: each feeds all layers (begin to the last sink; not end). What another process
+ * gives is not believed: the config must have the digest that the manifest gives, the manifest the
+ * one in the reference, where it has one, and every layer the sha256 that is its diff_id.
+ */
+
 int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* A composefs service, varlink:SOCKET#IMAGE: Inspect, then GetLayer for each layer that is missing.
+ */
+int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err);
+
+/* A service of container-libs' JSON-RPC dialect, jsonrpc:SOCKET#IMAGE. Files are imported as their
+ * descriptors arrive. */
+int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/rpc/jsonrpc-message.h"
+#include "transport/rpc/jsonrpc-private.h"
 #include "splitfdstream/base/text.h"
 #include "transport/json/json-member.h"
 

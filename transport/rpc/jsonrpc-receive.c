@@ -2,7 +2,6 @@
 /* The connection of jsonrpc.h: its life, and what comes in. */
 #include "transport/rpc/jsonrpc.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/rpc/jsonrpc-message.h"
 #include "transport/rpc/jsonrpc-private.h"
 #include "transport/rpc/socket-wait.h"
 

@@ -3,17 +3,19 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
-#include "transport/composefs/mount/loop.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define SOURCE_PREFIX "composefs:"
+#define LOOP_ATTEMPTS 64 /* others may take the free device first */
 
 /* The kernel's own words, which it keeps on the descriptor. */
 static int mount_error(int fs, int errnum, const char *what, struct splitfd_error *err)
@@ -73,6 +75,38 @@ static int mount_erofs(const char *source, struct splitfd_error *err)
 	return mount >= 0 ? mount : mount_error(fs, errno, "mounting the image", err);
 }
 
+/* A read-only loop device for the file behind `fd`, which goes away with its last user. Its path is
+ * put at `path`. A descriptor of it, or -errno. */
+static int attach_loop(int fd, char path[32], struct splitfd_error *err)
+{
+	sfd_cleanup_fd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	struct loop_config config = {
+		.fd = (uint32_t)fd,
+		.block_size = 4096,
+		.info = { .lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR },
+	};
+
+	if (control < 0)
+		return splitfd_error_sys(err, errno, "opening /dev/loop-control");
+	for (int i = 0; i < LOOP_ATTEMPTS; i++) {
+		sfd_cleanup_fd int loop = -EBADF;
+		int n = ioctl(control, LOOP_CTL_GET_FREE);
+
+		if (n < 0)
+			return splitfd_error_sys(err, errno, "finding a free loop device");
+		snprintf(path, 32, "/dev/loop%d", n);
+		loop = open(path, O_RDONLY | O_CLOEXEC);
+		if (loop < 0)
+			return splitfd_error_sys(err, errno, "opening %s", path);
+		if (ioctl(loop, LOOP_CONFIGURE, &config) == 0)
+			return sfd_take_fd(&loop);
+		if (errno != EBUSY)
+			return splitfd_error_sys(err, errno, "attaching the image to %s", path);
+	}
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_FAILED, EBUSY, "no loop device was free for long enough");
+}
+
 /* From the file where the kernel can (6.12), else by a loop device. */
 static int mount_image_file(int image, bool old_kernel, struct splitfd_error *err)
 {
@@ -87,7 +121,7 @@ static int mount_image_file(int image, bool old_kernel, struct splitfd_error *er
 			return mount;
 		splitfd_error_clear(err);
 	}
-	loop = sfd_loop_attach(image, source, err);
+	loop = attach_loop(image, source, err);
 	return loop < 0 ? loop : mount_erofs(source, err);
 }
 
