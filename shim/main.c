@@ -147,7 +147,10 @@ int main(int argc, char **argv)
 		return unknown_command(argv[1]);
 	/* Descriptors are opened again by it; what fails without it would be called damaged. */
 	if (access("/proc/self/fd", X_OK) < 0) {
-		fprintf(stderr, "splitfd: /proc is not mounted; splitfd needs it\n");
+		if (errno == ENOENT)
+			fprintf(stderr, "splitfd: /proc is not mounted; splitfd needs it\n");
+		else
+			fprintf(stderr, "splitfd: cannot use /proc/self/fd: %s\n", strerror(errno));
 		return 1;
 	}
 	if (command->run(argc - 1, argv + 1, &err) < 0) {

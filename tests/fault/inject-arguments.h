@@ -26,7 +26,10 @@ static const char usage_text[] =
 	"+ N after\n"
 	"signal N, 125 where inject itself fails.\n"
 	"\n"
-	"  --calls NAME,...  Count only these calls (names, or numbers without libseccomp)\n"
+	"  --calls NAME,...  Count only these calls (names, or numbers without libseccomp); "
+	"NAME:0xVALUE only\n"
+	"                    those with VALUE as their second argument, such as a command of fcntl "
+	"or ioctl\n"
 	"  --at N[+]         Act at the N-th counted call\n"
 	"  --action ACTION   errno:NAME        do not execute the call; it fails with this errno\n"
 	"                    errno-after:NAME  execute the call, then report this errno\n"
@@ -64,8 +67,14 @@ struct task {
 	bool returning; /* stopped again at the end of the call, which then fails */
 };
 
+/* A call that is counted; second: only with this second argument, -1: with any. */
+struct call {
+	int number;
+	int64_t second;
+};
+
 struct tracer {
-	int calls[CALLS_MAX];
+	struct call calls[CALLS_MAX];
 	size_t n_calls;
 	unsigned long at, count, done;
 	bool onward, list, children, loader;
@@ -109,27 +118,37 @@ static void print_name(FILE *out, int number)
 	free(name);
 }
 
+static int number_of_call(const char *name)
+{
+	char *end;
+	long number = strtol(name, &end, 10);
+
+	if (*name != '\0' && *end == '\0')
+		return (int)number;
+	if (resolve_name == NULL)
+		errx(125, "cannot resolve '%s' without libseccomp", name);
+	number = resolve_name(name);
+	if (number == -1)
+		errx(125, "unknown system call '%s'", name);
+	/* A call that this machine does not have is never made here. */
+	return number < 0 ? 0xffffff : (int)number;
+}
+
 static void add_calls(struct tracer *t, char *list)
 {
 	char *rest = list;
 
 	for (char *name; (name = strsep(&rest, ",")) != NULL;) {
-		char *end;
-		long number = strtol(name, &end, 10);
+		char *second = strchr(name, ':');
 
-		if (*name == '\0' || *end != '\0') {
-			if (resolve_name == NULL)
-				errx(125, "cannot resolve '%s' without libseccomp", name);
-			number = resolve_name(name);
-			/* A call that this machine does not have is never made here. */
-			if (number == -1)
-				errx(125, "unknown system call '%s'", name);
-			if (number < 0)
-				number = 0xffffff;
-		}
 		if (t->n_calls == CALLS_MAX)
 			errx(125, "more than %d system calls", CALLS_MAX);
-		t->calls[t->n_calls++] = (int)number;
+		if (second != NULL)
+			*second++ = '\0';
+		t->calls[t->n_calls++] = (struct call){
+			.number = number_of_call(name),
+			.second = second == NULL ? -1 : (int64_t)strtoul(second, NULL, 0),
+		};
 	}
 }
 

@@ -37,6 +37,20 @@ injected() { "$inject" --report "$report" "$@"; }
     assert_same "1 fsync $(realpath file)" "$(head -n 1 "$report")"
 }
 
+@test "calls with a command are counted by it" {
+    cat > command.py <<'END'
+import fcntl
+f = open("file")
+fcntl.fcntl(f, fcntl.F_GETFD)
+fcntl.fcntl(f, fcntl.F_DUPFD_CLOEXEC, 100)
+fcntl.fcntl(f, fcntl.F_GETFD)
+END
+    injected --count --list --calls fcntl:0x406 -- "$python3" command.py
+    assert_same "1 fcntl:0x406 $(realpath file)" "$(head -n 1 "$report")"
+    run injected --calls fcntl:0x406 --at 1 --action errno:EMFILE -- "$python3" command.py
+    assert_match 'Too many open files' "$output"
+}
+
 @test "the loader's calls are counted with --loader only" {
     injected --count --calls openat -- true
     without=$(cat "$report")

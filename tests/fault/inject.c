@@ -32,15 +32,24 @@
 /* Traces the chosen calls, or all. */
 static void install_filter(const struct tracer *t)
 {
-	struct sock_filter code[2 * CALLS_MAX + 4];
+	struct sock_filter code[5 * CALLS_MAX + 1];
 	struct sock_fprog program = { .filter = code };
 	unsigned short n = 0;
 
-	code[n++] = (struct sock_filter)BPF_STMT(
-		BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < t->n_calls; i++) {
-		code[n++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)t->calls[i], 0, 1);
+		bool second = t->calls[i].second >= 0;
+
+		code[n++] = (struct sock_filter)BPF_STMT(
+			BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+			(unsigned int)t->calls[i].number, 0, second ? 3 : 1);
+		if (second) {
+			/* The lower half: these machines are little-endian. */
+			code[n++] = (struct sock_filter)BPF_STMT(
+				BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]));
+			code[n++] = (struct sock_filter)BPF_JUMP(
+				BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)t->calls[i].second, 0, 1);
+		}
 		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
 	}
 	code[n++] = (struct sock_filter)BPF_STMT(
@@ -164,12 +173,16 @@ static bool takes_path(long number)
 	return false;
 }
 
-/* What a call is about: the file of its first argument, the path of its second. */
-static void print_target(FILE *out, pid_t tid, long number, const uint64_t *args)
+/* A call's name, a command of it, and what it is about: the file of its first argument, the path of
+ * its second. */
+static void print_call(FILE *out, pid_t tid, long number, const uint64_t *args)
 {
 	char name[64], text[512] = "";
 	ssize_t n;
 
+	print_name(out, (int)number);
+	if (number == SYS_fcntl || number == SYS_ioctl)
+		fprintf(out, ":0x%x", (unsigned int)args[1]);
 	if (args[0] < 1 << 20) {
 		snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)tid, (int)args[0]);
 		n = readlink(name, text, sizeof(text) - 1);
@@ -216,6 +229,15 @@ static int length_argument(long number)
 	}
 }
 
+/* An eventfd, a timer: it takes and gives its eight bytes at once. */
+static bool is_counter(pid_t tid, uint64_t fd)
+{
+	char name[64], text[16];
+
+	snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)tid, (int)fd);
+	return readlink(name, text, sizeof(text)) > 11 && memcmp(text, "anon_inode:", 11) == 0;
+}
+
 static void kill_all(const struct tracer *t)
 {
 	for (size_t i = 0; i < t->n_tasks; i++)
@@ -255,7 +277,8 @@ static bool act(struct tracer *t, struct task *task, const struct __ptrace_sysca
 		task->returning = true;
 		return true;
 	case SHORT:
-		if (length < 0 || info->seccomp.args[length] <= (uint64_t)t->number)
+		if (length < 0 || is_counter(task->tid, info->seccomp.args[0]) ||
+			info->seccomp.args[length] <= (uint64_t)t->number)
 			return false;
 		set_argument(&r, length, (unsigned long)t->number);
 		set_registers(task->tid, &r);
@@ -289,16 +312,14 @@ static void at_call(struct tracer *t, struct task *task)
 	due = t->count == t->at || (t->onward && t->count > t->at);
 	if (t->list) {
 		fprintf(t->report, "%lu ", t->count);
-		print_name(t->report, (int)info.seccomp.nr);
-		print_target(t->report, task->tid, (long)info.seccomp.nr, info.seccomp.args);
+		print_call(t->report, task->tid, (long)info.seccomp.nr, info.seccomp.args);
 	}
 	if (!due)
 		return;
 	if (t->done == 0) {
 		/* Written before the action: a killed process has no descriptors. */
 		fprintf(t->report, "injecting %lu ", t->count);
-		print_name(t->report, (int)info.seccomp.nr);
-		print_target(t->report, task->tid, (long)info.seccomp.nr, info.seccomp.args);
+		print_call(t->report, task->tid, (long)info.seccomp.nr, info.seccomp.args);
 	}
 	t->done += act(t, task, &info);
 }

@@ -36,12 +36,13 @@ def reason(processes, case, name):
     part = case.split("/")[1]
     # Who reads from a program that fails knows only that its stream ends. A service goes on, and its client knows;
     # where the service ends, the client knows only that.
-    p = next((p for p in processes if p.injected and p.code != 0 and p.name != "serve"), processes[0])
+    p = next((p for p in processes if p.injected and p.code != 0), processes[0])
     if part == "kill" or p.code > outcome.SIGNALLED or p.code == outcome.HANG:
         return
     if part == "signal" and not p.injected and "serve" in [x.name for x in processes]:
         return
-    if not outcome.one_sentence(p.stderr):
+    # A service also says what its clients do.
+    if not outcome.one_sentence(p.stderr.splitlines()[-1] if p.name == "serve" and p.stderr else p.stderr):
         yield "not one sentence: %r" % p.stderr[:400]
     # fsck goes on behind what it cannot read, and prints it.
     text = p.stderr + (p.stdout.decode(errors="replace") if p.name == "fsck" else "")
@@ -129,7 +130,10 @@ def run_call(w, case, loud):
     wrongs = list(ends(processes, case))
     if part == "signal" and seconds > SIGNAL_LIMIT:
         wrongs.append("ends %.0f s after the signal" % seconds)
-    if head.code == 0:
+    if head.code == 0 and head.early:
+        # A service that was asked to end before it had begun.
+        wrongs += ["ends by itself"] if part != "signal" else failure(w, scenario, ref, head, case)
+    elif head.code == 0:
         wrongs += success(w, scenario, ref, head)
         if reached and part in ("errno", "after") and case.split("/")[2] in plan.SYNCS:
             wrongs.append("exit 0, but what failed is the sync")

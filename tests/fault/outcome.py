@@ -104,9 +104,10 @@ def visible(state, before, reference):
 
 
 # Another text of the same reason.
-TEXTS = {"ENOMEM": "Cannot allocate memory|[Oo]ut of memory|not enough memory|memory",
+TEXTS = {"ENOMEM": "memory|failed to map segment|start a thread",
          "EAGAIN": "Resource temporarily unavailable|thread",
          "EINTR": "Interrupted system call|[Ii]nterrupted",
+         "ENODEV": "No such device|failed to map segment",
          "EPIPE": "Broken pipe|has closed",
          "ECONNRESET": "Connection reset|has closed"}
 

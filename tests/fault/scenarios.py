@@ -24,7 +24,7 @@ class Process:
         """stdin: a file's name or a descriptor; stdout: a descriptor, else a file to be looked at."""
         self.name, self.path = name, os.path.join(work.scratch, name)
         self.report_path = self.path + ".report"
-        self.injected, self.argv = inject is not None, argv
+        self.injected, self.argv, self.early = inject is not None, argv, False
         if inject:
             argv = [work.tools.inject, "--report", self.report_path] + inject + ["--"] + argv
         files = [open(self.path + ".out", "wb"), open(self.path + ".err", "wb"),
@@ -101,7 +101,9 @@ class Service(Scenario):
                 break
             time.sleep(0.005)
         if service.child.poll() is not None:
-            return [service.wait()]
+            service.wait()
+            service.early = True
+            return [service]
         push = Process(w, "push", self.argv(w), inject if self.disturbed == "client" else None).wait()
         # inject holds the service's PID as its child.
         target = service.child.pid

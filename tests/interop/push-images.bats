@@ -52,7 +52,7 @@ judge_image() { # TAG
 # cfsctl makes no image: what it says, in one line. The layers have come all the same.
 judge_unmountable() { # TAG SAID
     local d
-    push 4 "$PUSHED" "localhost/$1" "$1" && assert_same 1 "$(wc -l <<< "$errors")" &&
+    push 1 "$PUSHED" "localhost/$1" "$1" && assert_same 1 "$(wc -l <<< "$errors")" &&
         assert_match 'FinalizeImage: org.composefs.Oci.InternalError: ' "$errors" || return 1
     [[ $2 == *"${errors##*InternalError: }"* ]] || { printf 'cfsctl itself says: %s\n' "$2"; return 1; }
     for d in $(tag_diff_ids "$PULLED" "$1" | sort -u); do

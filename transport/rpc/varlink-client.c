@@ -92,6 +92,9 @@ static enum splitfd_error_kind kind_of(const char *error)
 		if (strcmp(name + 1, missing[i]) == 0)
 			return SPLITFD_ERROR_NOT_FOUND;
 	}
+	/* A full disk, no memory: nothing was refused. */
+	if (name != NULL && strcmp(name, ".InternalError") == 0)
+		return SPLITFD_ERROR_FAILED;
 	return SPLITFD_ERROR_REFUSED;
 }
 

@@ -46,11 +46,16 @@ static int check_name(struct sfd_fsck *f, const char *name)
 {
 	char hex[2 * SPLITFD_DIGEST_MAX + 1];
 	sfd_cleanup_free char *path = sfd_asprintf("images/%s", name);
+	struct splitfd_error why = { 0 };
 	struct splitfd_digest digest;
+	int r;
 
 	if (path == NULL)
 		return -ENOMEM;
-	if (sfd_name_read(f->repository, path, &digest, NULL) <= 0)
+	r = sfd_name_read(f->repository, path, &digest, &why);
+	if (r < 0 && why.kind == SPLITFD_ERROR_FAILED)
+		return corrupted(f, "image-read-failed", name, why.text);
+	if (r <= 0)
 		return corrupted(f, "image-name-mismatch", name, "points at no object");
 	splitfd_digest_hex(&digest, hex);
 	return strcmp(hex, name) != 0 ? corrupted(f, "image-name-mismatch", name, hex) : 0;

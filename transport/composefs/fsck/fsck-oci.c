@@ -120,17 +120,21 @@ static int check_layer(struct image *i, const char *diff_id)
 static int check_seal(struct image *i)
 {
 	char name[NAME_SIZE];
+	struct splitfd_error why = { 0 };
 	struct splitfd_digest digest;
 	const char *seal = i->config_facts.seal;
+	int r = 0;
 
 	if (seal == NULL)
 		return 0;
 	if (strlen(seal) < 200 && strchr(seal, '/') == NULL) {
 		snprintf(name, sizeof(name), "images/%s", seal);
-		if (sfd_name_read(i->f->repository, name, &digest, NULL) > 0 &&
-			sfd_fsck_has_object(i->f, &digest))
+		r = sfd_name_read(i->f->repository, name, &digest, &why);
+		if (r > 0 && sfd_fsck_has_object(i->f, &digest))
 			return 0;
 	}
+	if (r < 0 && why.kind == SPLITFD_ERROR_FAILED)
+		return wrong(i, "seal-check-failed", seal, why.text);
 	return wrong(i, "seal-image-missing", seal, "there is no such image");
 }
 

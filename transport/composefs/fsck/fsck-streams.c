@@ -46,13 +46,18 @@ static int check_layer_ref(
 	struct sfd_fsck *f, const char *name, const struct sfd_splitstream_ref *ref)
 {
 	char path[sizeof(LAYER_NAME) + 80], hex[2 * SPLITFD_DIGEST_MAX + 1];
+	struct splitfd_error why = { 0 };
 	struct splitfd_digest there;
+	int r;
 
 	if (!sfd_parse_sha256(ref->name, NULL))
 		return 0;
 	snprintf(path, sizeof(path), LAYER_NAME "%s", ref->name);
-	if (sfd_name_read(f->repository, path, &there, NULL) <= 0 ||
-		memcmp(&there, &ref->digest, sizeof(there)) == 0)
+	r = sfd_name_read(f->repository, path, &there, &why);
+	if (r < 0 && why.kind == SPLITFD_ERROR_FAILED)
+		return sfd_fsck_add(f, &f->report->errors, "layer-ref-read-failed: streams/%s: %s",
+			name, why.text);
+	if (r <= 0 || memcmp(&there, &ref->digest, sizeof(there)) == 0)
 		return 0;
 	splitfd_digest_hex(&ref->digest, hex);
 	return sfd_fsck_add(f, &f->report->errors, "layer-ref-stale: streams/%s: ref %s: %s", name,
@@ -123,9 +128,12 @@ static int check_layer(struct sfd_fsck *f, void *ctx, size_t i, struct splitfd_e
 	if (!sfd_parse_sha256(diff_id, NULL))
 		return 0;
 	snprintf(path, sizeof(path), LAYER_NAME "%s", diff_id);
-	/* What is no link to an object is an error of streams/ already. */
-	if (sfd_name_read(f->repository, path, &digest, NULL) <= 0 ||
-		!sfd_fsck_has_object(f, &digest))
+	/* What is not a link to an object is an error of streams/ already. */
+	r = sfd_name_read(f->repository, path, &digest, &why);
+	if (r < 0 && why.kind == SPLITFD_ERROR_FAILED)
+		return sfd_fsck_add(
+			f, &f->report->errors, "layer-read-failed: %s: %s", path, why.text);
+	if (r <= 0 || !sfd_fsck_has_object(f, &digest))
 		return 0;
 	sfd_fsck_count(f, &f->report->layers.checked, 1);
 	r = sfd_stream_verify(f->repository, &digest, diff_id, NULL, NULL, &why);

@@ -101,8 +101,11 @@ int sfd_images_list(struct splitfd_repository *repository,
 		if (tags[i].manifest == NULL)
 			continue;
 		r = add_row(repository, &tags[i], ret, &why);
-		if (r == -ENOMEM) {
-			splitfd_error_oom(err);
+		if (r < 0 && why.kind == SPLITFD_ERROR_FAILED) {
+			/* What the system denies is not damage: a list without it would be wrong.
+			 */
+			splitfd_error_set(
+				err, why.kind, -r, "image '%s': %s", tags[i].name, why.text);
 		} else if (r < 0) {
 			if (skipped != NULL)
 				skipped(ctx, tags[i].name, &why);

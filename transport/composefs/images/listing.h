@@ -22,8 +22,9 @@ struct sfd_image_list {
 	size_t n;
 };
 
-/* All tagged images. One that cannot be read is told to `skipped` (may be NULL) and left out; tags
- * that do not point at a manifest are left out. */
+/* All tagged images. One that is damaged is passed to `skipped` (may be NULL) and left out; what
+ * the system denies (EIO, ENOMEM) is an error. Tags that do not point at a manifest are left out.
+ */
 int sfd_images_list(struct splitfd_repository *repository,
 	void (*skipped)(void *ctx, const char *name, const struct splitfd_error *why), void *ctx,
 	struct sfd_image_list *ret, struct splitfd_error *err);
