@@ -11,6 +11,7 @@
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
+#include "transport/rpc/peer-rights.h"
 #include "transport/tar/tar-source.h"
 
 #include <errno.h>
@@ -80,7 +81,8 @@ static int import_layer(
 	const struct import_layer *o, struct sfd_layer_import *ret, struct splitfd_error *err)
 {
 	struct splitfd_import_options options = { .jobs = (unsigned int)o->jobs,
-		.cancel = sfd_cancel_flag() };
+		.cancel = sfd_cancel_flag(),
+		.foreign_source = o->channel.fds >= 0 && !sfd_peer_is_own((int)o->channel.fds) };
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	int r = sfd_parse_reflink(o->reflink, &options.reflink, err);

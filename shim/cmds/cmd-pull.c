@@ -40,6 +40,9 @@ static int pull(const struct sfd_pull_options *options, struct splitfd_error *er
 
 static int check(const struct sfd_pull_options *o, struct splitfd_error *err)
 {
+	if (o->verify_diff_id && o->no_verify_diff_id)
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"--verify-diffid and --no-verify-diffid exclude each other");
 	if (o->bootable)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
 			"the boot variant is not supported; 'cfsctl oci pull --bootable' makes it");
@@ -58,7 +61,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "reflink", 0, SFD_OPTION_STRING, &reflink, 0, 0, "WHEN",
 			"Share extents: auto, always or never" },
 		{ "verify-diffid", 0, SFD_OPTION_FLAG, &o.verify_diff_id, 0, 0, NULL,
-			"Compare each layer's SHA-256 with its diff_id" },
+			"Check each layer's SHA-256 with its diff_id" },
+		{ "no-verify-diffid", 0, SFD_OPTION_FLAG, &o.no_verify_diff_id, 0, 0, NULL,
+			"Do not, also where other users can write the store" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, SPLITFD_JOBS_MAX, "N",
 			"Worker threads, 1 to 64 (default: number of CPUs, at most 12)" },
 		{ "no-image", 0, SFD_OPTION_FLAG, &o.no_image, 0, 0, NULL,

@@ -3,12 +3,15 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/verify-sink.h"
 #include "transport/composefs/import/import.h"
+#include "transport/composefs/import/layer-proof.h"
 
 SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
 
-static int check_present(const char *diff_id, struct splitfd_source *source,
-	const volatile int *cancel, struct sfd_layer_import *ret, struct splitfd_error *err)
+/* The stream is that layer, and so is what the repository has under its name. */
+static int check_present(struct splitfd_repository *repository, const char *diff_id,
+	struct splitfd_source *source, const volatile int *cancel, struct sfd_layer_import *ret,
+	struct splitfd_error *err)
 {
 	const struct splitfd_verify_options options = { .diff_id = diff_id, .size = UINT64_MAX };
 	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
@@ -20,7 +23,7 @@ static int check_present(const char *diff_id, struct splitfd_source *source,
 		return r;
 	r = splitfd_sink_finish(sink, err);
 	splitfd_verify_sink_result(sink, ret->actual, NULL);
-	return r;
+	return r < 0 ? r : sfd_layer_prove(repository, diff_id, &ret->digest, cancel, err);
 }
 
 static int import_new(struct splitfd_repository *repository, const char *diff_id,
@@ -43,9 +46,13 @@ static int import_new(struct splitfd_repository *repository, const char *diff_id
 		r = splitfd_import_commit(import, err);
 	if (r < 0)
 		return r;
+	sfd_import_layer_digest(sink, &ret->digest);
+	sfd_layer_mark_proven(repository, diff_id, &ret->digest);
 	splitfd_import_stats(import, &ret->stats);
 	/* What has the name now: ours, or that of somebody who was faster. */
 	r = splitfd_repository_has_layer(repository, diff_id, &ret->digest, err);
+	if (r > 0)
+		return sfd_layer_prove(repository, diff_id, &ret->digest, options->cancel, err);
 	return r != 0 ? r
 		      : splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOENT,
 				"the layer was removed right after the import");
@@ -64,6 +71,6 @@ int sfd_layer_import(struct splitfd_repository *repository, const char *diff_id,
 		return r;
 	ret->present = r > 0;
 	verified.verify_diff_id = true;
-	return ret->present ? check_present(diff_id, source, options->cancel, ret, err)
+	return ret->present ? check_present(repository, diff_id, source, options->cancel, ret, err)
 			    : import_new(repository, diff_id, source, &verified, ret, err);
 }

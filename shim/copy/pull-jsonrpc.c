@@ -11,6 +11,7 @@
 #include "transport/composefs/repository-private.h"
 #include "transport/json/json-member.h"
 #include "transport/rpc/jsonrpc.h"
+#include "transport/rpc/peer-rights.h"
 #include "transport/tar/tar-source.h"
 
 #include <cjson/cJSON.h>
@@ -200,6 +201,8 @@ int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err)
 
 	/* What another process gives is never taken at its word. */
 	sfd_pull_verify_diff_ids(pull);
+	if (r == 0 && !sfd_peer_is_own(sfd_jsonrpc_socket(image.c)))
+		sfd_pull_other_writers(pull);
 	sfd_confine(o->sandbox,
 		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/containers-storage/store-private.h"
+#include "transport/containers-storage/store-writers.h"
 
 #include <stdlib.h>
 
@@ -13,16 +14,23 @@ SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
 SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
-static int begin(
-	struct sfd_pull *pull, const struct splitfd_image *image, struct splitfd_error *err)
+static int begin(struct sfd_pull *pull, const struct splitfd_image *image,
+	const struct sfd_own_ids *ids, struct splitfd_error *err)
 {
 	size_t n = splitfd_image_n_layers(image), manifest_size, config_size;
 	sfd_cleanup_free const char **diff_ids = calloc(n + 1, sizeof(*diff_ids));
 	const char *manifest = splitfd_image_manifest(image, &manifest_size);
 	const char *config = splitfd_image_config(image, &config_size);
 
+	int r;
+
 	if (diff_ids == NULL)
 		return splitfd_error_oom(err);
+	r = sfd_image_has_other_writers(image, ids, err);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		sfd_pull_other_writers(pull);
 	for (size_t i = 0; i < n; i++) {
 		diff_ids[i] = splitfd_image_layer(image, i)->diff_id;
 		/* The store took the registry's word for it. */
@@ -56,6 +64,7 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	sfd_cleanup_free char *spec = NULL;
 	sfd_cleanup(cleanup_store) struct splitfd_store *store = NULL;
 	sfd_cleanup(cleanup_image) struct splitfd_image *image = NULL;
+	struct sfd_own_ids ids;
 	const char *name;
 	int r;
 
@@ -68,6 +77,7 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = sfd_store_spool_in(store, sfd_pull_repository(pull)->fd);
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot copy a descriptor");
+	sfd_own_ids_read(&ids);
 	sfd_confine(o->sandbox, &(struct sfd_needs){ .reading = SFD_SANDBOX_READ_RULES,
 					.store = store,
 					.repository = sfd_pull_repository(pull),
@@ -76,7 +86,7 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 		name == o->reference ? SPLITFD_LOOKUP_PODMAN : SPLITFD_LOOKUP_BOTH, &image, err);
 	if (r < 0)
 		return r;
-	r = begin(pull, image, err);
+	r = begin(pull, image, &ids, err);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++)
 		sfd_pull_layer_size(pull, i, splitfd_image_layer(image, i)->size);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++) {

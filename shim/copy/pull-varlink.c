@@ -150,6 +150,8 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 
 	sfd_peer_rights(sfd_varlink_socket(connection), &rights);
 	s.reads_all = rights.we_read_theirs;
+	if (!sfd_peer_is_own(sfd_varlink_socket(connection)))
+		sfd_pull_other_writers(pull);
 	sfd_confine(sfd_pull_get_options(pull)->sandbox,
 		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
 	r = open_repository(&s, from, err);

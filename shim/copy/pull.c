@@ -3,11 +3,11 @@
 #include "shim/common/cancel.h"
 #include "shim/copy/pull-image.h"
 #include "shim/copy/pull-tree.h"
-#include "shim/common/report.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import/import.h"
+#include "transport/composefs/import/layer-proof.h"
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/composefs/images/sync-ahead.h"
 #include "transport/composefs/tree/tree-layer.h"
@@ -45,6 +45,8 @@ struct sfd_pull {
 	const char **diff_ids;
 	size_t n_layers;
 	struct sfd_pull_images images;
+	bool always_verify;	 /* whatever the options say */
+	bool other_writers;	 /* of the source */
 	bool images_found;	 /* they were there already */
 	char why_no_image[1024]; /* "" while there is an image, or none is wanted */
 	struct sfd_oci_result result;
@@ -98,7 +100,18 @@ const struct sfd_pull_options *sfd_pull_get_options(const struct sfd_pull *pull)
 
 void sfd_pull_verify_diff_ids(struct sfd_pull *pull)
 {
-	pull->options.verify_diff_id = true;
+	pull->always_verify = true;
+}
+
+void sfd_pull_other_writers(struct sfd_pull *pull)
+{
+	pull->other_writers = true;
+}
+
+static bool verifies(const struct sfd_pull *p)
+{
+	return p->always_verify || p->options.verify_diff_id ||
+	       (p->other_writers && !p->options.no_verify_diff_id);
 }
 
 struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull)
@@ -177,6 +190,11 @@ static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 		if (r < 0)
 			return r;
 		l->present = r > 0;
+		if (l->present && verifies(p)) {
+			r = sfd_layer_prove(p->repository, l->diff_id, &l->digest, p->cancel, err);
+			if (r < 0)
+				return r;
+		}
 		if (l->present) {
 			sfd_import_count_present(p->import);
 			tell(p, SFD_PULL_SKIPPED, l->diff_id, 0, 0);
@@ -244,7 +262,8 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 {
 	struct splitfd_import_options options = { .reflink = p->options.reflink,
 		.jobs = (unsigned int)p->options.jobs,
-		.verify_diff_id = p->options.verify_diff_id,
+		.verify_diff_id = verifies(p),
+		.foreign_source = p->other_writers,
 		.cancel = p->cancel };
 	int r;
 
@@ -400,6 +419,17 @@ static int leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
 	return 0;
 }
 
+/* Those that this pull has stored and checked. */
+static void mark_layers(struct sfd_pull *p)
+{
+	for (size_t i = 0; verifies(p) && i < p->n_layers; i++) {
+		const struct pull_layer *l = &p->layers[i];
+
+		if (l->sink != NULL)
+			sfd_layer_mark_proven(p->repository, l->diff_id, &l->digest);
+	}
+}
+
 int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 {
 	struct sfd_oci_ref refs[SFD_PULL_IMAGES_MAX];
@@ -430,60 +460,16 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 	if (r < 0)
 		return r;
 	r = sfd_oci_commit(p->repository, sfd_import_names(p->import), &image, &p->result, err);
+	if (r >= 0)
+		mark_layers(p);
 	p->progress = sfd_progress_free(p->progress);
 	return r;
 }
 
 void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret)
 {
-	ret->oci = pull->result;
+	*ret = (struct sfd_pull_result){ .oci = pull->result,
+		.image = pull->images.has_main ? &pull->images.main : NULL,
+		.why_no_image = pull->why_no_image[0] != '\0' ? pull->why_no_image : NULL };
 	splitfd_import_stats(pull->import, &ret->stats);
-}
-
-static int print_json(
-	struct sfd_pull *p, const struct splitfd_import_stats *stats, struct splitfd_error *err)
-{
-	char hex[2 * SPLITFD_DIGEST_MAX + 1];
-	cJSON *o = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(o, "manifest", p->result.manifest_digest);
-	cJSON_AddStringToObject(o, "config", p->result.config_digest);
-	splitfd_digest_hex(&p->result.manifest, hex);
-	cJSON_AddStringToObject(o, "manifestVerity", hex);
-	splitfd_digest_hex(&p->result.config, hex);
-	cJSON_AddStringToObject(o, "configVerity", hex);
-	if (p->images.has_main) {
-		splitfd_digest_hex(&p->images.main, hex);
-		cJSON_AddStringToObject(o, "image", hex);
-	} else {
-		cJSON_AddNullToObject(o, "image");
-	}
-	if (p->why_no_image[0] != '\0')
-		cJSON_AddStringToObject(o, "imageError", p->why_no_image);
-	cJSON_AddStringToObject(o, "tag", p->options.name);
-	cJSON_AddItemToObject(o, "objects", sfd_stats_json(stats));
-	return sfd_print_json(o, err);
-}
-
-int sfd_pull_print(struct sfd_pull *p, struct splitfd_error *err)
-{
-	char hex[2 * SPLITFD_DIGEST_MAX + 1];
-	struct splitfd_import_stats stats;
-
-	splitfd_import_stats(p->import, &stats);
-	if (p->options.json)
-		return print_json(p, &stats, err);
-	splitfd_digest_hex(&p->result.manifest, hex);
-	printf("manifest %s\nconfig   %s\nverity   %s\n", p->result.manifest_digest,
-		p->result.config_digest, hex);
-	if (p->images.has_main) {
-		splitfd_digest_hex(&p->images.main, hex);
-		printf("image    %s\n", hex);
-	}
-	fputs("tagged   ", stdout);
-	sfd_print_text(stdout, p->options.name);
-	fputs("\nobjects  ", stdout);
-	sfd_print_stats(stdout, &stats);
-	putchar('\n');
-	return 0;
 }

@@ -27,7 +27,9 @@ struct sfd_pull_options {
 	const char *name;      /* the tag; NULL: the reference */
 	const struct sfd_repo_options *repo;
 	bool no_tag; /* whatever `name` is */
-	bool no_image, bootable, verify_diff_id, json, quiet;
+	bool no_image, bootable, json, quiet;
+	/* The layers' sha256: always, never, or (neither) where the source asks for it. */
+	bool verify_diff_id, no_verify_diff_id;
 	/* Give up beforehand what the pull does not need (confine.h): the process is in no state
 	 * for another one then. */
 	bool sandbox;
@@ -60,6 +62,9 @@ int sfd_pull_cancel_fd(const struct sfd_pull *pull);
 
 /* Before sfd_pull_begin(): every layer's sha256 is checked, whatever the options say. */
 void sfd_pull_verify_diff_ids(struct sfd_pull *pull);
+/* Before sfd_pull_begin(): others than root and this user can write what the layers are read from.
+ * Their sha256 is checked unless the options say that it is not. */
+void sfd_pull_other_writers(struct sfd_pull *pull);
 
 /* What the image is. Everything is copied. The sha256 of the manifest and the config are made
  * here; the caller has checked them against what it asked for. The number of diff_ids must be that
@@ -92,6 +97,8 @@ int sfd_pull_print(struct sfd_pull *pull, struct splitfd_error *err);
 struct sfd_pull_result {
 	struct sfd_oci_result oci;
 	struct splitfd_import_stats stats;
+	const struct splitfd_digest *image; /* the EROFS image; NULL: there is none */
+	const char *why_no_image;	    /* NULL while there is one, or none is wanted */
 };
 void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret);
 

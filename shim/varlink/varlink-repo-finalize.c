@@ -5,6 +5,7 @@
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci.h"
+#include "transport/composefs/import/layer-proof.h"
 
 #include <string.h>
 
@@ -51,7 +52,9 @@ static int find_layer(struct sfd_varlink_session *s, const cJSON *item, const ch
 	if (strcmp(hex, verity->valuestring) != 0)
 		return sfd_varlink_fail(result, SFD_IFACE_OCI ".InvalidRequest", "message",
 			"layer_verity is not that of the layer in the repository", err);
-	return 1;
+	/* It may be from a pull that has checked nothing. */
+	r = sfd_layer_prove(s->repository, diff_id->valuestring, ret, s->settings->cancel, err);
+	return r < 0 ? r : 1;
 }
 
 static int find_layers(struct sfd_varlink_session *s, const cJSON *array, struct layers *ret,

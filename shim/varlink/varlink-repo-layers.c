@@ -7,6 +7,7 @@
 #include "splitfdstream/splitdirfdstream-reader.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
+#include "transport/rpc/peer-rights.h"
 #include "transport/tar/tar-source.h"
 
 #include <string.h>
@@ -122,7 +123,8 @@ static int open_stream(struct sfd_varlink_session *s, struct sfd_varlink_message
 static int put(struct sfd_varlink_session *s, const char *diff_id, struct sfd_varlink_message *m,
 	struct sfd_layer_import *ret, struct splitfd_error *err)
 {
-	struct splitfd_import_options options = { .cancel = s->settings->cancel };
+	struct splitfd_import_options options = { .cancel = s->settings->cancel,
+		.foreign_source = !sfd_peer_is_own(sfd_varlink_socket(s->v)) };
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	unsigned int workers;
 	int r = open_stream(s, m, &source, err);

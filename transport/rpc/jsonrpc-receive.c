@@ -281,6 +281,11 @@ int sfd_jsonrpc_new(int socket, const struct sfd_jsonrpc_options *options, struc
 	return 0;
 }
 
+int sfd_jsonrpc_socket(const struct sfd_jsonrpc *c)
+{
+	return c->socket;
+}
+
 struct sfd_jsonrpc *sfd_jsonrpc_free(struct sfd_jsonrpc *c)
 {
 	if (c == NULL)

@@ -58,6 +58,8 @@ int sfd_jsonrpc_new(int socket, const struct sfd_jsonrpc_options *options, struc
 /* Connects to the socket at PATH, "@NAME" for an abstract one. NOT_FOUND where nobody listens. */
 int sfd_jsonrpc_connect(const char *path, const struct sfd_jsonrpc_options *options,
 	struct sfd_jsonrpc **ret, struct splitfd_error *err);
+/* Its socket, borrowed. */
+int sfd_jsonrpc_socket(const struct sfd_jsonrpc *c);
 /* Closes the connection and every descriptor that was not taken. NULL is allowed. Returns NULL. */
 struct sfd_jsonrpc *sfd_jsonrpc_free(struct sfd_jsonrpc *c);
 

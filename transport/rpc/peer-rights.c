@@ -41,3 +41,15 @@ void sfd_peer_rights(int socket, struct sfd_peer_rights *ret)
 	ret->we_read_theirs = (first && geteuid() == 0) ||
 			      (same && (geteuid() == 0 || peer.uid == geteuid()));
 }
+
+bool sfd_peer_is_own(int socket)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	char ours[64];
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || len != sizeof(peer))
+		return false;
+	user_namespace("self", ours);
+	return peer.uid == geteuid() || (peer.uid == 0 && strcmp(ours, FIRST_NAMESPACE) == 0);
+}

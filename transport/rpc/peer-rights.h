@@ -17,4 +17,7 @@ struct sfd_peer_rights {
 /* False wherever it is not certain. */
 void sfd_peer_rights(int socket, struct sfd_peer_rights *ret);
 
+/* False where the other end is a user who is neither root nor this process's own. */
+bool sfd_peer_is_own(int socket);
+
 #endif
