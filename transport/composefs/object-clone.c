@@ -215,7 +215,8 @@ static int fill_from_source(struct sfd_cloner *c, const struct sfd_content *cont
 	if (r == 0)
 		r = copy_all(c, content->fd, to, content->size);
 	if (r == -ENODATA)
-		return changed(content, err);
+		return sfd_file_changed(
+			content->fd, &content->st, "became shorter while it was read", err);
 	if (r == -ECANCELED)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	return r < 0 ? splitfd_error_sys(err, -r, "cannot copy the file") : 0;
@@ -334,7 +335,7 @@ int sfd_cloner_put(struct sfd_cloner *c, const struct splitfd_digest *digest,
 int sfd_cloner_take(struct sfd_cloner *c, const struct sfd_content *content,
 	struct sfd_taken *taken, struct splitfd_error *err)
 {
-	struct stat st;
+	struct stat st, now;
 	int r = sfd_object_begin(c->repository, NULL, &taken->staged, err);
 
 	if (r == 0)
@@ -344,10 +345,12 @@ int sfd_cloner_take(struct sfd_cloner *c, const struct sfd_content *content,
 	taken->fd = sfd_reopen(taken->staged.fd, O_RDONLY);
 	if (taken->fd < 0)
 		return splitfd_error_sys(err, -taken->fd, "cannot open an object in the making");
-	if (fstat(taken->fd, &st) < 0)
-		return splitfd_error_sys(err, errno, "cannot examine an object in the making");
+	if (fstat(taken->fd, &st) < 0 || fstat(content->fd, &now) < 0)
+		return splitfd_error_sys(err, errno, "cannot examine what was cloned or copied");
 	taken->size = content->size;
-	return (uint64_t)st.st_size == content->size ? 0 : changed(content, err);
+	return (uint64_t)st.st_size == content->size && (uint64_t)now.st_size == content->size
+		       ? 0
+		       : changed(content, err);
 }
 
 int sfd_cloner_put_taken(struct sfd_cloner *c, const struct splitfd_digest *digest,

@@ -1,0 +1,161 @@
+# What is checked against whom: CRC-64 against damage, sha256 against who can write the store.
+load ../lib/common
+load ../lib/store
+load ../lib/repo
+load ../lib/damage
+load ../lib/varlink
+
+setup_file() { damage_setup_file; }
+teardown_file() { scratch_drop; }
+setup() {
+    pids=()
+    damage_setup
+    # Everybody comes as far as the store.
+    chmod 711 "$SCRATCH"
+    chmod 755 "$store" "$store/root" "$store/root/overlay" "$store/root/overlay/${layers[1]}"
+    forged=opt/odd/file-1000000
+}
+teardown() {
+    stop_services
+    damage_teardown
+}
+
+# A file of the middle layer: another content, the same size, the same CRC-64.
+forge() {
+    "$LIB/crc64-forge.py" "$store/root/overlay/${layers[1]}/diff/$forged" 5000
+}
+middle_diff_id() { store_diff_ids "$store" localhost/small:latest | sed -n 2p; }
+mark() { readlink "$repo/splitfd-proven/$(middle_diff_id)"; }
+stored() { readlink "$repo/streams/oci-layer-$(middle_diff_id)" | sed 's,.*objects/,,; s,/,,'; }
+
+assert_found() { # OPTION…
+    store_pull 4 "$repo" "$store" localhost/small small -- "$@"
+    assert_one_error 'sha256'
+    assert_nothing_visible "$repo"
+}
+
+@test "a forged file in root's own store: CRC-64 does not see it, --verify-diffid does" {
+    forge
+    assert_found --verify-diffid
+    store_pull 0 "$repo" "$store" localhost/small small
+    run splitfd fsck --repo "$repo"
+    assert_match "$(middle_diff_id)" "$output"
+    [ "$status" -ne 0 ]
+}
+
+@test "a store that another user owns: checked by default, unless it is opted out" {
+    chown 4242 "$store/root"
+    forge
+    assert_found
+    store_pull 0 "$repo" "$store" localhost/small small -- --no-verify-diffid
+}
+
+@test "each directory from the store's root to the layer's own decides, and each way to write it" {
+    local d
+    forge
+    for d in . overlay overlay-layers "overlay/${layers[1]}" "overlay/${layers[1]}/diff"; do
+        chown 4242 "$store/root/$d"
+        assert_found
+        chown 0 "$store/root/$d"
+        chmod o+w "$store/root/$d"
+        assert_found
+        chmod o-w "$store/root/$d"
+    done
+    chgrp 4242 "$store/root/overlay"
+    chmod g+w "$store/root/overlay"
+    assert_found
+    chmod g-w "$store/root/overlay"
+    chgrp 0 "$store/root/overlay"
+    # Nobody else can write anything any more.
+    store_pull 0 "$repo" "$store" localhost/small small
+}
+
+@test "an access list is a way to write, too" {
+    require_program setfacl
+    forge
+    setfacl -m u:4242:rwx "$store/root/overlay"
+    assert_found
+}
+
+@test "a directory above the store that another user can write: the store can be replaced" {
+    chown 4242 "$store"
+    forge
+    assert_found
+    chown 0 "$store"
+    chmod 1777 "$store"
+    # With the sticky bit only what is one's own.
+    store_pull 0 "$repo" "$store" localhost/small small
+}
+
+@test "owners of files decide nothing, nor does what nobody else can reach" {
+    chown -R 4242 "$store/root/overlay/${layers[1]}/diff/opt"
+    forge
+    store_pull 0 "$repo" "$store" localhost/small small
+    rm -rf "$repo"
+    repo_init "$repo"
+    chown 4242 "$store/root/overlay/${layers[1]}/diff"
+    chmod 700 "$store/root"
+    store_pull 0 "$repo" "$store" localhost/small small
+}
+
+@test "checked after unchecked: the stored layer is not taken at its word" {
+    forge
+    store_pull 0 "$repo" "$store" localhost/small small
+    refute mark
+    store_pull 4 "$repo" "$store" localhost/small again -- --verify-diffid
+    assert_one_error "$(middle_diff_id).*other content.*fsck --repair"
+    # Nor by the genuine image from elsewhere, nor by a layer that comes alone.
+    run_splitfd 4 pull --repo "$repo" -q "oci:$SMALL" genuine
+    assert_one_error 'other content'
+    refute splitfd inspect --repo "$repo" genuine
+    skopeo copy --quiet --insecure-policy "oci:$SMALL" "dir:$BATS_TEST_TMPDIR/dir"
+    local blob got=0
+    blob=$(jq -r '.layers[1].digest' "$BATS_TEST_TMPDIR/dir/manifest.json")
+    zcat -f "$BATS_TEST_TMPDIR/dir/${blob#sha256:}" > "$BATS_TEST_TMPDIR/tar"
+    "$BUILD/splitfd" import-layer --repo "$repo" --format tar "$(middle_diff_id)" < "$BATS_TEST_TMPDIR/tar" \
+        2> "$BATS_TEST_TMPDIR/errors" || got=$?
+    assert_same 4 "$got"
+    assert_match 'other content' "$(cat "$BATS_TEST_TMPDIR/errors")"
+}
+
+@test "a service proves what is there before it finalizes an image" {
+    forge
+    store_pull 0 "$repo" "$store" localhost/small small
+    cp --reflink=always "$GOLDEN/root/overlay/${layers[1]}/diff/$forged" "$store/root/overlay/${layers[1]}/diff/$forged"
+    serve "$BATS_TEST_TMPDIR/socket" --repo "$repo"
+    run_splitfd 4 push --to "$BATS_TEST_TMPDIR/socket" --repo "$repo" --root "$store/root" --runroot "$store/run" \
+        localhost/small pushed
+    assert_match 'other content' "$errors"
+    refute splitfd inspect --repo "$repo" pushed
+}
+
+@test "what was proven once is remembered, by the splitstream's digest; cfsctl does not mind" {
+    store_pull 0 "$repo" "$store" localhost/small small -- --verify-diffid
+    assert_same "$(stored)" "$(mark)"
+    assert_cfsctl_accepts "$repo" small
+    assert_same "$(stored)" "$(mark)"
+    # The second pull reads no file's object.
+    SPLITFD_RUN="strace -f -qq -e trace=openat2,openat -o $BATS_TEST_TMPDIR/opens" \
+        store_pull 0 "$repo" "$store" localhost/small again -- --verify-diffid
+    local with without
+    with=$(wc -l < "$BATS_TEST_TMPDIR/opens")
+    # A mark for another stream is none.
+    ln -sfn "$(mark | tr 0-9a-f f0-9a-e)" "$repo/splitfd-proven/$(middle_diff_id)"
+    SPLITFD_RUN="strace -f -qq -e trace=openat2,openat -o $BATS_TEST_TMPDIR/opens" \
+        store_pull 0 "$repo" "$store" localhost/small again -- --verify-diffid
+    without=$(wc -l < "$BATS_TEST_TMPDIR/opens")
+    [ "$without" -gt $((with + 15)) ]
+    assert_same "$(stored)" "$(mark)"
+}
+
+@test "an unchecked genuine layer is proven, then marked" {
+    store_pull 0 "$repo" "$store" localhost/small small
+    refute mark
+    store_pull 0 "$repo" "$store" localhost/small again -- --verify-diffid
+    assert_same "$(stored)" "$(mark)"
+    assert_fsck_clean "$repo"
+}
+
+@test "--verify-diffid and --no-verify-diffid exclude each other" {
+    store_pull 2 "$repo" "$store" localhost/small small -- --verify-diffid --no-verify-diffid
+}
