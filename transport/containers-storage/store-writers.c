@@ -114,19 +114,19 @@ static int look_at_layer(const struct way *place, int fd, const char *const *nam
 static int look_at_place(
 	struct way *w, const struct splitfd_image *image, int fd, struct splitfd_error *err)
 {
-	const char *driver = image->store->driver;
-	bool vfs = strcmp(driver, "vfs") == 0, written = false;
+	const struct sfd_driver *driver = image->store->driver;
 	char layers[32], own[128], diff[160];
+	bool written = false;
 	int r;
 
-	(void)snprintf(layers, sizeof(layers), "%s-layers", driver);
+	(void)snprintf(layers, sizeof(layers), "%s-layers", driver->name);
 	r = look_at_layer(w, fd, (const char *const[]){ layers, NULL }, &written, err);
 	for (size_t i = 0; r == 0 && i < image->n_layers; i++) {
-		const char *const names[] = { driver, vfs ? "vfs/dir" : own, vfs ? own : diff,
-			NULL };
+		const char *const names[] = { driver->name, driver->directory, own,
+			driver->levels > 1 ? diff : NULL, NULL };
 
-		(void)snprintf(own, sizeof(own), "%s/%s", vfs ? "vfs/dir" : driver,
-			image->layers[i].layer_id);
+		(void)snprintf(
+			own, sizeof(own), "%s/%s", driver->directory, image->layers[i].layer_id);
 		(void)snprintf(diff, sizeof(diff), "%s/diff", own);
 		r = look_at_layer(w, fd, names, &written, err);
 	}
