@@ -2,14 +2,19 @@
 #include "splitfdstream/digest.h"
 #include "splitfdstream/base/text.h"
 
+#include <errno.h>
 #include <isa-l/crc64.h>
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* OpenSSL's functions of the one algorithm: they take no memory and start nothing. Those of EVP
+ * look up providers and settings by some thousand allocations, and where one of the first fails,
+ * OpenSSL 3.0 crashes. */
 struct splitfd_sha256 {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 	bool failed;
 };
 
@@ -17,27 +22,24 @@ struct splitfd_sha256 *splitfd_sha256_new(void)
 {
 	struct splitfd_sha256 *h = calloc(1, sizeof(*h));
 
-	if (h == NULL)
-		return NULL;
-	h->ctx = EVP_MD_CTX_new();
-	if (h->ctx == NULL || EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
+	if (h != NULL && SHA256_Init(&h->ctx) != 1)
 		return splitfd_sha256_free(h);
 	return h;
 }
 
 void splitfd_sha256_update(struct splitfd_sha256 *h, const void *data, size_t n)
 {
-	if (!h->failed && EVP_DigestUpdate(h->ctx, data, n) != 1)
+	if (SHA256_Update(&h->ctx, data, n) != 1)
 		h->failed = true;
 }
 
 int splitfd_sha256_final(struct splitfd_sha256 *h, uint8_t digest[32], struct splitfd_error *err)
 {
-	if (!h->failed && EVP_DigestFinal_ex(h->ctx, digest, NULL) == 1)
+	if (SHA256_Final(digest, &h->ctx) == 1 && !h->failed)
 		return 0;
-	h->failed = true;
 	memset(digest, 0, 32);
-	return splitfd_error_oom(err);
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_FAILED, EIO, "OpenSSL cannot compute the sha256");
 }
 
 int splitfd_sha256_final_text(struct splitfd_sha256 *h, char text[72], struct splitfd_error *err)
@@ -55,25 +57,18 @@ int splitfd_sha256_final_text(struct splitfd_sha256 *h, char text[72], struct sp
 
 struct splitfd_sha256 *splitfd_sha256_free(struct splitfd_sha256 *h)
 {
-	if (h != NULL) {
-		EVP_MD_CTX_free(h->ctx);
-		free(h);
-	}
+	free(h);
 	return NULL;
 }
 
 int splitfd_sha256_text(const void *data, size_t n, char text[72], struct splitfd_error *err)
 {
-	struct splitfd_sha256 *h = splitfd_sha256_new();
-	int r;
+	struct splitfd_sha256 h = { .failed = false };
 
-	text[0] = '\0';
-	if (h == NULL)
-		return splitfd_error_oom(err);
-	splitfd_sha256_update(h, data, n);
-	r = splitfd_sha256_final_text(h, text, err);
-	splitfd_sha256_free(h);
-	return r;
+	if (SHA256_Init(&h.ctx) != 1)
+		h.failed = true;
+	splitfd_sha256_update(&h, data, n);
+	return splitfd_sha256_final_text(&h, text, err);
 }
 
 uint64_t splitfd_crc64(uint64_t crc, const void *data, size_t n)

@@ -3,7 +3,6 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/unnamed-file.h"
-#include "splitfdstream/digest.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/containers-storage/store-files.h"
@@ -94,9 +93,6 @@ static void add_output(struct rules *rules)
 /* Libraries that read their settings, or load others, when they are used first. */
 static void prepare(const struct splitfd_repository *repository)
 {
-	char text[72];
-
-	(void)!splitfd_sha256_text("", 0, text, NULL);
 	if (repository != NULL && repository->write)
 		(void)sfd_repository_hasher((struct splitfd_repository *)(uintptr_t)repository);
 }

@@ -95,7 +95,6 @@ static int add_system(int ruleset, uint64_t handled)
 		{ "/nix/store", SFD_SANDBOX_READ },
 		{ "/gnu/store", SFD_SANDBOX_READ },
 		{ "/etc/ld.so.cache", SFD_SANDBOX_READ },
-		{ "/etc/ssl/openssl.cnf", SFD_SANDBOX_READ },
 		{ "/proc/self", SFD_SANDBOX_READ },
 		{ "/proc/stat", SFD_SANDBOX_READ },
 		{ "/proc/cpuinfo", SFD_SANDBOX_READ },

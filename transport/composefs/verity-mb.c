@@ -5,7 +5,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,8 +16,6 @@
 
 struct sfd_hasher {
 	enum splitfd_algorithm algorithm;
-	EVP_MD_CTX *ctx; /* OpenSSL; NULL with multi-buffer */
-	EVP_MD *md;
 	void *library; /* of dlopen; NULL without multi-buffer */
 	int failed;    /* 0 or -errno, until the next flush */
 	bool wide;     /* AVX-512 */
@@ -153,11 +152,17 @@ static bool has_mb(const struct sfd_hasher *h)
 
 #endif
 
-static bool open_openssl(struct sfd_hasher *h)
+/* Without EVP, which takes memory: see splitfdstream/digest.c. */
+static bool hash_openssl(enum splitfd_algorithm algorithm, const void *data, size_t n, uint8_t *out)
 {
-	h->md = EVP_MD_fetch(NULL, sfd_algorithm_hash(h->algorithm), NULL);
-	h->ctx = EVP_MD_CTX_new();
-	return h->md != NULL && h->ctx != NULL;
+	SHA256_CTX sha256;
+	SHA512_CTX sha512;
+
+	if (algorithm == SPLITFD_SHA512)
+		return SHA512_Init(&sha512) == 1 && SHA512_Update(&sha512, data, n) == 1 &&
+		       SHA512_Final(out, &sha512) == 1;
+	return SHA256_Init(&sha256) == 1 && SHA256_Update(&sha256, data, n) == 1 &&
+	       SHA256_Final(out, &sha256) == 1;
 }
 
 struct sfd_hasher *sfd_hasher_new(enum splitfd_algorithm algorithm, enum sfd_hasher_kind kind)
@@ -170,7 +175,7 @@ struct sfd_hasher *sfd_hasher_new(enum splitfd_algorithm algorithm, enum sfd_has
 	if (kind == SFD_HASHER_BEST)
 		kind = sfd_hasher_choose(algorithm);
 	if (kind == SFD_HASHER_OPENSSL)
-		return open_openssl(h) ? h : sfd_hasher_free(h);
+		return h;
 	return open_mb(h, kind == SFD_HASHER_MB_SHA) ? h : sfd_hasher_free(h);
 }
 
@@ -179,8 +184,6 @@ struct sfd_hasher *sfd_hasher_free(struct sfd_hasher *h)
 	if (h == NULL)
 		return NULL;
 	close_mb(h);
-	EVP_MD_CTX_free(h->ctx);
-	EVP_MD_free(h->md);
 	free(h);
 	return NULL;
 }
@@ -199,10 +202,8 @@ void sfd_hasher_add(struct sfd_hasher *h, const void *data, size_t len, uint8_t 
 {
 	if (has_mb(h))
 		add_mb(h, data, len, out);
-	else if (EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1 ||
-		 EVP_DigestUpdate(h->ctx, data, len) != 1 ||
-		 EVP_DigestFinal_ex(h->ctx, out, NULL) != 1)
-		h->failed = -ENOMEM;
+	else if (!hash_openssl(h->algorithm, data, len, out))
+		h->failed = -EIO;
 }
 
 int sfd_hasher_flush(struct sfd_hasher *h)

@@ -37,7 +37,7 @@ bool sfd_hasher_is_mb(const struct sfd_hasher *hasher);
 /* Starts to hash `len` bytes (1 or more). `data` and `out` (32 or 64 bytes) must stay until
  * sfd_hasher_flush, which ends all that was added. A failure is told by flush. */
 void sfd_hasher_add(struct sfd_hasher *hasher, const void *data, size_t len, uint8_t *out);
-/* 0, or where the library failed at any message since the last flush: -ENOMEM (OpenSSL), -EIO. */
+/* 0, or -EIO where the library failed at any message since the last flush. */
 int sfd_hasher_flush(struct sfd_hasher *hasher);
 
 #endif
