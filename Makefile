@@ -106,7 +106,8 @@ filter_src := shim/common/seccomp-filter.c
 shim_src := $(filter-out $(filter_src),$(sort $(shell find shim -name '*.c')))
 unit_src := $(wildcard tests/unit/test-*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz-*.c)
-helper_src := $(wildcard tests/lib/*.c tests/fault/*.c tests/bench/*.c)
+malloc_fail := $(B)/tests/fault/malloc-fail.so
+helper_src := $(filter-out tests/fault/malloc-fail.c,$(wildcard tests/lib/*.c tests/fault/*.c tests/bench/*.c))
 lib_obj := $(lib_src:%.c=$(B)/%.o)
 filter_obj := $(if $(seccomp),$(B)/seccomp-calls.o)
 shim_obj := $(shim_src:%.c=$(B)/%.o) $(filter_obj)
@@ -177,7 +178,12 @@ $(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
 # The one part of the program itself that has a unit test.
 $(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o $(filter_obj)
 
-test-programs: $(unit_bin) $(fuzz_bin) $(helper_bin)
+# Without flags of sanitizers, which bring an allocator of their own.
+$(malloc_fail): tests/fault/malloc-fail.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -fPIC -shared -fno-builtin $(warnings) -O2 -o $@ $< -ldl
+
+test-programs: $(unit_bin) $(fuzz_bin) $(helper_bin) $(malloc_fail)
 
 check: all test-programs
 	$(Q)BUILD=$(B) WERROR=1 tests/run check
