@@ -12,6 +12,7 @@ enum chunk_type {
 	TYPE_METADATA = 0x00,
 	TYPE_INLINE_DATA = 0x01,
 	TYPE_FILE_BACKED = 0x02,
+	TYPE_FAILED = SFD_WIRE_FAILED,
 };
 
 #define BYTES_HEADER 5
@@ -134,6 +135,24 @@ static int take_file(struct sfd_cursor *c, struct sfd_wire_header *ret, struct s
 	return take_name(c, name_len, ret, err);
 }
 
+/* A producer's last word: what follows is its reason, up to the stream's end. */
+static int take_failure(struct sfd_cursor *c, uint64_t offset, struct splitfd_error *err)
+{
+	ssize_t n = sfd_cursor_peek(c, SFD_WIRE_REASON_MAX + 1, err);
+	const uint8_t *at;
+	size_t have;
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	at = sfd_cursor_at(c, &have);
+	if (n == 1)
+		return sfd_cursor_refuse(c, offset, err, "the producer failed");
+	r = splitfd_error_set(err, SPLITFD_ERROR_FAILED, EREMOTEIO, "the producer failed: %.*s",
+		(int)n - 1, (const char *)at + 1);
+	return sfd_cursor_fail(c, offset, r, err);
+}
+
 int sfd_splitdirfdstream_header(
 	struct sfd_cursor *c, struct sfd_wire_header *ret, struct splitfd_error *err)
 {
@@ -147,6 +166,8 @@ int sfd_splitdirfdstream_header(
 	type = *sfd_cursor_at(c, &n);
 	if (type == TYPE_FILE_BACKED)
 		return take_file(c, ret, err);
+	if (type == TYPE_FAILED)
+		return take_failure(c, ret->offset, err);
 	if (type != TYPE_METADATA && type != TYPE_INLINE_DATA)
 		return sfd_cursor_refuse(c, ret->offset, err, "unknown chunk type 0x%02x", type);
 	r = need(c, BYTES_HEADER, "a chunk's header", err);

@@ -9,6 +9,12 @@
 
 #include "splitfdstream/wire-cursor.h"
 
+/* A splitdirfdstream that its producer cannot complete ends in this byte and up to
+ * SFD_WIRE_REASON_MAX bytes of text. It is no type of chunk, so that readers that do not know it
+ * fail, too. */
+#define SFD_WIRE_FAILED	    0xff
+#define SFD_WIRE_REASON_MAX ((size_t)1024)
+
 enum sfd_wire_kind {
 	SFD_WIRE_INLINE,    /* `size` bytes follow, and are still to be taken */
 	SFD_WIRE_CONTENT,   /* the same: one file's content */

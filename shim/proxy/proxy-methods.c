@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy's methods: arguments, and who answers, splitfd itself or the real skopeo. */
 #include "shim/proxy/proxy-methods.h"
+#include "splitfdstream/base/shortage.h"
 #include "transport/json/go-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/skopeo/policy.h"
@@ -122,7 +123,7 @@ static int open_native(struct sfd_proxy_session *s, const char *reference, bool 
 	struct splitfd_error ours = { 0 };
 	int r = sfd_native_open(reference, &native, &ours);
 
-	if (r < 0 && skopeo_may_know(ours.kind) &&
+	if (r < 0 && !sfd_is_shortage(r) && skopeo_may_know(ours.kind) &&
 		add_foreign(s, reference, optional, answer, err) == 0)
 		return 0;
 	if (r < 0 && optional && ours.kind == SPLITFD_ERROR_NOT_FOUND)

@@ -138,8 +138,8 @@ int sfd_native_layer_info(
 	size_t size;
 	const char *manifest = splitfd_image_manifest(native->image, &size);
 	const char *type = sfd_manifest_type(manifest, size);
-	bool oci = strcmp(type, SFD_OCI_TYPE_MANIFEST) == 0;
-	int r = sfd_buffer_append_str(ret, "[");
+	bool oci = type != NULL && strcmp(type, SFD_OCI_TYPE_MANIFEST) == 0;
+	int r = type != NULL ? sfd_buffer_append_str(ret, "[") : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(native->image); i++) {
 		if (i > 0)

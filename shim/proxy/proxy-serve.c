@@ -56,9 +56,13 @@ static int send_answer(struct sfd_proxy_session *s, struct sfd_proxy_answer *ans
 {
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = SFD_PROXY_REPLY_MAX };
 	struct splitfd_error too_long = { 0 };
+	int r = write_answer(&b, answer, result, err);
 
-	if (write_answer(&b, answer, result, err) < 0) {
+	if (r < 0)
 		drop_pipe(s, answer);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (r < 0) {
 		b.len = 0;
 		result = splitfd_error_set(&too_long, SPLITFD_ERROR_FAILED, EMSGSIZE,
 			"the reply does not fit into %zu bytes; see GetLayerInfoPiped",
@@ -105,14 +109,19 @@ static int serve_packet(
 	int result, r;
 
 	s->received_fd = packet->n_fds > 0 ? sfd_take_fd(&packet->fds[0]) : -EBADF;
-	json = sfd_json_parse(packet->data, packet->len);
-	if (packet->cut)
+	r = sfd_json_parse(packet->data, packet->len, &json);
+	if (r == -ENOMEM)
+		result = splitfd_error_oom(&failure);
+	else if (packet->cut)
 		result = invalid(&failure, "it is too long, or too many descriptors came with it");
 	else
 		result = run_method(s, json, &answer, &end, &failure);
 	cJSON_Delete(json);
 	s->received_fd = sfd_close(s->received_fd);
 	r = end ? 1 : send_answer(s, &answer, result, &failure);
+	/* A client that cannot be told everything is not left with half a conversation. */
+	if (r == 0 && result == -ENOMEM)
+		r = result;
 	if (r < 0 && err != NULL && failure.errnum != 0)
 		*err = failure;
 	answer_done(&answer);

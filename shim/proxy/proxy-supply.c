@@ -72,10 +72,14 @@ static int write_info(const struct sfd_proxy_image *image, const cJSON *layer, s
 
 static int write_infos(const struct sfd_proxy_image *image, struct sfd_buffer *b)
 {
-	cJSON *json = sfd_json_parse(image->manifest, strlen(image->manifest));
-	const cJSON *layers = sfd_json_member(json, "layers"), *layer;
-	int r = sfd_buffer_append_str(b, "[");
+	const cJSON *layers, *layer;
+	cJSON *json;
+	int r = sfd_json_parse(image->manifest, strlen(image->manifest), &json);
 
+	if (r == -ENOMEM)
+		return r;
+	layers = sfd_json_member(json, "layers");
+	r = sfd_buffer_append_str(b, "[");
 	cJSON_ArrayForEach (layer, layers) {
 		if (r == 0 && layer != layers->child)
 			r = sfd_buffer_append_str(b, ",");
@@ -100,7 +104,8 @@ int sfd_supply_layer_info(struct sfd_proxy_session *s, struct sfd_proxy_image *i
 	if (r == -EPROTO)
 		return bad_manifest(err);
 	if (r < 0)
-		return splitfd_error_sys(err, -r, "the list of layers is too large");
+		return r == -ENOMEM ? splitfd_error_oom(err)
+				    : splitfd_error_sys(err, -r, "the list of layers is too large");
 	return piped ? sfd_proxy_answer_bytes(s, b.data, b.len, answer, err) : 0;
 }
 
@@ -116,13 +121,16 @@ static bool size_in(const cJSON *descriptor, const char *digest, uint64_t *ret)
 	return true;
 }
 
-/* GetBlob wants to be told the size. */
-static bool find_size(const struct sfd_proxy_image *image, const char *digest, uint64_t *ret)
+/* GetBlob wants to be told the size. 1, 0, or -ENOMEM. */
+static int find_size(const struct sfd_proxy_image *image, const char *digest, uint64_t *ret)
 {
-	cJSON *json = sfd_json_parse(image->manifest, strlen(image->manifest));
 	const cJSON *layer;
-	bool found = size_in(sfd_json_member(json, "config"), digest, ret);
+	cJSON *json;
+	bool found;
 
+	if (sfd_json_parse(image->manifest, strlen(image->manifest), &json) == -ENOMEM)
+		return -ENOMEM;
+	found = size_in(sfd_json_member(json, "config"), digest, ret);
 	cJSON_ArrayForEach (layer, sfd_json_member(json, "layers")) {
 		if (!found)
 			found = size_in(layer, digest, ret);
@@ -203,7 +211,10 @@ int sfd_supply_raw_blob(struct sfd_proxy_session *s, struct sfd_proxy_image *ima
 
 	if (r < 0)
 		return r;
-	if (!find_size(image, digest, &size))
+	r = find_size(image, digest, &size);
+	if (r < 0)
+		return splitfd_error_oom(err);
+	if (r == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"the manifest names no blob %s, and this skopeo gives no other", digest);
 	snprintf(args, sizeof(args), "[%" PRIu64 ",\"%s\",%" PRIu64 "]", image->foreign_id, digest,

@@ -2,6 +2,7 @@
 #include "shim/serve/layer-sender.h"
 #include "transport/tar/proxy-sink.h"
 #include "shim/serve/serve-clients.h"
+#include "splitfdstream/wire-header.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/thread.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 struct sfd_senders {
@@ -109,6 +111,20 @@ static void one_less(struct sfd_senders *all)
 	pthread_mutex_unlock(&all->lock);
 }
 
+/* A stream that stopped between two chunks would look whole. */
+static void tell_failure(const struct sender *s, const struct splitfd_error *err)
+{
+	struct sfd_pipe_writer w = { .fd = s->pipe,
+		.cancel_fd = s->all->options.cancel_fd,
+		.stall_ms = s->all->options.timeout_ms };
+	uint8_t last[1 + SFD_WIRE_REASON_MAX] = { SFD_WIRE_FAILED };
+	size_t n = strnlen(err->text, SFD_WIRE_REASON_MAX);
+
+	memcpy(last + 1, err->text, n);
+	if (err->kind != SPLITFD_ERROR_PEER)
+		(void)sfd_pipe_write(&w, last, 1 + n, NULL);
+}
+
 static void *sender_thread(void *ctx)
 {
 	struct sender *s = ctx;
@@ -116,12 +132,8 @@ static void *sender_thread(void *ctx)
 	struct splitfd_error err = { 0 };
 	int r = write_stream(s, &err);
 
-	if (r < 0) {
-		ssize_t written = write(s->pipe, "\xff", 1);
-
-		/* No type of chunk: a stream that stopped between two chunks would look whole. */
-		(void)written;
-	}
+	if (r < 0)
+		tell_failure(s, &err);
 	if (r < 0 && err.kind != SPLITFD_ERROR_PEER)
 		fprintf(stderr, "splitfd: a layer could not be sent: %s\n", err.text);
 	s->pipe = sfd_close(s->pipe);

@@ -16,12 +16,16 @@ int sfd_varlink_repo_open(struct sfd_varlink_session *s, bool write,
 	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
 	struct splitfd_repository *repository = NULL;
+	int r;
 
 	if (s->repository != NULL && (s->writable || !write))
 		return 1;
-	if (splitfd_repository_open(s->settings->repository, write, &repository, err) < 0)
+	r = splitfd_repository_open(s->settings->repository, write, &repository, err);
+	if (r < 0 && err->kind == SPLITFD_ERROR_NOT_FOUND)
 		return sfd_varlink_fail(
 			result, SFD_IFACE_OCI ".RepoNotFound", "message", err->text, err);
+	if (r < 0)
+		return r;
 	splitfd_repository_close(s->repository);
 	s->repository = repository;
 	s->writable = write;

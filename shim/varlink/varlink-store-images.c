@@ -16,8 +16,9 @@ int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
 
 	if (r >= 0)
 		return 1;
-	return sfd_varlink_fail(result, SFD_IFACE_OCI ".RepoNotFound", "message",
-		err != NULL ? err->text : "", err);
+	if (err->kind != SPLITFD_ERROR_NOT_FOUND)
+		return r;
+	return sfd_varlink_fail(result, SFD_IFACE_OCI ".RepoNotFound", "message", err->text, err);
 }
 
 static bool fill_row(cJSON *row, const char *name, const struct splitfd_image *image,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/json/json-tree.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -161,10 +162,12 @@ static int parse_formats(
 
 int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct splitfd_error *err)
 {
-	cJSON *json = cJSON_ParseWithLengthOpts(text, n + 1, NULL, true);
 	bool v1 = false;
-	int r;
+	cJSON *json;
+	int r = sfd_json_tree_whole(text, n, &json, NULL);
 
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
 	if (!cJSON_IsObject(json)) {
 		cJSON_Delete(json);
 		return bad(err, "no JSON object");

@@ -5,6 +5,7 @@
 #include "splitfdstream/base/io.h"
 #include "transport/containers-storage/store-files.h"
 #include "transport/json/json-member.h"
+#include "transport/json/json-tree.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -60,9 +61,8 @@ static int read_json(const struct context *c, int dirfd, const char *path, cJSON
 {
 	sfd_cleanup_free char *text = NULL;
 	sfd_cleanup_fd int fd = sfd_store_open_file(dirfd, path);
-	const char *end = NULL;
 	struct stat st;
-	size_t size;
+	size_t size, at;
 	int r;
 
 	*ret = NULL;
@@ -80,11 +80,12 @@ static int read_json(const struct context *c, int dirfd, const char *path, cJSON
 		return splitfd_error_sys(c->err, -r, "%s: cannot read %s", c->where, path);
 	if (size == 0)
 		return 0;
-	*ret = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
-	if (*ret == NULL)
+	r = sfd_json_tree_whole(text, size, ret, &at);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(c->err);
+	if (r < 0)
 		return splitfd_error_set(c->err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s: %s is malformed: no JSON near byte %zu", c->where, path,
-			end != NULL ? (size_t)(end - text) : (size_t)0);
+			"%s: %s is malformed: no JSON near byte %zu", c->where, path, at);
 	if (!cJSON_IsArray(*ret) && !cJSON_IsNull(*ret))
 		return splitfd_error_set(c->err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"%s: %s is malformed: not an array", c->where, path);

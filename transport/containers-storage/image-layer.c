@@ -130,7 +130,9 @@ static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer
 		return r;
 	fd = sfd_store_open_dir(dir, "composefs-data", false);
 	sfd_close(fd);
-	if (fd != -ENOENT)
+	if (fd < 0 && fd != -ENOENT)
+		return splitfd_error_sys(err, -fd, "its composefs-data cannot be opened");
+	if (fd >= 0)
 		return read_toc(store, place, desc, err);
 	return sfd_layer_lowers_read(store, dir, &desc->lowers, err);
 }

@@ -4,6 +4,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "transport/json/json-member.h"
+#include "transport/json/json-tree.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -47,12 +48,15 @@ static bool has_manifest(const struct sfd_image_record *image, const void *word)
 int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
 	size_t size, struct sfd_image_found *found, struct splitfd_error *err)
 {
-	sfd_cleanup_json cJSON *json = cJSON_ParseWithLength(manifest, size);
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "manifests"), *one;
+	sfd_cleanup_json cJSON *json = NULL;
+	const cJSON *list, *one;
 	struct sfd_matches m = { .n = 0 };
 	struct utsname buf;
 	const char *arch = architecture(&buf);
 
+	if (sfd_json_tree(manifest, size, &json) == -ENOMEM)
+		return splitfd_error_oom(err);
+	list = cJSON_GetObjectItemCaseSensitive(json, "manifests");
 	/* An empty list has null there. */
 	if (list == NULL)
 		return 0;

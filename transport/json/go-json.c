@@ -2,8 +2,10 @@
 #include "transport/json/go-json.h"
 #include "splitfdstream/base/text.h"
 #include "transport/json/json-scan.h"
+#include "transport/json/json-tree.h"
 
 #include <stdbool.h>
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -87,11 +89,12 @@ const char *sfd_json_type(const cJSON *value)
 }
 
 /* cJSON alone would take numbers such as 01 and line feeds in strings. */
-cJSON *sfd_json_parse(const char *text, size_t len)
+int sfd_json_parse(const char *text, size_t len, cJSON **ret)
 {
 	struct sfd_json_scan scan = { .values_max = SIZE_MAX };
 	size_t used = 0;
 
+	*ret = NULL;
 	while (len > 0 && sfd_json_blank((uint8_t)text[len - 1]))
 		len--;
 	while (len > 0 && sfd_json_blank((uint8_t)*text)) {
@@ -99,6 +102,6 @@ cJSON *sfd_json_parse(const char *text, size_t len)
 		len--;
 	}
 	if (sfd_json_scan(&scan, (const uint8_t *)text, len, &used) != 1 || used != len)
-		return NULL;
-	return cJSON_ParseWithLength(text, len);
+		return -EBADMSG;
+	return sfd_json_tree(text, len, ret);
 }

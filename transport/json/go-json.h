@@ -24,8 +24,8 @@ const cJSON *sfd_json_member(const cJSON *object, const char *key);
 /* What a value is called in error texts: "string", "float64", "[]interface {}" … */
 const char *sfd_json_type(const cJSON *value);
 
-/* A whole text that is exactly one JSON object (RFC 8259); NULL otherwise, where a string holds
- * NUL, or where it is deeper than SFD_JSON_DEPTH_MAX. */
-cJSON *sfd_json_parse(const char *text, size_t len);
+/* A whole text that is exactly one JSON object (RFC 8259). -EBADMSG otherwise, where a string holds
+ * NUL, or where it is deeper than SFD_JSON_DEPTH_MAX; -ENOMEM. *ret is NULL where it fails. */
+int sfd_json_parse(const char *text, size_t len, cJSON **ret);
 
 #endif

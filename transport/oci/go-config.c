@@ -261,9 +261,11 @@ static int write_object(struct sfd_buffer *b, const cJSON *object, const struct 
 int sfd_oci_config(const char *config, size_t config_size, bool inner, struct sfd_buffer *ret,
 	struct splitfd_error *err)
 {
-	cJSON *json = sfd_json_parse(config, config_size);
-	int r;
+	cJSON *json;
+	int r = sfd_json_parse(config, config_size, &json);
 
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
 	if (!cJSON_IsObject(json))
 		r = -EINVAL;
 	else if (inner)

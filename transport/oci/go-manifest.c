@@ -43,8 +43,8 @@ static const char *type_of(const cJSON *json)
 
 const char *sfd_manifest_type(const char *manifest, size_t size)
 {
-	cJSON *json = sfd_json_parse(manifest, size);
-	const char *type = type_of(json);
+	cJSON *json;
+	const char *type = sfd_json_parse(manifest, size, &json) != -ENOMEM ? type_of(json) : NULL;
 
 	cJSON_Delete(json);
 	return type;
@@ -125,6 +125,8 @@ int sfd_oci_manifest(const char *manifest, size_t manifest_size, const char *con
 	cJSON *json;
 	int r;
 
+	if (type == NULL)
+		return splitfd_error_oom(err);
 	if (strcmp(type, SFD_OCI_TYPE_MANIFEST) == 0) {
 		r = sfd_buffer_append(ret, manifest, manifest_size);
 		return r < 0 ? splitfd_error_sys(err, -r, "the manifest is too large") : 0;
@@ -138,7 +140,8 @@ int sfd_oci_manifest(const char *manifest, size_t manifest_size, const char *con
 	r = sfd_oci_config(config, config_size, false, &converted, err);
 	if (r < 0)
 		return r;
-	json = sfd_json_parse(manifest, manifest_size);
+	if (sfd_json_parse(manifest, manifest_size, &json) == -ENOMEM)
+		return splitfd_error_oom(err);
 	r = convert(json, &converted, ret, err);
 	cJSON_Delete(json);
 	return r;

@@ -20,7 +20,8 @@
 int sfd_oci_config(const char *config, size_t config_size, bool inner, struct sfd_buffer *ret,
 	struct splitfd_error *err);
 
-/* The media type of a manifest: by its own word, else by its shape. Static text. */
+/* The media type of a manifest: by its own word, else by its shape. Static text; NULL where
+ * memory is short. */
 const char *sfd_manifest_type(const char *manifest, size_t size);
 
 /* Appends the manifest as clients get it: the same bytes where it is OCI, else converted. Kinds

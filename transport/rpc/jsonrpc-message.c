@@ -2,6 +2,7 @@
 #include "transport/rpc/jsonrpc-private.h"
 #include "splitfdstream/base/text.h"
 #include "transport/json/json-member.h"
+#include "transport/json/json-tree.h"
 
 #include <errno.h>
 #include <string.h>
@@ -80,8 +81,10 @@ int sfd_jsonrpc_parse(const char *text, size_t len, struct sfd_jsonrpc_message *
 	if (!sfd_utf8_valid(text, len))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EBADMSG, "a message is not UTF-8");
-	ret->json = cJSON_ParseWithLength(text, len);
-	if (ret->json == NULL)
+	r = sfd_json_tree(text, len, &ret->json);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (r < 0)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EBADMSG, "a message is not JSON");
 	r = read_count(ret, ret_code, err);

@@ -110,6 +110,8 @@ int sfd_varlink_reply_check(
 		cJSON_GetObjectItemCaseSensitive(reply->parameters, "message"));
 	if (message == NULL && reply->parameters != NULL) {
 		text = cJSON_PrintUnformatted(reply->parameters);
+		if (text == NULL)
+			return splitfd_error_oom(err);
 		message = text;
 	}
 	return splitfd_error_set(err, kind_of(reply->error), EREMOTEIO, "%s: %s: %s", method,

@@ -2,6 +2,7 @@
 #include "transport/rpc/varlink-json.h"
 #include "splitfdstream/base/text.h"
 #include "transport/json/json-scan.h"
+#include "transport/json/json-tree.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -43,6 +44,8 @@ int sfd_varlink_parse(const char *text, size_t len, size_t values_max, struct cJ
 	r = scan(text, len, values_max, err);
 	if (r < 0)
 		return r;
-	*ret = cJSON_ParseWithLength(text, len);
-	return *ret != NULL ? 0 : refuse(err, "is not JSON");
+	r = sfd_json_tree(text, len, ret);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	return r < 0 ? refuse(err, "is not JSON") : 0;
 }

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/thread.h"
+#include "transport/json/json-tree.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
@@ -123,9 +124,12 @@ static int read_errors(struct sfd_blob_pipe *p, struct splitfd_error *err)
 	if (n < 0)
 		return splitfd_error_sys(err, (int)-n, "cannot read from skopeo");
 	if (n > 0) {
-		cJSON *json = cJSON_ParseWithLength(text, (size_t)n);
-		const cJSON *message = cJSON_GetObjectItemCaseSensitive(json, "message");
+		const cJSON *message;
+		cJSON *json;
 
+		if (sfd_json_tree(text, (size_t)n, &json) == -ENOMEM)
+			return splitfd_error_oom(err);
+		message = cJSON_GetObjectItemCaseSensitive(json, "message");
 		r = splitfd_error_set(err, SPLITFD_ERROR_FAILED, EREMOTEIO, "skopeo: %s",
 			cJSON_IsString(message) ? message->valuestring : "no reason is given");
 		cJSON_Delete(json);

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/base/user.h"
+#include "transport/json/json-tree.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -271,7 +272,7 @@ int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_er
 	sfd_cleanup_free char *file = NULL, *text = NULL;
 	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = calloc(1, sizeof(*policy));
 	sfd_cleanup_fd int fd = -EBADF;
-	const char *end = NULL;
+	size_t at;
 	size_t size = 0;
 	int r;
 
@@ -284,10 +285,12 @@ int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_er
 	r = fd < 0 ? -errno : sfd_read_file_fd(fd, POLICY_MAX, &text, &size);
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot read the policy %s", file);
-	policy->json = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
-	if (policy->json == NULL)
+	r = sfd_json_tree_whole(text, size, &policy->json, &at);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (r < 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"the policy %s is no JSON (byte %td)", file, end != NULL ? end - text : 0);
+			"the policy %s is no JSON (byte %zu)", file, at);
 	r = check_policy(policy->json, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "the policy %s is not valid", file);

@@ -6,6 +6,7 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/process.h"
+#include "transport/json/json-tree.h"
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-process.h"
 
@@ -226,7 +227,8 @@ static int parse_reply(const char *method, struct sfd_packet *packet, struct sfd
 {
 	const cJSON *success, *pipeid;
 
-	ret->json = cJSON_ParseWithLength(packet->data, packet->len);
+	if (sfd_json_tree(packet->data, packet->len, &ret->json) == -ENOMEM)
+		return splitfd_error_oom(err);
 	success = cJSON_GetObjectItemCaseSensitive(ret->json, "success");
 	pipeid = cJSON_GetObjectItemCaseSensitive(ret->json, "pipeid");
 	if (packet->cut || !cJSON_IsBool(success) || !cJSON_IsNumber(pipeid) || packet->n_fds > 2)

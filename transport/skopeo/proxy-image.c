@@ -5,6 +5,7 @@
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/json/json-member.h"
+#include "transport/json/json-tree.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
@@ -127,11 +128,15 @@ static int get_config(struct sfd_remote_image *image, const cJSON *manifest, boo
 
 static int take_diff_ids(struct sfd_remote_image *image, struct splitfd_error *err)
 {
-	cJSON *json = cJSON_ParseWithLength(image->config, image->config_size);
-	const cJSON *rootfs = cJSON_GetObjectItemCaseSensitive(json, "rootfs"), *item;
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(rootfs, "diff_ids");
-	int n = cJSON_GetArraySize(list), r = 0;
+	const cJSON *rootfs, *list, *item;
+	cJSON *json;
+	int n, r = 0;
 
+	if (sfd_json_tree(image->config, image->config_size, &json) == -ENOMEM)
+		return splitfd_error_oom(err);
+	rootfs = cJSON_GetObjectItemCaseSensitive(json, "rootfs");
+	list = cJSON_GetObjectItemCaseSensitive(rootfs, "diff_ids");
+	n = cJSON_GetArraySize(list);
 	if (!cJSON_IsArray(list) || n > LAYERS_MAX)
 		r = bad_image(err, "the config has no list of diff_ids");
 	image->layers = calloc((size_t)n + 1, sizeof(*image->layers));
@@ -192,7 +197,8 @@ static int fetch_info(struct sfd_remote_image *image, struct splitfd_error *err)
 			&size, NULL, err);
 		if (r < 0)
 			return r;
-		list = cJSON_ParseWithLength(text, size);
+		if (sfd_json_tree(text, size, &list) == -ENOMEM)
+			return splitfd_error_oom(err);
 		r = take_blobs(image, list, err);
 		cJSON_Delete(list);
 		return r;
@@ -236,7 +242,8 @@ int sfd_remote_open(struct sfd_proxy *proxy, const char *reference, struct sfd_r
 		r = get_manifest(image, &converted, err);
 	if (r < 0)
 		return r;
-	manifest = cJSON_ParseWithLength(image->manifest, image->manifest_size);
+	if (sfd_json_tree(image->manifest, image->manifest_size, &manifest) == -ENOMEM)
+		return splitfd_error_oom(err);
 	r = get_config(image, manifest, converted, err);
 	if (r == 0)
 		r = get_layers(image, manifest, err);

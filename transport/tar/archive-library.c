@@ -45,10 +45,14 @@ int sfd_archive_library_open(struct sfd_archive_library *ret, struct splitfd_err
 		{ "archive_read_next_header", &l.next_header },
 		{ "archive_read_data", &l.read_data },
 		{ "archive_error_string", &l.error_string },
+		{ "archive_errno", &l.error_number },
 		{ "archive_set_error", &l.set_error },
 	};
 
+	errno = 0; /* dlerror() does not always say that memory is short */
 	handle = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (handle == NULL && errno == ENOMEM)
+		return splitfd_error_oom(err);
 	if (handle == NULL)
 		return missing(SONAME, err);
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {

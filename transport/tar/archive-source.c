@@ -9,14 +9,19 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PIECE ((size_t)64 * 1024)
+#define MAGIC 6
 
 struct bytes_source {
 	struct splitfd_source base;
 	int fd;
 	int timeout_ms;
 	int cancel_fd;
+	bool maybe_compressed;
+	bool sniffed;
+	size_t have;			/* bytes in `raw` that were read to look at them */
 	struct archive *archive;	/* NULL: bytes as they are */
 	struct sfd_archive_library lib; /* where there is an archive */
 	int failed;			/* 0 or -errno: sticks */
@@ -57,9 +62,12 @@ static int give(ssize_t n, struct bytes_source *bs, struct splitfd_chunk *ret)
 static la_ssize_t on_read(struct archive *archive, void *ctx, const void **ret)
 {
 	struct bytes_source *bs = ctx;
-	ssize_t got = read_raw(bs, bs->raw, sizeof(bs->raw), &bs->error);
+	ssize_t got = (ssize_t)bs->have;
 
 	*ret = bs->raw;
+	bs->have = 0;
+	if (got == 0)
+		got = read_raw(bs, bs->raw, sizeof(bs->raw), &bs->error);
 	if (got < 0) {
 		bs->failed = (int)got;
 		bs->lib.set_error(archive, (int)-got, "input failed");
@@ -74,6 +82,8 @@ static int archive_failed(struct bytes_source *bs, struct splitfd_error *err)
 	/* Our own reading failed: on_read has left the text. */
 	if (bs->failed < 0)
 		return bs->failed;
+	if (bs->lib.error_number(bs->archive) == ENOMEM)
+		return splitfd_error_oom(err);
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, "cannot decompress: %s",
 		text != NULL ? text : "damaged data");
 }
@@ -98,6 +108,70 @@ static ssize_t read_archive(struct bytes_source *bs, struct splitfd_error *err)
 	return n < 0 || bs->failed < 0 ? archive_failed(bs, err) : (ssize_t)n;
 }
 
+static int open_archive(struct bytes_source *bs, struct splitfd_error *err)
+{
+	int r = sfd_archive_library_open(&bs->lib, err);
+
+	if (r < 0)
+		return r;
+	errno = 0;
+	bs->archive = bs->lib.read_new();
+	/* By name: "all" would start external programs. ARCHIVE_WARN is such a program, too. */
+	if (bs->archive != NULL && bs->lib.filter_gzip(bs->archive) == ARCHIVE_OK &&
+		bs->lib.filter_zstd(bs->archive) == ARCHIVE_OK &&
+		bs->lib.filter_xz(bs->archive) == ARCHIVE_OK &&
+		bs->lib.filter_bzip2(bs->archive) == ARCHIVE_OK &&
+		bs->lib.format_raw(bs->archive) == ARCHIVE_OK &&
+		bs->lib.format_empty(bs->archive) == ARCHIVE_OK)
+		return 0;
+	if (errno == ENOMEM)
+		return splitfd_error_oom(err);
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOTSUP,
+		"libarchive has no support for gzip, zstd, xz and bzip2");
+}
+
+/* As the first bytes look. */
+static bool is_compressed(const uint8_t *at, size_t n)
+{
+	return (n >= 2 && memcmp(at, "\x1f\x8b", 2) == 0) ||
+	       (n >= 3 && memcmp(at, "BZh", 3) == 0) ||
+	       (n >= 4 && memcmp(at, "\x28\xb5\x2f\xfd", 4) == 0) ||
+	       (n >= 4 && (at[0] & 0xf0) == 0x50 && memcmp(at + 1, "\x2a\x4d\x18", 3) == 0) ||
+	       (n >= 6 && memcmp(at, "\xfd\x37\x7a\x58\x5a\x00", 6) == 0);
+}
+
+/* A plain tar needs no library. */
+static int sniff(struct bytes_source *bs, struct splitfd_error *err)
+{
+	ssize_t n = 1;
+
+	bs->sniffed = true;
+	while (n > 0 && bs->have < MAGIC) {
+		n = read_raw(bs, bs->raw + bs->have, sizeof(bs->raw) - bs->have, err);
+		if (n < 0)
+			return (int)n;
+		bs->have += (size_t)n;
+	}
+	return is_compressed(bs->raw, bs->have) ? open_archive(bs, err) : 0;
+}
+
+static ssize_t read_bytes(struct bytes_source *bs, struct splitfd_error *err)
+{
+	size_t n;
+	int r = bs->maybe_compressed && !bs->sniffed ? sniff(bs, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (bs->archive != NULL)
+		return read_archive(bs, err);
+	n = bs->have;
+	bs->have = 0;
+	if (n == 0)
+		return read_raw(bs, bs->buffer, sizeof(bs->buffer), err);
+	memcpy(bs->buffer, bs->raw, n);
+	return (ssize_t)n;
+}
+
 static int bytes_next(
 	struct splitfd_source *source, struct splitfd_chunk *ret, struct splitfd_error *err)
 {
@@ -105,11 +179,7 @@ static int bytes_next(
 	int r = 0;
 
 	if (bs->failed == 0 && !bs->ended) {
-		ssize_t n = bs->archive != NULL
-				    ? read_archive(bs, &bs->error)
-				    : read_raw(bs, bs->buffer, sizeof(bs->buffer), &bs->error);
-
-		r = give(n, bs, ret);
+		r = give(read_bytes(bs, &bs->error), bs, ret);
 		if (r < 0)
 			bs->failed = r;
 	}
@@ -149,30 +219,9 @@ int sfd_bytes_source_new(int fd, int timeout_ms, int cancel_fd, struct splitfd_s
 int sfd_archive_source_new(int fd, int timeout_ms, int cancel_fd, struct splitfd_source **ret,
 	struct splitfd_error *err)
 {
-	struct splitfd_source *source;
-	struct bytes_source *bs;
-	int r = sfd_bytes_source_new(fd, timeout_ms, cancel_fd, &source, err);
+	int r = sfd_bytes_source_new(fd, timeout_ms, cancel_fd, ret, err);
 
-	if (r < 0)
-		return r;
-	bs = (struct bytes_source *)source;
-	r = sfd_archive_library_open(&bs->lib, err);
-	if (r < 0) {
-		splitfd_source_free(source);
-		return r;
-	}
-	bs->archive = bs->lib.read_new();
-	/* By name: "all" would start external programs. ARCHIVE_WARN is such a program, too. */
-	if (bs->archive == NULL || bs->lib.filter_gzip(bs->archive) != ARCHIVE_OK ||
-		bs->lib.filter_zstd(bs->archive) != ARCHIVE_OK ||
-		bs->lib.filter_xz(bs->archive) != ARCHIVE_OK ||
-		bs->lib.filter_bzip2(bs->archive) != ARCHIVE_OK ||
-		bs->lib.format_raw(bs->archive) != ARCHIVE_OK ||
-		bs->lib.format_empty(bs->archive) != ARCHIVE_OK) {
-		splitfd_source_free(source);
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOTSUP,
-			"libarchive has no support for gzip, zstd, xz and bzip2");
-	}
-	*ret = source;
-	return 0;
+	if (r == 0)
+		((struct bytes_source *)*ret)->maybe_compressed = true;
+	return r;
 }

@@ -2,6 +2,7 @@
 /* What a name in images/ points at: a well-formed EROFS image whose objects are there. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/shortage.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/digest-table.h"
 #include "transport/composefs/erofs/erofs-objects.h"
@@ -70,13 +71,14 @@ static int check_image(struct sfd_fsck *f, const char *name, int fd)
 	int r = sfd_read_file_fd(fd, SFD_EROFS_IMAGE_MAX, &data, &size);
 
 	if (r < 0)
-		return r == -ENOMEM ? r : corrupted(f, "image-read-failed", name, strerror(-r));
+		return sfd_is_shortage(r) ? r
+					  : corrupted(f, "image-read-failed", name, strerror(-r));
 	sfd_digest_table_init(&c.known, f->repository->algorithm);
 	r = sfd_erofs_objects(
 		(const uint8_t *)data, size, f->repository->algorithm, on_object, &c, &why);
 	sfd_digest_table_done(&c.known);
 	if (r < 0)
-		return r == -ENOMEM ? r : corrupted(f, "image-invalid", name, why.text);
+		return sfd_is_shortage(r) ? r : corrupted(f, "image-invalid", name, why.text);
 	return check_name(f, name);
 }
 

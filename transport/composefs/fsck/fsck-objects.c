@@ -2,6 +2,7 @@
 /* Every object: its name, its type, its fs-verity digest. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/shortage.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/fsck/fsck-private.h"
@@ -88,12 +89,16 @@ static int check_object(struct folder *d, const char *name)
 	if (!parse_name(d, name, &expected))
 		return wrong(d, "object-invalid-name", name, "no digest of this repository");
 	fd = sfd_open_regular(d->fd, name, RESOLVE_NO_SYMLINKS);
+	if (sfd_is_shortage(fd))
+		return fd;
 	if (fd < 0)
 		return wrong(d, "object-open-failed", name,
 			fd == -EINVAL ? "no regular file" : strerror(-fd));
 	r = measure(d, fd, &measured);
 	if (r == 0)
 		return wrong(d, "object-verity-missing", name, "");
+	if (sfd_is_shortage(r))
+		return r;
 	if (r < 0)
 		return wrong(d, "object-verity-failed", name, strerror(-r));
 	if (memcmp(&measured, &expected, sizeof(expected)) == 0)

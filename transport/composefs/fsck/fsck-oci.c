@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tagged images: manifest, config, layers, and the seal. */
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/shortage.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/fsck/fsck-private.h"
@@ -57,6 +58,8 @@ static int read_manifest(struct image *i)
 	if (r > 0)
 		r = sfd_oci_document_read(
 			i->f->repository, &stream, SFD_STREAM_MANIFEST, &i->manifest, &why);
+	if (sfd_is_shortage(r))
+		return r;
 	if (r < 0)
 		return wrong(i, "manifest-read-failed", NULL, why.text);
 	r = splitfd_sha256_text(i->manifest.json, i->manifest.size, actual, NULL);
@@ -66,6 +69,8 @@ static int read_manifest(struct image *i)
 		return wrong_digest(i, "manifest-digest-mismatch", i->digest, actual);
 	r = sfd_oci_manifest_parse(
 		i->manifest.json, i->manifest.size, SFD_OCI_REPOSITORY, &i->manifest_facts, &why);
+	if (sfd_is_shortage(r))
+		return r;
 	return r < 0 ? wrong(i, "manifest-parse-failed", NULL, why.text) : 1;
 }
 
@@ -81,6 +86,8 @@ static int read_config(struct image *i)
 	if (!sfd_splitstream_find_ref(i->manifest.reader, name, &stream))
 		return wrong(i, "config-ref-missing", digest, NULL);
 	r = sfd_oci_document_read(i->f->repository, &stream, SFD_STREAM_CONFIG, &i->config, &why);
+	if (sfd_is_shortage(r))
+		return r;
 	if (r < 0)
 		return wrong(i, "config-read-failed", NULL, why.text);
 	r = splitfd_sha256_text(i->config.json, i->config.size, actual, NULL);
@@ -92,6 +99,8 @@ static int read_config(struct image *i)
 		return 1;
 	r = sfd_oci_config_parse(
 		i->config.json, i->config.size, SFD_OCI_REPOSITORY, &i->config_facts, &why);
+	if (sfd_is_shortage(r))
+		return r;
 	return r < 0 ? wrong(i, "config-parse-failed", NULL, why.text) : 1;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams: header, objects, references, chunks; and each layer's SHA-256. */
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/shortage.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/stream/splitstream-bytes.h"
 #include "transport/composefs/fsck/fsck-private.h"
@@ -95,7 +96,9 @@ static int check_chunks(struct sfd_fsck *f, const char *name, struct sfd_splitst
 	do
 		r = sfd_splitstream_next(s, &part, &why);
 	while (r > 0);
-	return r < 0 ? corrupted(f, "stream-read-failed", name, why.text) : 0;
+	if (r == 0 || sfd_is_shortage(r))
+		return r;
+	return corrupted(f, "stream-read-failed", name, why.text);
 }
 
 int sfd_fsck_stream(struct sfd_fsck *f, const char *name, int fd)
@@ -106,7 +109,7 @@ int sfd_fsck_stream(struct sfd_fsck *f, const char *name, int fd)
 		fd, f->repository->algorithm, f->repository, NULL, name, &s, &why);
 
 	if (r < 0)
-		return r == -ENOMEM ? r : corrupted(f, "stream-open-failed", name, why.text);
+		return sfd_is_shortage(r) ? r : corrupted(f, "stream-open-failed", name, why.text);
 	r = check_objects(f, name, s);
 	if (r == 0)
 		r = check_refs(f, name, s);
@@ -137,7 +140,7 @@ static int check_layer(struct sfd_fsck *f, void *ctx, size_t i, struct splitfd_e
 		return 0;
 	sfd_fsck_count(f, &f->report->layers.checked, 1);
 	r = sfd_stream_verify(f->repository, &digest, diff_id, NULL, NULL, &why);
-	if (r == 0 || r == -ENOMEM)
+	if (r == 0 || sfd_is_shortage(r))
 		return r;
 	sfd_fsck_count(f, &f->report->layers.corrupted, 1);
 	return sfd_fsck_add(

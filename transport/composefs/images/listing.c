@@ -132,15 +132,23 @@ static int count_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_
 	return 0;
 }
 
+/* What is not a tar has no entries. */
+static int look_at_tar(struct sums *sums, int r, struct splitfd_error *err)
+{
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (r < 0)
+		sums->row->is_tar = false;
+	return 0;
+}
+
 static int sum_inline(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
 {
 	struct sums *sums = ctx;
 
-	(void)err;
 	sums->row->inline_size += len;
-	if (sums->row->is_tar && sfd_tar_parser_feed(sums->tar, data, len, NULL) < 0)
-		sums->row->is_tar = false;
-	return 0;
+	return look_at_tar(
+		sums, sums->row->is_tar ? sfd_tar_parser_feed(sums->tar, data, len, NULL) : 0, err);
 }
 
 static int sum_object(
@@ -149,11 +157,9 @@ static int sum_object(
 	struct sums *sums = ctx;
 
 	(void)digest;
-	(void)err;
 	sums->row->external_size += size;
-	if (sums->row->is_tar && sfd_tar_parser_object(sums->tar, size, NULL) < 0)
-		sums->row->is_tar = false;
-	return 0;
+	return look_at_tar(
+		sums, sums->row->is_tar ? sfd_tar_parser_object(sums->tar, size, NULL) : 0, err);
 }
 
 static int sum_up(struct sfd_splitstream *s, struct sfd_layer_row *row, struct splitfd_error *err)
@@ -167,8 +173,8 @@ static int sum_up(struct sfd_splitstream *s, struct sfd_layer_row *row, struct s
 		return splitfd_error_oom(err);
 	row->is_tar = strcmp(sfd_splitstream_content_type(s), SFD_STREAM_LAYER) == 0;
 	r = sfd_splitstream_tell(s, true, &listener, err);
-	if (r == 0 && row->is_tar && sfd_tar_parser_finish(sums.tar, NULL) < 0)
-		row->is_tar = false;
+	if (r == 0 && row->is_tar)
+		r = look_at_tar(&sums, sfd_tar_parser_finish(sums.tar, NULL), err);
 	sfd_tar_parser_free(sums.tar);
 	return r;
 }

@@ -11,6 +11,7 @@
 #include <endian.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 /* cfsctl's; another level gives other bytes and so another object. */
 #define LEVEL 3
@@ -106,6 +107,8 @@ static int compress_step(struct sfd_splitstream_writer *w, ZSTD_inBuffer *in, ZS
 	size_t left = ZSTD_compressStream2(w->zstd, &o, in, end);
 	int r;
 
+	if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation)
+		return splitfd_error_oom(err);
 	if (ZSTD_isError(left))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_FAILED, EIO, "zstd: %s", ZSTD_getErrorName(left));

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/io.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define BUFFER_SIZE ((size_t)128 * 1024)
 
@@ -81,6 +82,8 @@ static int step(struct sfd_zstd_range *z, struct splitfd_error *err)
 	if (dry && !z->in_frame)
 		return 1;
 	left = ZSTD_decompressStream(z->zstd, &out, &z->in);
+	if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation)
+		return splitfd_error_oom(err);
 	if (ZSTD_isError(left))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"compressed data is malformed: %s", ZSTD_getErrorName(left));

@@ -2,6 +2,7 @@
 /* One line of a tar-split: the forms of Go's encoder directly, all others by cJSON. */
 #include "splitfdstream/base/text.h"
 #include "transport/containers-storage/tar-split/tar-split.h"
+#include "transport/json/json-tree.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -278,8 +279,12 @@ int sfd_tar_split_scan(char *text, size_t n, struct sfd_tar_split_entry *ret, si
 	r = skip_object(&c, ret_why);
 	if (r <= 0)
 		return r;
-	parsed = cJSON_ParseWithLength(text, (size_t)(c.p - text));
-	if (parsed == NULL) {
+	r = sfd_json_tree(text, (size_t)(c.p - text), &parsed);
+	if (r == -ENOMEM) {
+		*ret_why = "out of memory";
+		return r;
+	}
+	if (r < 0) {
 		*ret_why = "not JSON";
 		return -EINVAL;
 	}

@@ -6,6 +6,7 @@
 #include "splitfdstream/chunk.h"
 #include "transport/containers-storage/tar-split/member-name.h"
 #include "transport/json/json-member.h"
+#include "transport/json/json-tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -88,14 +89,15 @@ static int add_entries(struct sfd_toc *toc, const cJSON *entries)
 int sfd_toc_new(const char *json, size_t size, const char *what, struct sfd_toc **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup_json cJSON *parsed = cJSON_ParseWithLength(json, size);
-	const cJSON *entries = cJSON_GetObjectItemCaseSensitive(parsed, "entries");
-	const cJSON *version = cJSON_GetObjectItemCaseSensitive(parsed, "version");
+	sfd_cleanup_json cJSON *parsed = NULL;
+	const cJSON *entries, *version;
 	sfd_cleanup(toc_cleanup) struct sfd_toc *toc = calloc(1, sizeof(*toc));
 	int r;
 
-	if (toc == NULL)
+	if (toc == NULL || sfd_json_tree(json, size, &parsed) == -ENOMEM)
 		return splitfd_error_oom(err);
+	entries = cJSON_GetObjectItemCaseSensitive(parsed, "entries");
+	version = cJSON_GetObjectItemCaseSensitive(parsed, "version");
 	toc->names.max = size;
 	if (!cJSON_IsArray(entries) || !cJSON_IsNumber(version) || version->valuedouble != 1)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
