@@ -6,6 +6,7 @@
 #include "shim/copy/layer-objects.h"
 #include "shim/copy/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/tar/tar-entry.h"
 
@@ -16,8 +17,6 @@
 
 #define ALL "all"
 
-SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 SFD_DEFINE_CLEANUP(cleanup_output, struct splitfd_output, splitfd_output_free);
 
 struct get_layer {
@@ -30,8 +29,8 @@ struct get_layer {
 static int send_layer(const struct sfd_channel_options *o, struct sfd_origin *origin, size_t i,
 	bool frames, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	sfd_cleanup_source struct splitfd_source *source = NULL;
+	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	struct splitfd_output *output = NULL;
 	enum sfd_wire_format format;
 	int r = sfd_channel_format(o, &format, err);
@@ -86,7 +85,7 @@ static int send_all(
 static int send_splitstream(
 	const struct get_layer *g, struct sfd_origin *origin, size_t i, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
+	sfd_cleanup_source struct splitfd_source *source = NULL;
 	sfd_cleanup(cleanup_output) struct splitfd_output *output = NULL;
 	sfd_cleanup_fd int objects = -EBADF;
 	enum splitfd_algorithm algorithm = SPLITFD_SHA512;

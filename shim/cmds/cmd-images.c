@@ -4,12 +4,11 @@
 #include "shim/common/report.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/listing.h"
+#include "transport/composefs/repository-cleanup.h"
 
 #include <string.h>
 
 extern const struct sfd_command sfd_cmd_images;
-
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 static void skipped(void *ctx, const char *name, const struct splitfd_error *why)
 {
@@ -78,7 +77,7 @@ static bool fill_row(const void *list, size_t i, cJSON *object)
 
 static int list_images(const struct sfd_repo_options *repo, bool json, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct sfd_image_list list;
 	int r = sfd_repo_open(repo, false, &repository, err);
 

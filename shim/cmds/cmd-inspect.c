@@ -5,10 +5,9 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci-read.h"
 #include "transport/composefs/images/tags.h"
+#include "transport/composefs/repository-cleanup.h"
 
 extern const struct sfd_command sfd_cmd_inspect;
-
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 struct request {
 	struct sfd_repo_options repo;
@@ -88,7 +87,7 @@ static int print(struct splitfd_repository *repository, const struct request *q,
 
 static int inspect(const struct request *q, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	sfd_cleanup_free char *manifest = NULL;
 	struct sfd_oci_stored stored;
 	int r = sfd_repo_open(&q->repo, false, &repository, err);

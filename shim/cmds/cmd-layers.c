@@ -5,10 +5,9 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/listing.h"
 #include "transport/composefs/images/tags.h"
+#include "transport/composefs/repository-cleanup.h"
 
 extern const struct sfd_command sfd_cmd_layers;
-
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 struct rows {
 	struct sfd_layer_row *items;
@@ -117,7 +116,7 @@ static bool fill_row(const void *list, size_t i, cJSON *object)
 static int list_layers(const struct sfd_repo_options *repo, const char *image, bool json,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct rows rows = { 0 };
 	int r = sfd_repo_open(repo, false, &repository, err);
 

@@ -6,12 +6,11 @@
 #include "transport/composefs/mount/mount.h"
 #include "transport/composefs/images/oci-read.h"
 #include "transport/composefs/images/tags.h"
+#include "transport/composefs/repository-cleanup.h"
 
 #include <string.h>
 
 extern const struct sfd_command sfd_cmd_mount;
-
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 static int find_image(struct splitfd_repository *repository, const char *name, bool boot,
 	struct splitfd_digest *ret, struct splitfd_error *err)
@@ -39,7 +38,7 @@ static int find_image(struct splitfd_repository *repository, const char *name, b
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct sfd_mount_options mount = { 0 };
 	struct sfd_repo_options repo = { 0 };
 	struct splitfd_digest image;

@@ -6,6 +6,7 @@
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/images/names.h"
+#include "transport/composefs/repository-cleanup.h"
 #include "transport/composefs/stream/splitstream-bytes.h"
 #include "transport/composefs/stream/splitstream.h"
 
@@ -14,9 +15,6 @@
 #include <unistd.h>
 
 #define LAYER_PREFIX "oci-layer-"
-
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
-SFD_DEFINE_CLEANUP(cleanup_stream, struct sfd_splitstream, sfd_splitstream_free);
 
 /* What a request is about. */
 struct subject {
@@ -176,8 +174,8 @@ static int dump(const struct subject *s, struct sfd_splitstream *stream, cJSON *
 
 int sfd_stream_dump(const struct sfd_stream_request *q, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
-	sfd_cleanup(cleanup_stream) struct sfd_splitstream *stream = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
+	sfd_cleanup_splitstream struct sfd_splitstream *stream = NULL;
 	struct subject s = { 0 };
 	cJSON *root = NULL;
 	int r = sfd_repo_open(&q->repo, false, &repository, err);
@@ -211,7 +209,7 @@ static int cat_bytes(void *ctx, const uint8_t *data, size_t len, struct splitfd_
 
 int sfd_stream_cat(const struct sfd_stream_request *q, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	const struct sfd_stream_taker taker = { cat_bytes, NULL };
 	struct subject s = { 0 };
 	int r = sfd_repo_open(&q->repo, false, &repository, err);
@@ -224,7 +222,7 @@ int sfd_stream_cat(const struct sfd_stream_request *q, struct splitfd_error *err
 
 int sfd_stream_check(const struct sfd_stream_request *q, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct subject s = { 0 };
 	uint64_t size = 0;
 	char sha256[72];

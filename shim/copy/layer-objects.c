@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/layer-objects.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "transport/composefs/import/import.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/objects-repository.h"
+#include "transport/composefs/repository-cleanup.h"
 
 #include <string.h>
-
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
-SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
-SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
 /* Stores the layer's files; *ret is the digest of its splitstream. */
 static int import(struct splitfd_repository *repository, const char *diff_id,
@@ -20,8 +18,8 @@ static int import(struct splitfd_repository *repository, const char *diff_id,
 	static const char none[] =
 		"sha256:"
 		"0000000000000000000000000000000000000000000000000000000000000000";
-	sfd_cleanup(cleanup_import) struct splitfd_import *import = NULL;
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	sfd_cleanup_import struct splitfd_import *import = NULL;
+	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	int r = splitfd_import_new(repository, &options, &import, err);
 
 	/* Nothing gets a name here, so a layer whose diff_id is not known may pass. */
@@ -41,7 +39,7 @@ static int store(int objects, enum splitfd_algorithm algorithm, const char *diff
 	struct splitfd_source *source, const volatile int *cancel, int *ret_fd, uint64_t *ret_size,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
+	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct splitfd_digest digest = { 0 };
 	int r = sfd_repository_of_objects(objects, algorithm, &repository, err);
 

@@ -35,13 +35,11 @@ struct sfd_pull_tree {
 	struct splitfd_error error;
 };
 
-SFD_DEFINE_CLEANUP(cleanup_pull_tree, struct sfd_pull_tree, sfd_pull_tree_free);
-
 int sfd_pull_tree_new(struct splitfd_repository *repository, const char *const *diff_ids, size_t n,
 	void (*told)(void *ctx, const char *text), void *ctx, struct sfd_pull_tree **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_pull_tree) struct sfd_pull_tree *t = calloc(1, sizeof(*t));
+	sfd_cleanup_pull_tree struct sfd_pull_tree *t = calloc(1, sizeof(*t));
 	int r;
 
 	if (t == NULL)

@@ -8,6 +8,7 @@
  * them, as far up as no layer is missing below.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/image-tree.h"
 
 struct sfd_pull_tree;
@@ -32,5 +33,8 @@ void sfd_pull_tree_give(struct sfd_pull_tree *t, size_t i, struct sfd_tree_layer
  * layer that comes twice at its first place. To be called once. */
 int sfd_pull_tree_finish(
 	struct sfd_pull_tree *t, const struct sfd_tree **ret, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_pull_tree_, struct sfd_pull_tree, sfd_pull_tree_free);
+#define sfd_cleanup_pull_tree sfd_cleanup(sfd_cleanup_pull_tree_)
 
 #endif

@@ -19,6 +19,7 @@
 #include "shim/common/repo-options.h"
 #include "shim/common/stop-event.h"
 #include "shim/common/store-options.h"
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci.h"
 #include "transport/composefs/repository.h"
 
@@ -117,5 +118,8 @@ int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err);
 /* A service of container-libs' JSON-RPC dialect, jsonrpc:SOCKET#IMAGE. Files are imported as their
  * descriptors arrive. */
 int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_pull_, struct sfd_pull, sfd_pull_free);
+#define sfd_cleanup_pull sfd_cleanup(sfd_cleanup_pull_)
 
 #endif

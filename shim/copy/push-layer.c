@@ -3,14 +3,12 @@
 #include "shim/common/cancel.h"
 #include "shim/copy/push-output.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 #include "splitfdstream/verify-sink.h"
 
 #include <fcntl.h>
 #include <unistd.h>
-
-SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 
 /* Calls PutLayer; *ret_pipe is the end into which the stream goes. */
 static int begin(struct sfd_push_service *s, const char *diff_id, const struct sfd_push_dirs *dirs,
@@ -71,7 +69,7 @@ static int stream(const struct sfd_push_service *s, int pipe, struct splitfd_sou
 		.timeout_ms = s->timeout_ms,
 		.cancel_fd = sfd_cancel_fd(),
 		.sent = &sent->stream };
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	struct splitfd_output *output = NULL;
 	int r = sfd_push_output_new(&to, &output, err);
 
@@ -107,7 +105,7 @@ int sfd_push_layer(struct sfd_push_service *service, const char *diff_id,
 	struct splitfd_source *source, struct sfd_progress *progress, size_t n,
 	struct sfd_oci_put *ret, struct sfd_push_sent *sent, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_source) __attribute__((unused)) struct splitfd_source *owned = source;
+	sfd_cleanup_source __attribute__((unused)) struct splitfd_source *owned = source;
 	struct splitfd_error stream_error = { 0 };
 	struct sfd_push_dirs dirs;
 	int pipe = -EBADF;
@@ -130,8 +128,8 @@ int sfd_push_layer_fault(
 	const char *diff_id, struct splitfd_source *source, struct splitfd_error *err)
 {
 	const struct splitfd_verify_options options = { .diff_id = diff_id, .size = UINT64_MAX };
-	sfd_cleanup(cleanup_source) struct splitfd_source *owned = source;
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	sfd_cleanup_source struct splitfd_source *owned = source;
+	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	int r = splitfd_verify_sink_new(NULL, &options, &sink, err);
 
 	if (r == 0)

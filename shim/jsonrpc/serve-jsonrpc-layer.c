@@ -5,6 +5,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/unnamed-file.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/splitfdstream-writer.h"
 #include "transport/tar/tar-entry.h"
 
@@ -15,8 +16,6 @@
 /* Files that are open at a time. The client may live under as low a limit. */
 #define BATCH	  32
 #define BATCH_LOW 8
-
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 
 void sfd_jsonrpc_layer_done(struct sfd_jsonrpc_layer *layer)
 {
@@ -86,7 +85,7 @@ int sfd_jsonrpc_layer_make(struct splitfd_source *source, const volatile int *ca
 	const struct splitfd_splitfdstream_writer_options options = {
 		.inline_max = SFD_TAR_INLINE_MAX,
 	};
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	sfd_cleanup_fd int fd = open_spool(err);
 	struct splitfd_output *output = NULL;
 	int r;

@@ -8,6 +8,7 @@
 
 #include "shim/proxy/proxy-pipe.h"
 #include "splitfdstream/base/buffer.h"
+#include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/store.h"
 
 /* Documents of an image are never larger than this. */
@@ -47,5 +48,8 @@ int sfd_native_layer_info(
  * itself. */
 int sfd_native_blob(struct sfd_native *native, const char *digest, const uint64_t *wanted_size,
 	struct sfd_pipe_work *ret, uint64_t *ret_size, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_native_, struct sfd_native, sfd_native_unref);
+#define sfd_cleanup_native sfd_cleanup(sfd_cleanup_native_)
 
 #endif

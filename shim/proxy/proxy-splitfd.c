@@ -4,6 +4,7 @@
 #include "transport/json/go-json.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 #include "splitfdstream/splitfdstream-writer.h"
 #include "transport/composefs/algorithm.h"
@@ -14,8 +15,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 
 /* Descriptors of one message. Well below what clients with a low limit may have open. */
 #define FD_BATCH 32
@@ -129,7 +128,7 @@ static const struct splitfd_source_ops watched_ops = { .next = watched_next };
 
 static int send_stream(struct layer *layer, struct sfd_pipe_writer *w, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
+	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	struct splitfd_output *output = new_output(w, layer->channel);
 	int r;
 

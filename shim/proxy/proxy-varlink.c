@@ -6,20 +6,17 @@
 #include "shim/varlink/varlink-socket.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/containers-storage/store-cleanup.h"
 #include "transport/skopeo/policy.h"
 
 #include <string.h>
-
-SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
-SFD_DEFINE_CLEANUP(cleanup_policy, struct sfd_policy, sfd_policy_free);
-SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
 
 /* Without an image there is nothing to ask skopeo about: the policy has to accept the store's
  * images without conditions. */
 static int check_policy(
 	struct sfd_proxy_session *s, const struct splitfd_store *store, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = NULL;
+	sfd_cleanup_policy struct sfd_policy *policy = NULL;
 	sfd_cleanup_free char *scope = NULL;
 	int r;
 
@@ -43,7 +40,7 @@ static int check_policy(
 static int of_store(struct sfd_proxy_session *s, const char *spec, struct sfd_proxy_answer *answer,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_store) struct splitfd_store *store = NULL;
+	sfd_cleanup_store struct splitfd_store *store = NULL;
 	sfd_cleanup_free char *text = NULL;
 	struct splitfd_store_options options = { 0 };
 	int r = sfd_varlink_parse_spec(spec, &options, &text, err);
@@ -59,7 +56,7 @@ static int of_store(struct sfd_proxy_session *s, const char *spec, struct sfd_pr
 static int of_image(struct sfd_proxy_session *s, const cJSON *args, struct sfd_proxy_answer *answer,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_image) struct splitfd_image *copy = NULL;
+	sfd_cleanup_image struct splitfd_image *copy = NULL;
 	struct sfd_proxy_image *image;
 	int r = sfd_proxy_arg_image(s, args, &image, err);
 

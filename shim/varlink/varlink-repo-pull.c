@@ -16,8 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-SFD_DEFINE_CLEANUP(cleanup_pull, struct sfd_pull, sfd_pull_free);
-
 /* The call's parameters; NULL where one is not there. */
 struct request {
 	const cJSON *handle, *image, *name, *local_fetch, *storage_root, *bootable, *xattrs,
@@ -248,7 +246,7 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 	const struct request *q, struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	const struct sfd_repo_options repo = { .repo = s->settings->repository };
-	sfd_cleanup(cleanup_pull) struct sfd_pull *p = NULL;
+	sfd_cleanup_pull struct sfd_pull *p = NULL;
 	struct sfd_pull_options options;
 	struct job job = { 0 };
 	unsigned int workers;

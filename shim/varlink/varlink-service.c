@@ -16,8 +16,6 @@
 /* The longest name of a method; what is longer is none. */
 #define NAME_MAX_LEN 128
 
-SFD_DEFINE_CLEANUP(cleanup_varlink, struct sfd_varlink, sfd_varlink_free);
-
 static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	struct sfd_varlink_result *ret, struct splitfd_error *err);
 static int get_interface_description(struct sfd_varlink_session *s,
@@ -244,7 +242,7 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varl
 		.idle_ms = settings->idle_ms,
 		.timeout_ms = settings->timeout_ms,
 		.cancel_fd = settings->cancel_fd };
-	sfd_cleanup(cleanup_varlink) struct sfd_varlink *v = NULL;
+	sfd_cleanup_varlink struct sfd_varlink *v = NULL;
 	struct sfd_varlink_session session = { .settings = settings,
 		.shared = shared,
 		.client = client,

@@ -7,8 +7,7 @@
 #include "shim/varlink/varlink-store-images.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/layer-lookup.h"
-
-SFD_DEFINE_CLEANUP(cleanup_store, struct splitfd_store, splitfd_store_close);
+#include "transport/containers-storage/store-cleanup.h"
 
 static int get_info(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
@@ -34,7 +33,7 @@ static int no_layer(
 static int has(struct sfd_varlink_session *s, const char *diff_id, struct sfd_varlink_result *ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_store) struct splitfd_store *store = NULL;
+	sfd_cleanup_store struct splitfd_store *store = NULL;
 	size_t i;
 	int r;
 
@@ -106,7 +105,7 @@ static int by_diff_id(struct sfd_varlink_session *s, struct splitfd_store *store
 static int find_layer(struct sfd_varlink_session *s, const struct sfd_varlink_get_layer *q,
 	struct splitfd_source **ret, struct sfd_varlink_result *result, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_store) struct splitfd_store *store = NULL;
+	sfd_cleanup_store struct splitfd_store *store = NULL;
 	int r;
 
 	if (s->image != NULL && q->storage_path != NULL)

@@ -15,8 +15,6 @@
 
 #define PIECE ((size_t)512 * 1024)
 
-SFD_DEFINE_CLEANUP(cleanup_verity, struct sfd_verity, sfd_verity_free);
-
 static bool has_bit(const uint8_t *bits, uint8_t i)
 {
 	return (__atomic_load_n(&bits[i / 8], __ATOMIC_ACQUIRE) & (1U << (i & 7))) != 0;
@@ -52,7 +50,7 @@ static bool dir_is_absent(struct splitfd_repository *repository, int objects, ui
 
 int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitfd_digest *ret)
 {
-	sfd_cleanup(cleanup_verity) struct sfd_verity *verity =
+	sfd_cleanup_verity struct sfd_verity *verity =
 		sfd_verity_new_by(repository->algorithm, sfd_repository_hasher(repository));
 	sfd_cleanup_free uint8_t *piece = malloc(PIECE);
 	uint64_t at = 0;

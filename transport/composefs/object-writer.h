@@ -7,6 +7,7 @@
  * that none is in memory. One thread at a time.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/object-store.h"
 
 struct sfd_object_writer;
@@ -22,5 +23,8 @@ int sfd_object_writer_add(void *ctx, const uint8_t *data, size_t n, struct split
 /* The object gets its name, *ret is its digest. The writer can only be freed then. */
 int sfd_object_writer_finish(struct sfd_object_writer *w, struct splitfd_digest *ret,
 	enum sfd_object_how *ret_how, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_object_writer_, struct sfd_object_writer, sfd_object_writer_free);
+#define sfd_cleanup_object_writer sfd_cleanup(sfd_cleanup_object_writer_)
 
 #endif

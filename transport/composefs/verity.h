@@ -10,6 +10,7 @@
  * of the lowest level covers: 256 or 512 KiB of data.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/verity-mb.h"
 
 #define SFD_VERITY_BLOCK 4096
@@ -78,5 +79,8 @@ int sfd_verity_final(struct sfd_verity *v, struct splitfd_digest *ret);
 /* The digest of bytes in memory. 0, -ENOMEM, -EIO. */
 int sfd_verity_bytes(
 	enum splitfd_algorithm algorithm, const void *data, size_t n, struct splitfd_digest *ret);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_verity_, struct sfd_verity, sfd_verity_free);
+#define sfd_cleanup_verity sfd_cleanup(sfd_cleanup_verity_)
 
 #endif

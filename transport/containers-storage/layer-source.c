@@ -2,6 +2,7 @@
 /* A layer's exact tar as a chunk source: its tar-split, with the files it names. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "transport/containers-storage/layer-files.h"
 #include "transport/containers-storage/layer.h"
 #include "transport/containers-storage/store.h"
@@ -27,8 +28,6 @@ struct layer_source {
 	char name[SPLITFD_NAME_MAX + 1];
 	struct splitfd_error failed;
 };
-
-SFD_DEFINE_CLEANUP(source_cleanup, struct splitfd_source, splitfd_source_free);
 
 static int account(struct layer_source *s, uint64_t n, struct splitfd_error *err)
 {
@@ -280,7 +279,7 @@ int sfd_layer_source_new(
 	struct sfd_layer_desc *desc, struct splitfd_source **ret, struct splitfd_error *err)
 {
 	struct layer_source *s = calloc(1, sizeof(*s));
-	sfd_cleanup(source_cleanup) struct splitfd_source *owned = NULL;
+	sfd_cleanup_source struct splitfd_source *owned = NULL;
 	int r = -ENOMEM;
 
 	if (s == NULL) {

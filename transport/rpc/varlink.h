@@ -19,6 +19,7 @@
  * observed.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/error.h"
 
 #include <stdbool.h>
@@ -133,5 +134,8 @@ int sfd_varlink_answer(struct sfd_varlink *v, const struct sfd_varlink_call *cal
 	struct splitfd_error *err);
 int sfd_varlink_answer_error(struct sfd_varlink *v, const struct sfd_varlink_call *call,
 	const char *name, struct cJSON *parameters, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_varlink_, struct sfd_varlink, sfd_varlink_free);
+#define sfd_cleanup_varlink sfd_cleanup(sfd_cleanup_varlink_)
 
 #endif

@@ -9,8 +9,6 @@
 /* From this version on OpenImage evaluates the policy. */
 #define VERSION_POLICY 206
 
-SFD_DEFINE_CLEANUP(cleanup_policy, struct sfd_policy, sfd_policy_free);
-
 bool sfd_proxy_applies_policy(const struct sfd_proxy *proxy)
 {
 	return sfd_proxy_version(proxy) >= VERSION_POLICY;
@@ -54,7 +52,7 @@ static int verdict_of(const struct sfd_policy *policy, const char *reference, en
 int sfd_policy_check_reference(const struct sfd_proxy *proxy, const char *const *arguments,
 	const char *reference, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_policy) struct sfd_policy *policy = NULL;
+	sfd_cleanup_policy struct sfd_policy *policy = NULL;
 	const char *insecure = flag(arguments, "insecure-policy");
 	enum sfd_verdict verdict = SFD_POLICY_CONDITION;
 	unsigned int version = sfd_proxy_version(proxy);

@@ -7,6 +7,7 @@
  * here; signatures are skopeo's business. Source of the format: containers-policy.json(5).
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/error.h"
 
 #include <stdbool.h>
@@ -41,5 +42,8 @@ bool sfd_policy_accepts_all(
 /* The verdict for an image of a transport whose names are not known: what all scopes of it agree
  * on, else CONDITION. */
 enum sfd_verdict sfd_policy_verdict_unnamed(const struct sfd_policy *policy, const char *transport);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_policy_, struct sfd_policy, sfd_policy_free);
+#define sfd_cleanup_policy sfd_cleanup(sfd_cleanup_policy_)
 
 #endif

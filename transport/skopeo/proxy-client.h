@@ -7,6 +7,7 @@
  * manual and container-libs' json-proxy (0.2.x), as observed.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/error.h"
 
 #include <cjson/cJSON.h>
@@ -97,5 +98,8 @@ int sfd_proxy_check(
 
 /* Closes what was not taken, frees the JSON. */
 void sfd_proxy_reply_done(struct sfd_proxy_reply *reply);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_proxy_, struct sfd_proxy, sfd_proxy_stop);
+#define sfd_cleanup_proxy sfd_cleanup(sfd_cleanup_proxy_)
 
 #endif

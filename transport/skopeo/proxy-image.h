@@ -7,6 +7,7 @@
  * layer is called.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/skopeo/proxy-client.h"
 
 struct sfd_remote_layer {
@@ -31,5 +32,8 @@ int sfd_remote_open(struct sfd_proxy *proxy, const char *reference, struct sfd_r
 	struct splitfd_error *err);
 /* In the proxy it stays open, until that is stopped. NULL is allowed. Returns NULL. */
 struct sfd_remote_image *sfd_remote_close(struct sfd_remote_image *image);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_remote_, struct sfd_remote_image, sfd_remote_close);
+#define sfd_cleanup_remote sfd_cleanup(sfd_cleanup_remote_)
 
 #endif

@@ -37,8 +37,6 @@ struct sfd_follow {
 	struct splitfd_error err;
 };
 
-SFD_DEFINE_CLEANUP(cleanup_follow, struct sfd_follow, sfd_follow_free);
-
 void sfd_trace_bytes(struct sfd_trace *trace, const void *data, size_t n)
 {
 	trace->bytes = splitfd_crc64(trace->bytes, data, n);
@@ -179,7 +177,7 @@ static int start(struct sfd_follow *f, struct splitfd_error *err)
 int sfd_follow_new(struct splitfd_source *source, bool digest, bool thread, struct sfd_follow **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_follow) struct sfd_follow *f = calloc(1, sizeof(*f));
+	sfd_cleanup_follow struct sfd_follow *f = calloc(1, sizeof(*f));
 	int r = 0;
 
 	if (f == NULL)

@@ -12,6 +12,7 @@
  * stays behind by the room of a pipe. A file that changed anywhere in between differs.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/chunk.h"
 
 /* The most that may be under way between sender and client. */
@@ -52,5 +53,8 @@ int sfd_follow_end(struct sfd_follow *follow, const struct sfd_trace *sent, int 
 
 /* Stops the follower, if it still runs. NULL is allowed. Returns NULL. */
 struct sfd_follow *sfd_follow_free(struct sfd_follow *follow);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_follow_, struct sfd_follow, sfd_follow_free);
+#define sfd_cleanup_follow sfd_cleanup(sfd_cleanup_follow_)
 
 #endif

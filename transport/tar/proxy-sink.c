@@ -210,13 +210,11 @@ static int send_all(struct sender *s, struct splitfd_source *source, struct spli
 	return r == 0 ? flush(s, err) : r;
 }
 
-SFD_DEFINE_CLEANUP(cleanup_follow, struct sfd_follow, sfd_follow_free);
-
 int sfd_pipe_write_layer(struct sfd_pipe_writer *w, struct splitfd_source *source,
 	struct splitfd_source *again, uint64_t size, uint8_t digest[32], struct splitfd_error *err)
 {
 	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
-	sfd_cleanup(cleanup_follow) struct sfd_follow *follow = NULL;
+	sfd_cleanup_follow struct sfd_follow *follow = NULL;
 	struct sender s = { .w = w, .buffer = buffer, .checks_small = digest == NULL };
 	int r;
 

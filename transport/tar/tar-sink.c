@@ -4,6 +4,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/base/timed-write.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/digest.h"
 #include "splitfdstream/reconstruct.h"
 
@@ -30,8 +31,6 @@ struct tar_sink {
 	struct splitfd_error failed;
 	uint8_t buffer[BUFFER_SIZE];
 };
-
-SFD_DEFINE_CLEANUP(sink_cleanup, struct splitfd_sink, splitfd_sink_free);
 
 static int write_failed(const struct tar_sink *s, int r, struct splitfd_error *err)
 {
@@ -259,7 +258,7 @@ int sfd_tar_sink_new(int fd, const struct sfd_tar_sink_options *options, struct 
 	struct splitfd_error *err)
 {
 	struct tar_sink *s = malloc(sizeof(*s));
-	sfd_cleanup(sink_cleanup) struct splitfd_sink *owned = NULL;
+	sfd_cleanup_sink struct splitfd_sink *owned = NULL;
 
 	if (s == NULL)
 		return splitfd_error_oom(err);

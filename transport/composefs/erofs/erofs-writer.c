@@ -378,8 +378,6 @@ int sfd_erofs_write(const struct sfd_tree *tree, int format, uint64_t *ret_size,
 	return put_image(w);
 }
 
-SFD_DEFINE_CLEANUP(cleanup_verity, struct sfd_verity, sfd_verity_free);
-
 static int to_verity(void *ctx, const uint8_t *data, size_t len, struct splitfd_error *err)
 {
 	return sfd_verity_update(ctx, data, len) < 0 ? splitfd_error_oom(err) : 0;
@@ -388,7 +386,7 @@ static int to_verity(void *ctx, const uint8_t *data, size_t len, struct splitfd_
 int sfd_erofs_digest(const struct sfd_tree *tree, int format, struct splitfd_digest *ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_verity) struct sfd_verity *v = sfd_verity_new(tree->algorithm);
+	sfd_cleanup_verity struct sfd_verity *v = sfd_verity_new(tree->algorithm);
 	int r;
 
 	if (v == NULL)

@@ -6,16 +6,12 @@
 
 #include <string.h>
 
-SFD_DEFINE_CLEANUP(cleanup_stream, struct sfd_splitstream, sfd_splitstream_free);
-SFD_DEFINE_CLEANUP(cleanup_layer, struct sfd_tree_layer, sfd_tree_layer_free);
-SFD_DEFINE_CLEANUP(cleanup_tree, struct sfd_tree, sfd_tree_free);
-
 int sfd_tree_layer_read(struct splitfd_repository *repository, const struct splitfd_digest *stream,
 	const char *diff_id, enum sfd_tree_xattrs xattrs, struct sfd_tree_layer **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_stream) struct sfd_splitstream *s = NULL;
-	sfd_cleanup(cleanup_layer) struct sfd_tree_layer *layer = NULL;
+	sfd_cleanup_splitstream struct sfd_splitstream *s = NULL;
+	sfd_cleanup_tree_layer struct sfd_tree_layer *layer = NULL;
 	int r;
 
 	r = sfd_splitstream_open(repository, stream, SFD_STREAM_LAYER, &s, err);
@@ -39,7 +35,7 @@ static int apply_stored(struct splitfd_repository *repository, struct sfd_tree *
 	const struct splitfd_digest *stream, const char *diff_id, enum sfd_tree_xattrs xattrs,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_layer) struct sfd_tree_layer *layer = NULL;
+	sfd_cleanup_tree_layer struct sfd_tree_layer *layer = NULL;
 	int r;
 
 	r = sfd_tree_layer_read(repository, stream, diff_id, xattrs, &layer, err);
@@ -51,7 +47,7 @@ int sfd_image_tree(struct splitfd_repository *repository, const struct sfd_oci_d
 	void (*told)(void *ctx, const char *text), void *ctx, struct sfd_tree **ret,
 	struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_tree) struct sfd_tree *tree = NULL;
+	sfd_cleanup_tree struct sfd_tree *tree = NULL;
 	int r;
 
 	r = sfd_tree_new(splitfd_repository_algorithm(repository), &tree, err);

@@ -13,9 +13,6 @@
 #define MANIFEST_PREFIX "oci-manifest-"
 #define STREAMS		"streams/"
 
-SFD_DEFINE_CLEANUP(cleanup_stream, struct sfd_splitstream, sfd_splitstream_free);
-SFD_DEFINE_CLEANUP(cleanup_writer, struct sfd_splitstream_writer, sfd_splitstream_writer_free);
-
 struct realign {
 	struct splitfd_repository *repository;
 	struct sfd_names *names;
@@ -114,7 +111,7 @@ static int put_object(
 static int write_again(const struct realign *a, struct sfd_splitstream *s,
 	struct splitfd_digest *ret, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_writer) struct sfd_splitstream_writer *w = NULL;
+	sfd_cleanup_splitstream_writer struct sfd_splitstream_writer *w = NULL;
 	sfd_cleanup_free char *file = NULL;
 	struct sfd_stream_listener listener = { put_inline, put_object, NULL };
 	const struct sfd_splitstream_ref *refs;
@@ -147,7 +144,7 @@ static bool is_damage(int r, const struct splitfd_error *why)
 
 static int look_at(struct realign *a, const char *type, const char *name, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_stream) struct sfd_splitstream *s = NULL;
+	sfd_cleanup_splitstream struct sfd_splitstream *s = NULL;
 	sfd_cleanup_free char *path = sfd_asprintf(STREAMS "%s", name);
 	struct splitfd_error why = { 0 };
 	struct splitfd_digest digest;

@@ -9,8 +9,6 @@
 #define REREAD_SIZE ((size_t)256 * 1024)
 #define RUN	    32 /* entries that leave the ring at once */
 
-SFD_DEFINE_CLEANUP(cleanup_object, struct sfd_object_writer, sfd_object_writer_free);
-
 void sfd_import_entry_clear(struct sfd_import_entry *e)
 {
 	free(e->data);
@@ -177,7 +175,7 @@ static int check_diff_id(struct sfd_import_layer *layer, struct splitfd_error *e
 
 static int store_stream(struct sfd_import_layer *layer, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_object) struct sfd_object_writer *object = NULL;
+	sfd_cleanup_object_writer struct sfd_object_writer *object = NULL;
 	enum sfd_object_how how;
 	int r;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sink of one layer: chunks become entries of the layer's ring, within the import's limits. */
 #include "splitfdstream/base/text.h"
+#include "splitfdstream/chunk-cleanup.h"
 #include "transport/composefs/import/import-private.h"
 
 #include <string.h>
@@ -332,8 +333,6 @@ static const struct splitfd_sink_ops layer_ops = {
 	.free = layer_free,
 };
 
-SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
-
 int splitfd_import_layer(struct splitfd_import *import, const char *diff_id,
 	struct splitfd_sink **ret, struct splitfd_error *err)
 {
@@ -353,7 +352,7 @@ int splitfd_import_layer(struct splitfd_import *import, const char *diff_id,
 	import->layers_end = &layer->next;
 	pthread_mutex_unlock(&import->lock);
 	{
-		sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = &layer->sink;
+		sfd_cleanup_sink struct splitfd_sink *sink = &layer->sink;
 
 		layer->diff_id = strdup(diff_id);
 		layer->ring = calloc(SFD_RING_SIZE, sizeof(*layer->ring));

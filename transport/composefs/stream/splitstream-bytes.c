@@ -8,7 +8,6 @@
 
 #define PIECE ((size_t)256 * 1024)
 
-SFD_DEFINE_CLEANUP(cleanup_stream_, struct sfd_splitstream, sfd_splitstream_free);
 SFD_DEFINE_CLEANUP(cleanup_sha256_, struct splitfd_sha256, splitfd_sha256_free);
 
 struct reader {
@@ -67,7 +66,7 @@ static int stream_bytes(struct splitfd_repository *repository, struct sfd_splits
 int sfd_stream_bytes(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	const struct sfd_stream_taker *taker, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_stream_) struct sfd_splitstream *s = NULL;
+	sfd_cleanup_splitstream struct sfd_splitstream *s = NULL;
 	int r = sfd_splitstream_open(repository, digest, NULL, &s, err);
 
 	return r < 0 ? r : stream_bytes(repository, s, taker, err);
@@ -106,7 +105,7 @@ static int judge(const struct sfd_splitstream *s, const struct sums *sums, const
 int sfd_stream_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	const char *diff_id, char ret_sha256[72], uint64_t *ret_size, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_stream_) struct sfd_splitstream *s = NULL;
+	sfd_cleanup_splitstream struct sfd_splitstream *s = NULL;
 	sfd_cleanup(cleanup_sha256_) struct splitfd_sha256 *sha256 = splitfd_sha256_new();
 	struct sums sums = { sha256, 0 };
 	const struct sfd_stream_taker taker = { sum_up, &sums };

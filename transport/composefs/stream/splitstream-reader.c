@@ -30,8 +30,6 @@ struct sfd_splitstream {
 	size_t piece_first, piece_n;
 };
 
-SFD_DEFINE_CLEANUP(cleanup_stream_, struct sfd_splitstream, sfd_splitstream_free);
-
 struct sfd_splitstream *sfd_splitstream_free(struct sfd_splitstream *s)
 {
 	if (s == NULL)
@@ -67,7 +65,7 @@ int sfd_splitstream_open_fd(int fd, enum splitfd_algorithm algorithm,
 	struct sfd_splitstream **ret, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int owned = fd;
-	sfd_cleanup(cleanup_stream_) struct sfd_splitstream *s = calloc(1, sizeof(*s));
+	sfd_cleanup_splitstream struct sfd_splitstream *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (s == NULL)

@@ -7,6 +7,7 @@
  * 0.9.4, as observed; what is written is byte for byte what it writes where libzstd is 1.5.7.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/object-table.h"
 #include "transport/composefs/stream/stream-events.h"
@@ -109,5 +110,12 @@ int sfd_splitstream_tell(struct sfd_splitstream *s, bool with_sizes,
 int sfd_splitstream_source_new(struct splitfd_repository *repository,
 	const struct splitfd_digest *digest, struct splitfd_source **ret,
 	struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_splitstream_, struct sfd_splitstream, sfd_splitstream_free);
+#define sfd_cleanup_splitstream sfd_cleanup(sfd_cleanup_splitstream_)
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_splitstream_writer_, struct sfd_splitstream_writer,
+	sfd_splitstream_writer_free);
+#define sfd_cleanup_splitstream_writer sfd_cleanup(sfd_cleanup_splitstream_writer_)
 
 #endif

@@ -8,6 +8,7 @@
  * (sfd_tree_apply).
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/stream/stream-events.h"
 #include "transport/composefs/tree/tree.h"
 
@@ -32,5 +33,8 @@ const char *sfd_tree_layer_name(const struct sfd_tree_layer *layer);
 int sfd_tree_layer_tell(const struct sfd_tree_layer *layer,
 	int (*item)(void *ctx, const struct sfd_tree_item *item, struct splitfd_error *err),
 	void *ctx, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_tree_layer_, struct sfd_tree_layer, sfd_tree_layer_free);
+#define sfd_cleanup_tree_layer sfd_cleanup(sfd_cleanup_tree_layer_)
 
 #endif

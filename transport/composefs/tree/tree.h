@@ -15,6 +15,7 @@
  * one. contrib/man/splitfd-pull.1.md, "IMAGES", lists each case.
  */
 
+#include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/repository.h"
 
 enum sfd_tree_type {
@@ -106,5 +107,8 @@ int sfd_tree_finish_oci(
  * are too long, hard-linked whiteouts). From now on it can be written, from several threads at
  * once, and not be changed. */
 int sfd_tree_freeze(struct sfd_tree *tree, struct splitfd_error *err);
+
+SFD_DEFINE_CLEANUP(sfd_cleanup_tree_, struct sfd_tree, sfd_tree_free);
+#define sfd_cleanup_tree sfd_cleanup(sfd_cleanup_tree_)
 
 #endif
