@@ -3,15 +3,15 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/verify-sink.h"
 #include "transport/composefs/import/import.h"
-#include "transport/composefs/import/layer-proof.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/composefs/stream/layer-proof.h"
 
 SFD_DEFINE_CLEANUP(cleanup_sink, struct splitfd_sink, splitfd_sink_free);
 SFD_DEFINE_CLEANUP(cleanup_import, struct splitfd_import, splitfd_import_free);
 
-/* The stream is that layer, and so is what the repository has under its name. */
-static int check_present(struct splitfd_repository *repository, const char *diff_id,
-	struct splitfd_source *source, const volatile int *cancel, struct sfd_layer_import *ret,
-	struct splitfd_error *err)
+/* The repository has that layer; the stream has to be it. */
+static int check_present(const char *diff_id, struct splitfd_source *source,
+	const volatile int *cancel, struct sfd_layer_import *ret, struct splitfd_error *err)
 {
 	const struct splitfd_verify_options options = { .diff_id = diff_id, .size = UINT64_MAX };
 	sfd_cleanup(cleanup_sink) struct splitfd_sink *sink = NULL;
@@ -23,7 +23,7 @@ static int check_present(struct splitfd_repository *repository, const char *diff
 		return r;
 	r = splitfd_sink_finish(sink, err);
 	splitfd_verify_sink_result(sink, ret->actual, NULL);
-	return r < 0 ? r : sfd_layer_prove(repository, diff_id, &ret->digest, cancel, err);
+	return r;
 }
 
 static int import_new(struct splitfd_repository *repository, const char *diff_id,
@@ -50,6 +50,7 @@ static int import_new(struct splitfd_repository *repository, const char *diff_id
 	sfd_layer_mark_proven(repository, diff_id, &ret->digest);
 	splitfd_import_stats(import, &ret->stats);
 	/* What has the name now: ours, or that of somebody who was faster. */
+	repository->distrust = false;
 	r = splitfd_repository_has_layer(repository, diff_id, &ret->digest, err);
 	if (r > 0)
 		return sfd_layer_prove(repository, diff_id, &ret->digest, options->cancel, err);
@@ -63,6 +64,7 @@ int sfd_layer_import(struct splitfd_repository *repository, const char *diff_id,
 	struct sfd_layer_import *ret, struct splitfd_error *err)
 {
 	struct splitfd_import_options verified = *options;
+	bool distrust = repository->distrust;
 	int r;
 
 	*ret = (struct sfd_layer_import){ 0 };
@@ -70,7 +72,20 @@ int sfd_layer_import(struct splitfd_repository *repository, const char *diff_id,
 	if (r < 0)
 		return r;
 	ret->present = r > 0;
+	if (ret->present)
+		r = sfd_layer_prove(repository, diff_id, &ret->digest, options->cancel, err);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (r < 0) {
+		/* It has another content, or one of its objects has: it is stored again. */
+		splitfd_error_clear(err);
+		ret->present = false;
+		repository->distrust = true;
+	}
 	verified.verify_diff_id = true;
-	return ret->present ? check_present(repository, diff_id, source, options->cancel, ret, err)
-			    : import_new(repository, diff_id, source, &verified, ret, err);
+	if (ret->present)
+		return check_present(diff_id, source, options->cancel, ret, err);
+	r = import_new(repository, diff_id, source, &verified, ret, err);
+	repository->distrust = distrust;
+	return r;
 }

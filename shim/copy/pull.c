@@ -7,7 +7,8 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/import/import.h"
-#include "transport/composefs/import/layer-proof.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/composefs/stream/layer-proof.h"
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/composefs/images/sync-ahead.h"
 #include "transport/composefs/tree/tree-layer.h"
@@ -177,6 +178,20 @@ static int copy_layers(
 	return 0;
 }
 
+/* One that is another layer's content is not there: it is read again, and replaced. */
+static int prove_layer(struct sfd_pull *p, struct pull_layer *l, struct splitfd_error *err)
+{
+	int r = sfd_layer_prove(p->repository, l->diff_id, &l->digest, p->cancel, err);
+
+	if (r != -EBADMSG)
+		return r;
+	splitfd_error_clear(err);
+	/* Or one of its objects is not what its name says. */
+	p->repository->distrust = true;
+	l->present = false;
+	return 0;
+}
+
 /* Which layers are there, whole. */
 static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 {
@@ -190,11 +205,10 @@ static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 		if (r < 0)
 			return r;
 		l->present = r > 0;
-		if (l->present && verifies(p)) {
-			r = sfd_layer_prove(p->repository, l->diff_id, &l->digest, p->cancel, err);
-			if (r < 0)
-				return r;
-		}
+		if (l->present && verifies(p))
+			r = prove_layer(p, l, err);
+		if (r < 0)
+			return r;
 		if (l->present) {
 			sfd_import_count_present(p->import);
 			tell(p, SFD_PULL_SKIPPED, l->diff_id, 0, 0);

@@ -5,8 +5,9 @@
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci.h"
-#include "transport/composefs/import/layer-proof.h"
+#include "transport/composefs/stream/layer-proof.h"
 
+#include <errno.h>
 #include <string.h>
 
 SFD_DEFINE_CLEANUP(cleanup_names, struct sfd_names, sfd_names_free);
@@ -54,6 +55,9 @@ static int find_layer(struct sfd_varlink_session *s, const cJSON *item, const ch
 			"layer_verity is not that of the layer in the repository", err);
 	/* It may be from a pull that has checked nothing. */
 	r = sfd_layer_prove(s->repository, diff_id->valuestring, ret, s->settings->cancel, err);
+	if (r == -EBADMSG)
+		return sfd_varlink_fail(
+			result, SFD_IFACE_OCI ".InvalidRequest", "message", err->text, err);
 	return r < 0 ? r : 1;
 }
 

@@ -98,24 +98,49 @@ assert_found() { # OPTION…
     store_pull 0 "$repo" "$store" localhost/small small
 }
 
-@test "checked after unchecked: the stored layer is not taken at its word" {
+@test "checked after unchecked: the stored layer is not taken at its word, and replaced" {
     forge
     store_pull 0 "$repo" "$store" localhost/small small
+    local poisoned
+    poisoned=$(stored)
     refute mark
+    # The source is no better.
     store_pull 4 "$repo" "$store" localhost/small again -- --verify-diffid
-    assert_one_error "$(middle_diff_id).*other content.*fsck --repair"
-    # Nor by the genuine image from elsewhere, nor by a layer that comes alone.
-    run_splitfd 4 pull --repo "$repo" -q "oci:$SMALL" genuine
-    assert_one_error 'other content'
-    refute splitfd inspect --repo "$repo" genuine
+    assert_one_error "$(middle_diff_id).*not the layer"
+    assert_same "$poisoned" "$(stored)"
+    # The genuine image, from elsewhere.
+    run_splitfd 0 pull --repo "$repo" -q "oci:$SMALL" genuine
+    refute test "$poisoned" = "$(stored)"
+    assert_same "$(stored)" "$(mark)"
+    run_splitfd 0 fsck --repo "$repo"
+    cfs "$repo" gc > /dev/null
+    assert_cfsctl_accepts "$repo" genuine
+    assert_cfsctl_accepts "$repo" small
+}
+
+@test "a layer that comes alone replaces one of other content" {
+    forge
+    store_pull 0 "$repo" "$store" localhost/small small
+    local blob got=0 poisoned
+    poisoned=$(stored)
     skopeo copy --quiet --insecure-policy "oci:$SMALL" "dir:$BATS_TEST_TMPDIR/dir"
-    local blob got=0
     blob=$(jq -r '.layers[1].digest' "$BATS_TEST_TMPDIR/dir/manifest.json")
     zcat -f "$BATS_TEST_TMPDIR/dir/${blob#sha256:}" > "$BATS_TEST_TMPDIR/tar"
-    "$BUILD/splitfd" import-layer --repo "$repo" --format tar "$(middle_diff_id)" < "$BATS_TEST_TMPDIR/tar" \
-        2> "$BATS_TEST_TMPDIR/errors" || got=$?
-    assert_same 4 "$got"
-    assert_match 'other content' "$(cat "$BATS_TEST_TMPDIR/errors")"
+    splitfd import-layer --repo "$repo" --format tar "$(middle_diff_id)" < "$BATS_TEST_TMPDIR/tar" || got=$?
+    assert_same 0 "$got"
+    refute test "$poisoned" = "$(stored)"
+    assert_same "$(stored)" "$(mark)"
+    run_splitfd 0 fsck --repo "$repo"
+}
+
+@test "an object whose content is not its name's is found by the proof, and stored again" {
+    store_pull 0 "$repo" "$store" localhost/small small
+    local object
+    object=$(find "$repo/objects" -type f -size 1000000c | head -n 1)
+    printf X | dd of="$object" bs=1 seek=5000 conv=notrunc status=none
+    store_pull 0 "$repo" "$store" localhost/small again -- --verify-diffid
+    run_splitfd 0 fsck --repo "$repo"
+    assert_fsck_clean "$repo"
 }
 
 @test "a service proves what is there before it finalizes an image" {

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/stream/layer-proof.h"
 #include "transport/composefs/stream/layer-whole.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
@@ -21,6 +22,7 @@ struct entry {
 	char *target; /* a reference's target, a name; NULL: the object `digest` */
 	struct splitfd_digest digest;
 	enum sfd_name_policy policy;
+	bool checked; /* of ADOPT: only what is proven is adopted */
 };
 
 struct sfd_names {
@@ -168,10 +170,27 @@ int sfd_names_add_ref(
 	return (int)names->n - 1;
 }
 
+void sfd_names_adopt_proven(struct sfd_names *names, size_t i)
+{
+	names->entries[i].checked = true;
+}
+
 const char *sfd_names_get(const struct sfd_names *names, size_t i, enum sfd_name_policy *ret_policy)
 {
 	*ret_policy = names->entries[i].policy;
 	return names->entries[i].target == NULL ? names->entries[i].name : NULL;
+}
+
+/* 1; 0 where it has other content. */
+static int is_that_layer(struct splitfd_repository *repository, const char *name,
+	const struct splitfd_digest *stream, struct splitfd_error *err)
+{
+	const char *diff_id = strstr(name, "sha256:");
+	int r = sfd_layer_prove(repository, diff_id != NULL ? diff_id : name, stream, NULL, err);
+
+	if (r == -EBADMSG)
+		splitfd_error_clear(err);
+	return r == -EBADMSG ? 0 : r < 0 ? r : 1;
 }
 
 /* 1: the name leads to another stream, which is in *ret and whole. 0: not, or there is none. */
@@ -184,6 +203,8 @@ static int find_other(struct splitfd_repository *repository, const struct entry 
 	if (r <= 0 || splitfd_digest_equal(ret, &e->digest))
 		return r < 0 ? r : 0;
 	r = sfd_layer_is_whole(repository, ret, err);
+	if (r == 1 && e->checked)
+		r = is_that_layer(repository, e->name, ret, err);
 	*ret_damaged = r == 0;
 	return r;
 }

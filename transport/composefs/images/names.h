@@ -48,6 +48,10 @@ int sfd_names_add_object(struct sfd_names *names, const char *name,
 	const struct splitfd_digest *digest, enum sfd_name_policy policy,
 	struct splitfd_error *err);
 
+/* Name i is a layer's whose sha256 was checked: another stream that has its name is adopted only if
+ * its content is that layer, and else counts as damaged. */
+void sfd_names_adopt_proven(struct sfd_names *names, size_t i);
+
 /* Adds a reference ("streams/refs/oci/TAG") to a name of the same top directory
  * ("streams/oci-manifest-…"); always REPLACE. Returns its index, or -errno. */
 int sfd_names_add_ref(

@@ -265,6 +265,8 @@ static int add_name(struct sfd_import_layer *layer, struct splitfd_error *err)
 	r = sfd_names_add_object(layer->import->names, name, &layer->digest, SFD_NAME_ADOPT, err);
 	if (r < 0)
 		return r;
+	if (layer->sha256 != NULL)
+		sfd_names_adopt_proven(layer->import->names, (size_t)r);
 	layer->named = true;
 	layer->import->stats.layers++;
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/composefs/import/layer-proof.h"
+#include "transport/composefs/stream/layer-proof.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/verify-sink.h"
@@ -85,8 +85,8 @@ int sfd_layer_prove(struct splitfd_repository *repository, const char *diff_id,
 	if (r == -EBADMSG)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"layer %s is in the repository, but with other content, from a pull that "
-			"did not check its SHA-256; 'splitfd fsck' shows it, 'splitfd fsck "
-			"--repair IMAGE' reads it again",
+			"did not check its SHA-256 or by damage; 'splitfd fsck' shows it, a pull "
+			"of the image with --verify-diffid replaces it",
 			diff_id);
 	if (r < 0)
 		return splitfd_error_wrap(
