@@ -56,7 +56,7 @@ static int import_new(struct splitfd_repository *repository, const char *diff_id
 		return sfd_layer_prove(repository, diff_id, &ret->digest, options->cancel, err);
 	return r != 0 ? r
 		      : splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOENT,
-				"the layer was removed right after the import");
+				"right after the import the layer is removed or not whole");
 }
 
 int sfd_layer_import(struct splitfd_repository *repository, const char *diff_id,

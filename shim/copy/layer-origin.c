@@ -6,6 +6,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/images/tags.h"
+#include "transport/composefs/stream/layer-whole.h"
 #include "transport/tar/tar-source.h"
 
 #include <errno.h>
@@ -147,8 +148,7 @@ static int layer_of_repository(
 	int r = splitfd_repository_has_layer(o->repository, diff_id, &digest, err);
 
 	if (r == 0)
-		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-			"layer %s is not in the repository", diff_id);
+		return sfd_layer_not_found(o->repository, diff_id, err);
 	return r < 0 ? r : sfd_splitstream_source_new(o->repository, &digest, ret, err);
 }
 

@@ -7,7 +7,7 @@ load ../lib/repo
 load ../lib/varlink
 
 setup_file() {
-    require_root && require_program skopeo python3 || return 0
+    require_root && require_program skopeo python3 jq || return 0
     scratch_make
     export REPO=$SCRATCH/repo STORE=$SCRATCH/store
     "$SPLITFD_TOP/tests/fault/tiny-image.py" "$SCRATCH/tars"
@@ -58,6 +58,13 @@ never_shorter() { # CALL ERRNO TEXT ARGUMENT…
 
 @test "fsck: no layer is passed over because its name could not be read" {
     never_shorter readlinkat EIO 'Input/output error' fsck --repo "$REPO"
+}
+
+@test "an object that cannot be looked for is not missing" {
+    local layer
+    layer=$("$BUILD/splitfd" layers --repo "$REPO" --json tiny | jq -r '.layers[0].diffId')
+    never_shorter newfstatat EACCES 'Permission denied' fsck --repo "$REPO"
+    never_shorter newfstatat ENOMEM 'Cannot allocate memory' get-layer --format=tar --repo "$REPO" composefs:tiny "$layer"
 }
 
 @test "a service that has no room: push fails with 1, nothing was refused" {

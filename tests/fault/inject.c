@@ -270,7 +270,11 @@ static bool act(struct tracer *t, struct task *task, const struct __ptrace_sysca
 	case FAIL:
 	case RESULT:
 		skip_call(task->tid, &r);
-		set_result(&r, t->kind == FAIL ? -t->number : t->number);
+		/* brk does not return an errno, but the end as it was: anything below what was
+		 * asked for. */
+		set_result(&r, t->kind == RESULT	     ? t->number
+			       : info->seccomp.nr == SYS_brk ? 0
+							     : -t->number);
 		set_registers(task->tid, &r);
 		return true;
 	case FAIL_AFTER:

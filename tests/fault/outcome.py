@@ -104,7 +104,8 @@ def visible(state, before, reference):
 
 
 # Another text of the same reason.
-TEXTS = {"ENOMEM": "memory|failed to map segment|start a thread",
+TEXTS = {"EIO": "Input/output error|not whole",
+         "ENOMEM": "memory|failed to map segment|cannot map|start a thread",
          "EAGAIN": "Resource temporarily unavailable|thread",
          "EINTR": "Interrupted system call|[Ii]nterrupted",
          "ENODEV": "No such device|failed to map segment",

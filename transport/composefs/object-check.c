@@ -75,8 +75,7 @@ int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitf
 	}
 }
 
-/* Means that the object is of no use, and not that something else went wrong. */
-static bool is_damage(int errnum)
+bool sfd_object_is_damage(int errnum)
 {
 	return errnum == ENOENT || errnum == EIO || errnum == EUCLEAN || errnum == EBADMSG ||
 	       errnum == EINVAL || errnum == ELOOP || errnum == ENOTDIR || errnum == ENODATA ||
@@ -87,7 +86,9 @@ static int result(int r, const char *path, struct splitfd_error *err)
 {
 	if (r >= 0)
 		return r;
-	return is_damage(-r) ? 0 : splitfd_error_sys(err, -r, "cannot check object %s", path);
+	return sfd_object_is_damage(-r)
+		       ? 0
+		       : splitfd_error_sys(err, -r, "cannot check object %s", path);
 }
 
 int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,

@@ -20,6 +20,9 @@ int sfd_object_check(struct splitfd_repository *repository, const struct splitfd
 int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct splitfd_error *err);
 
+/* Means that the object is of no use, and not that something else went wrong. */
+bool sfd_object_is_damage(int errnum);
+
 /* The digest of an open object's content, by reading. 0 or -errno without a text. */
 int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitfd_digest *ret);
 

@@ -69,8 +69,15 @@ bool sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest
 	struct stat st;
 
 	sfd_object_path(digest, path);
-	return objects >= 0 && fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode);
+	if (objects < 0)
+		return false;
+	if (fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISREG(st.st_mode);
+	if (errno == ENOENT || errno == ENOTDIR)
+		return false;
+	/* Nobody knows whether it is missing. */
+	return sfd_fsck_add(f, &f->report->errors, "object-check-failed: %s: %s", path,
+		       strerror(errno)) == 0;
 }
 
 /* Work shared by threads. */

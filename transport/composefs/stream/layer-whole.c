@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/stream/layer-whole.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/composefs/link.h"
 #include "transport/composefs/object-check.h"
 #include "transport/composefs/object-path.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/tar/tar-parser.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,7 +39,11 @@ static int check_object(
 	struct stat st;
 
 	sfd_object_path(digest, path);
-	if (fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+	if (fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return sfd_object_is_damage(errno)
+			       ? 0
+			       : splitfd_error_sys(err, errno, "cannot look for object %s", path);
+	if (!S_ISREG(st.st_mode))
 		return 0;
 	if (l->parsing && sfd_tar_parser_object(l->parser, (uint64_t)st.st_size, NULL) == 0)
 		return l->repository->secure ? sfd_object_verify(l->repository, digest, err) : 1;
@@ -63,8 +69,8 @@ static int check_parts(struct layer *l, struct splitfd_error *err)
 		}
 		if (r > 0)
 			r = sfd_splitstream_object_ref(l->stream, part.object, &digest, &why);
-		if (r == -ENOMEM)
-			return splitfd_error_oom(err);
+		if (r < 0 && why.kind != SPLITFD_ERROR_REFUSED && !sfd_object_is_damage(-r))
+			return splitfd_error_set(err, why.kind, -r, "%s", why.text);
 		if (r < 0)
 			return 0;
 		r = check_object(l, &digest, err);
@@ -95,4 +101,24 @@ int sfd_layer_is_whole(struct splitfd_repository *repository, const struct split
 		return splitfd_error_oom(err);
 	l.parsing = strcmp(sfd_splitstream_content_type(stream), SFD_STREAM_LAYER) == 0;
 	return check_parts(&l, err);
+}
+
+int sfd_layer_not_found(
+	struct splitfd_repository *repository, const char *diff_id, struct splitfd_error *err)
+{
+	struct splitfd_digest digest;
+	char name[128];
+	int r = 0;
+
+	if (snprintf(name, sizeof(name), "streams/oci-layer-%s", diff_id) < (int)sizeof(name))
+		r = sfd_name_read(repository, name, &digest, err);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EIO,
+			"layer %s is in the repository, but not whole; 'splitfd fsck' shows why, "
+			"pulling an image with it again mends it",
+			diff_id);
+	return splitfd_error_set(
+		err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "layer %s is not in the repository", diff_id);
 }

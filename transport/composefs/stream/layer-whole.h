@@ -11,4 +11,8 @@
 int sfd_layer_is_whole(struct splitfd_repository *repository, const struct splitfd_digest *stream,
 	struct splitfd_error *err);
 
+/* The error for a layer that is not there, or not whole. */
+int sfd_layer_not_found(
+	struct splitfd_repository *repository, const char *diff_id, struct splitfd_error *err);
+
 #endif
