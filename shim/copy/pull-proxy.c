@@ -124,7 +124,8 @@ static int start(const struct sfd_pull *pull, struct sfd_proxy **ret, struct spl
 		&(struct sfd_proxy_options){ .program = found != NULL ? found : o->skopeo,
 			.arguments = o->proxy_arguments.items,
 			.stall_ms = stall_ms(o),
-			.cancel = sfd_pull_cancel_flag(pull) },
+			.cancel = sfd_pull_cancel_flag(pull),
+			.cancel_fd = sfd_pull_cancel_fd(pull) },
 		ret, err);
 }
 

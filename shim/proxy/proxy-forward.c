@@ -43,7 +43,8 @@ static int start_skopeo(struct sfd_proxy_session *s, const char *program, struct
 {
 	struct sfd_proxy_options options = { .program = program,
 		.arguments = s->settings->arguments,
-		.stall_ms = s->settings->stall_ms };
+		.stall_ms = s->settings->stall_ms,
+		.cancel_fd = s->settings->cancel_fd };
 	sfd_cleanup_free const char **others = NULL;
 	int r = sfd_proxy_start(&options, &s->skopeo, err);
 

@@ -77,13 +77,20 @@ int sfd_process_start(const struct sfd_process *process, pid_t *ret_pid)
 	return -r;
 }
 
-int sfd_process_end(pid_t pid, int grace_ms)
+int sfd_process_end(pid_t pid, int grace_ms, bool with_group)
 {
 	sfd_cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	siginfo_t info;
 	int status = 0;
 
 	if (pidfd < 0 || sfd_wait_fd(pidfd, POLLIN, grace_ms) <= 0)
 		kill(pid, SIGKILL);
+	/* As long as it is not waited for, nobody else can get its number. */
+	if (with_group) {
+		while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+			;
+		(void)kill(-pid, SIGKILL);
+	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;

@@ -27,7 +27,8 @@ struct sfd_process {
  * program's. */
 int sfd_process_start(const struct sfd_process *process, pid_t *ret_pid);
 
-/* Waits up to grace_ms for the end, then kills it. Returns the wait status. */
-int sfd_process_end(pid_t pid, int grace_ms);
+/* Waits up to grace_ms for the end, then kills it. `with_group`: what it has started and left
+ * behind in its group is killed, too. Returns the wait status. */
+int sfd_process_end(pid_t pid, int grace_ms, bool with_group);
 
 #endif

@@ -81,7 +81,7 @@ void sfd_opener_process_end(struct sfd_opener_process *process)
 	process->log = sfd_close(process->log);
 	if (process->pid <= 0)
 		return;
-	(void)sfd_process_end(process->pid, END_MS);
+	(void)sfd_process_end(process->pid, END_MS, false);
 	process->pid = -1;
 }
 

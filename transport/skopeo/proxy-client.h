@@ -24,6 +24,7 @@ struct sfd_proxy_options {
 				       */
 	int stall_ms;		      /* 0: SFD_PROXY_STALL_MS */
 	const volatile int *cancel;   /* is looked at: once set, it is as if hung up; NULL: none */
+	int cancel_fd; /* the same once it is readable, which ends waiting; 0: none */
 };
 
 struct sfd_proxy;
@@ -40,12 +41,18 @@ struct sfd_proxy *sfd_proxy_ref(struct sfd_proxy *proxy);
  * allowed. Returns NULL. */
 struct sfd_proxy *sfd_proxy_stop(struct sfd_proxy *proxy);
 
-/* Nothing more is wanted of the program: calls fail, and who waits for it or for its pipes gives up
- * soon. Any thread. */
+/* Nothing more is wanted of the program: calls fail, and all waiting for it or for its pipes ends.
+ * Any thread. */
 void sfd_proxy_hang_up(struct sfd_proxy *proxy);
-/* -ECANCELED from then on, and once options->cancel is set; else 0. Readers of pipes ask now and
- * then. */
+/* Readable from then on, and once options->cancel_fd is: for whoever waits for a pipe of the
+ * program. Borrowed. */
+int sfd_proxy_stop_fd(const struct sfd_proxy *proxy);
+/* -ECANCELED from then on, and once options->cancel is set or options->cancel_fd readable; else 0.
+ */
 int sfd_proxy_check_ending(const struct sfd_proxy *proxy, struct splitfd_error *err);
+
+/* The longest silence. */
+int sfd_proxy_stall_ms(const struct sfd_proxy *proxy);
 
 /* The protocol version that it announced, as major.minor.patch in one number: 0.2.8 is 208. */
 unsigned int sfd_proxy_version(const struct sfd_proxy *proxy);
@@ -72,6 +79,13 @@ int sfd_proxy_check_running(struct sfd_proxy *proxy, struct splitfd_error *err);
 /* -errno and how it ended where the program is gone or ends within wait_ms; 0 where it runs on. */
 int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_error *err);
 
+/* What is read while a reply is waited for. */
+struct sfd_proxy_beside {
+	int fd; /* negative: nothing any more */
+	/* Called when fd is readable or hung up; what it returns below 0 ends the call. */
+	int (*ready)(struct sfd_proxy_beside *beside, struct splitfd_error *err);
+};
+
 struct sfd_proxy_reply {
 	bool success;
 	cJSON *value; /* in the tree of `json`, or NULL */
@@ -86,10 +100,14 @@ struct sfd_proxy_reply {
 /* One call: `args` is a JSON array's text. The reply's shape is checked, its success is not: that
  * is the caller's. Returns 0, or -errno where there is no reply: the program went away, is silent
  * while it moves no byte for the stall time (it is killed then), or sent nonsense; the proxy is
- * useless afterwards. *watch_fd hanging up, where >= 0, ends the wait with -ECANCELED. Calls of
- * several threads are taken one after the other. */
+ * useless afterwards. *watch_fd hanging up, where >= 0, ends the wait with -ECANCELED, as do
+ * hanging up and cancelling. Calls of several threads are taken one after the other. */
 int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args, int watch_fd,
 	struct sfd_proxy_reply *ret, struct splitfd_error *err);
+
+/* The same; `beside`, where it is not NULL, is read meanwhile. */
+int sfd_proxy_call_beside(struct sfd_proxy *proxy, const char *method, const char *args,
+	struct sfd_proxy_beside *beside, struct sfd_proxy_reply *ret, struct splitfd_error *err);
 
 /* Turns a reply without success into an error, -EPIPE where it says that we have closed a pipe; 0
  * otherwise. */

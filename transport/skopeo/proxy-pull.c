@@ -129,6 +129,8 @@ static int read_splitfd(struct sfd_remote_image *image, struct sfd_proxy_reply *
 	r = splitfd_input_channel_new(
 		sfd_take_fd(&reply->fds[0]), sfd_take_fd(&reply->fds[1]), stall_ms, &input, err);
 	if (r == 0)
+		input->cancel_fd = sfd_proxy_stop_fd(image->proxy);
+	if (r == 0)
 		r = splitfd_splitfdstream_reader_new(input, &s->inner, err);
 	if (r == 0)
 		r = cut(sfd_take_ptr(&s->inner), spool_dir, &s->inner, err);
