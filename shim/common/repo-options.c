@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/repo-options.h"
+#include "shim/common/cancel.h"
+#include "transport/composefs/repository-private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,7 +58,9 @@ int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_r
 	char path[PATH_MAX];
 	int r = sfd_repo_path(o, path, err);
 
-	return r < 0 ? r : splitfd_repository_open(path, write, ret, err);
+	return r < 0 ? r
+		     : sfd_repository_open(path, write,
+			       o->cancel_fd > 0 ? o->cancel_fd : sfd_cancel_fd(), ret, err);
 }
 
 int sfd_parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)

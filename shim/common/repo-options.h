@@ -15,6 +15,8 @@
 struct sfd_repo_options {
 	const char *repo;
 	bool user, system;
+	int cancel_fd; /* as soon as it is readable, waiting for the repository's lock ends; 0: the
+			  command's own (cancel.h) */
 };
 
 /* The rows of a command's option table. */
@@ -33,7 +35,7 @@ int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct 
 /* A repository's path for another process, whose working directory may be another one. */
 int sfd_repo_absolute(const char *path, char ret[PATH_MAX], struct splitfd_error *err);
 
-/* Opens it; see splitfd_repository_open. */
+/* Opens it; see sfd_repository_open. */
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
 	struct splitfd_error *err);
 

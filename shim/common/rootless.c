@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/rootless.h"
+#include "shim/common/cancel.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -28,6 +29,8 @@ int sfd_rootless_store_open(const struct splitfd_store_options *options, struct 
 	struct splitfd_store_options with_helper = *options;
 	char program[PATH_MAX];
 
+	if (with_helper.cancel_fd <= 0)
+		with_helper.cancel_fd = sfd_cancel_fd();
 	with_helper.rootless_helper = find_program(program) ? program : NULL;
 	return splitfd_store_open(&with_helper, ret, err);
 }

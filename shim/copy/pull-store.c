@@ -71,6 +71,7 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = splitfd_store_parse_reference(o->reference, &options, &spec, &name, err);
 	if (r < 0)
 		return r;
+	options.cancel_fd = sfd_pull_cancel_fd(pull);
 	r = sfd_rootless_store_open(&options, &store, err);
 	if (r < 0)
 		return r;

@@ -56,6 +56,7 @@ struct sfd_pull {
 int sfd_pull_new(
 	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err)
 {
+	struct sfd_repo_options repo = *options->repo;
 	struct sfd_pull *p = calloc(1, sizeof(*p));
 	int r;
 
@@ -65,7 +66,8 @@ int sfd_pull_new(
 	if (p->options.name == NULL)
 		p->options.name = options->reference;
 	p->cancel = options->stop != NULL ? &options->stop->flag : sfd_cancel_flag();
-	r = sfd_repo_open(options->repo, true, &p->repository, err);
+	repo.cancel_fd = sfd_pull_cancel_fd(p);
+	r = sfd_repo_open(&repo, true, &p->repository, err);
 	if (r < 0) {
 		sfd_pull_free(p);
 		return r;

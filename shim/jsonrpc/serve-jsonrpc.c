@@ -83,7 +83,10 @@ static int text_param(const struct call *call, const char *name, bool required, 
 static int open_store(
 	const struct call *call, struct splitfd_store **ret, struct splitfd_error *err)
 {
-	return sfd_rootless_store_open(&call->service->settings->store, ret, err);
+	struct splitfd_store_options options = call->service->settings->store;
+
+	options.cancel_fd = call->service->settings->cancel_fd;
+	return sfd_rootless_store_open(&options, ret, err);
 }
 
 /* A document as a JSON string gives exactly these bytes back, or it is not given. */

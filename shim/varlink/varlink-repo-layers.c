@@ -56,7 +56,8 @@ static int open_layer(struct sfd_varlink_session *s, const char *diff_id,
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *own = NULL;
 	struct splitfd_digest digest;
-	int r = splitfd_repository_open(s->settings->repository, false, &own, err);
+	int r = sfd_repository_open(
+		s->settings->repository, false, s->settings->cancel_fd, &own, err);
 
 	if (r >= 0)
 		r = splitfd_repository_has_layer(own, diff_id, &digest, err);

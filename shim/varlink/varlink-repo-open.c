@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The repository that a call means, and what several of its methods answer with. */
 #include "shim/varlink/varlink-repo.h"
+#include "transport/composefs/repository-private.h"
 
 #include <string.h>
 
@@ -20,7 +21,8 @@ int sfd_varlink_repo_open(struct sfd_varlink_session *s, bool write,
 
 	if (s->repository != NULL && (s->writable || !write))
 		return 1;
-	r = splitfd_repository_open(s->settings->repository, write, &repository, err);
+	r = sfd_repository_open(
+		s->settings->repository, write, s->settings->cancel_fd, &repository, err);
 	if (r < 0 && err->kind == SPLITFD_ERROR_NOT_FOUND)
 		return sfd_varlink_fail(
 			result, SFD_IFACE_OCI ".RepoNotFound", "message", err->text, err);

@@ -12,8 +12,11 @@ SFD_DEFINE_CLEANUP(cleanup_image, struct splitfd_image, splitfd_image_close);
 int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
 	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
-	int r = sfd_rootless_store_open(&s->settings->store, ret, err);
+	struct splitfd_store_options options = s->settings->store;
+	int r;
 
+	options.cancel_fd = s->settings->cancel_fd;
+	r = sfd_rootless_store_open(&options, ret, err);
 	if (r >= 0)
 		return 1;
 	if (err->kind != SPLITFD_ERROR_NOT_FOUND)

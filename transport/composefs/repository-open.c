@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/lock-wait.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
@@ -16,10 +17,17 @@
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
+static int lock_directory(int fd, bool wait)
+{
+	return flock(fd, wait ? LOCK_SH : LOCK_SH | LOCK_NB);
+}
+
 /* The lock that cfsctl's gc takes exclusively: nothing of ours is collected while we work. */
-static int open_locked(struct splitfd_repository *repository, struct splitfd_error *err)
+static int open_locked(
+	struct splitfd_repository *repository, int cancel_fd, struct splitfd_error *err)
 {
 	const char *path = repository->path;
+	int r;
 
 	repository->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (repository->fd < 0 && errno == ENOENT)
@@ -28,10 +36,10 @@ static int open_locked(struct splitfd_repository *repository, struct splitfd_err
 			path);
 	if (repository->fd < 0)
 		return splitfd_error_sys(err, errno, "cannot open the repository '%s'", path);
-	/* Not tried again after a signal: the user may want to end the waiting. */
-	if (flock(repository->fd, LOCK_SH) < 0)
-		return splitfd_error_sys(err, errno, "cannot lock the repository '%s'", path);
-	return 0;
+	r = sfd_lock_wait(lock_directory, repository->fd, cancel_fd);
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	return r < 0 ? splitfd_error_sys(err, -r, "cannot lock the repository '%s'", path) : 0;
 }
 
 static int no_meta(const struct splitfd_repository *repository, struct splitfd_error *err)
@@ -116,6 +124,12 @@ static int open_meta(struct splitfd_repository *repository, struct splitfd_error
 int splitfd_repository_open(
 	const char *path, bool write, struct splitfd_repository **ret, struct splitfd_error *err)
 {
+	return sfd_repository_open(path, write, 0, ret, err);
+}
+
+int sfd_repository_open(const char *path, bool write, int cancel_fd,
+	struct splitfd_repository **ret, struct splitfd_error *err)
+{
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository =
 		calloc(1, sizeof(*repository));
 	int r;
@@ -128,7 +142,7 @@ int splitfd_repository_open(
 	repository->path = strdup(path);
 	if (repository->path == NULL)
 		return splitfd_error_oom(err);
-	r = open_locked(repository, err);
+	r = open_locked(repository, cancel_fd, err);
 	if (r == 0)
 		r = open_meta(repository, err);
 	if (r < 0)

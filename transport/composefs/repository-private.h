@@ -31,6 +31,11 @@ struct splitfd_repository {
 	pthread_mutex_t lock; /* making objects/, staging */
 };
 
+/* As splitfd_repository_open, but waiting for the lock ends with -ECANCELED once cancel_fd (0:
+ * none) is readable. */
+int sfd_repository_open(const char *path, bool write, int cancel_fd,
+	struct splitfd_repository **ret, struct splitfd_error *err);
+
 /* The descriptor of objects/, which is made first where `create`. It stays the repository's.
  * -ENOENT without a text where it is not there and not to be made. */
 int sfd_repository_objects(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/containers-storage/opener.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/io.h"
 #include "splitfdstream/version.h"
 #include "transport/containers-storage/layer-open.h"
 #include "transport/containers-storage/opener-process.h"
@@ -9,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <string.h>
@@ -21,6 +23,7 @@ struct sfd_opener {
 	unsigned int refs; /* atomic */
 	char *program;
 	unsigned int depth;
+	int cancel_fd;		       /* or 0 */
 	int dirs[SFD_OPENER_DIRS_MAX]; /* closed when the process has them */
 	size_t n_dirs;
 
@@ -39,7 +42,7 @@ struct sfd_opener {
 SFD_DEFINE_CLEANUP(opener_cleanup, struct sfd_opener, sfd_opener_unref);
 
 int sfd_opener_new(const char *program, const int *dirs, size_t n, unsigned int depth,
-	struct sfd_opener **ret, struct splitfd_error *err)
+	int cancel_fd, struct sfd_opener **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(opener_cleanup) struct sfd_opener *opener = calloc(1, sizeof(*opener));
 
@@ -53,6 +56,7 @@ int sfd_opener_new(const char *program, const int *dirs, size_t n, unsigned int 
 	memcpy(opener->dirs, dirs, n * sizeof(*dirs));
 	opener->n_dirs = n;
 	opener->depth = depth;
+	opener->cancel_fd = cancel_fd;
 	opener->process = (struct sfd_opener_process){ .pid = -1, .socket = -EBADF, .log = -EBADF };
 	(void)pthread_mutex_init(&opener->sending, NULL);
 	(void)pthread_mutex_init(&opener->receiving, NULL);
@@ -134,6 +138,16 @@ static int no_start(const struct sfd_opener *opener, struct splitfd_error *err)
 		opener->process.unshare, said);
 }
 
+/* -ECANCELED; else 0, and receiving tells. */
+static int await_answer(const struct sfd_opener *opener, struct splitfd_error *err)
+{
+	int r = sfd_wait_or_cancel(opener->process.socket, POLLIN, opener->cancel_fd, SILENCE_MS);
+
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
+	return 0;
+}
+
 static int hello(struct sfd_opener *opener, struct splitfd_error *err)
 {
 	struct sfd_opener_hello hello = { .magic = SFD_OPENER_MAGIC, .depth = opener->depth };
@@ -148,6 +162,9 @@ static int hello(struct sfd_opener *opener, struct splitfd_error *err)
 	close_dirs(opener);
 	if (r < 0)
 		return no_start(opener, err);
+	r = await_answer(opener, err);
+	if (r < 0)
+		return r;
 	n = splitfd_fds_receive(opener->process.socket, &welcome, sizeof(welcome), NULL, 0, &n_fds,
 		SILENCE_MS, err);
 	if (n != sizeof(welcome) || welcome.magic != SFD_OPENER_MAGIC)
@@ -216,9 +233,14 @@ static int receive(
 	struct sfd_opener_reply reply;
 	sfd_cleanup_fd int fd = -EBADF;
 	size_t n_fds = 0;
-	ssize_t n = splitfd_fds_receive(opener->process.socket, &reply, sizeof(reply) - 1, &fd, 1,
-		&n_fds, SILENCE_MS, &cause);
+	ssize_t n = await_answer(opener, err);
 
+	if (n < 0) {
+		*ret_broken = true;
+		return (int)n;
+	}
+	n = splitfd_fds_receive(opener->process.socket, &reply, sizeof(reply) - 1, &fd, 1, &n_fds,
+		SILENCE_MS, &cause);
 	/* No room for the descriptor: only this reply is lost. */
 	if (n == -EMFILE || n == -ENFILE)
 		return splitfd_error_set(err, cause.kind, EMFILE, "%s", cause.text);

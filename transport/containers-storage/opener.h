@@ -28,7 +28,7 @@ struct sfd_opener;
  * vfs/dir/ID. `program` is this program's path, copied. Nothing is started yet. *ret is the
  * caller's (one reference). */
 int sfd_opener_new(const char *program, const int *dirs, size_t n, unsigned int depth,
-	struct sfd_opener **ret, struct splitfd_error *err);
+	int cancel_fd, struct sfd_opener **ret, struct splitfd_error *err);
 
 /* NULL is allowed in both. ref returns the opener. unref returns NULL; with the last reference the
  * process ends and is waited for. */

@@ -19,8 +19,8 @@
  * returns its descriptor; closing it unlocks. An open file description lock (F_OFD_SETLKW), so it
  * is not lost when another descriptor of the file is closed, and two threads do not share one.
  * Opened O_RDONLY: nothing is created. -ENOENT without a text where there is no such file (a store
- * on read-only media has none; nobody else could be locked out then). -EINTR when a signal came
- * while it waited. */
-int sfd_store_lock_shared(int dirfd, const char *path, struct splitfd_error *err);
+ * on read-only media has none; nobody else could be locked out then). -ECANCELED once
+ * cancel_fd (0: none) is readable; without one, -EINTR when a signal came while it waited. */
+int sfd_store_lock_shared(int dirfd, const char *path, int cancel_fd, struct splitfd_error *err);
 
 #endif

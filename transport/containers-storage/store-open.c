@@ -190,7 +190,9 @@ static int make_opener(struct splitfd_store *store, const char *program, struct 
 		if (fd >= 0)
 			dirs[n++] = fd;
 	}
-	return n > 0 ? sfd_opener_new(program, dirs, n, driver->levels, &store->opener, err) : 0;
+	return n > 0 ? sfd_opener_new(program, dirs, n, driver->levels, store->cancel_fd,
+			       &store->opener, err)
+		     : 0;
 }
 
 int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,
@@ -203,6 +205,7 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 		return splitfd_error_oom(err);
 	store->refs = 1;
 	store->volatile_fd = store->spool_fd = -EBADF;
+	store->cancel_fd = options != NULL ? options->cancel_fd : 0;
 	r = sfd_store_discover(options, NULL, &store->config, err);
 	if (r >= 0)
 		r = add_places(store, err);

@@ -34,6 +34,7 @@ struct splitfd_store {
 	size_t n_places;
 	bool split;		   /* places[1] is the image store */
 	struct sfd_opener *opener; /* NULL: there is none */
+	int cancel_fd;	 /* what is readable once nothing is waited for any more; 0: none */
 	int volatile_fd; /* O_PATH: what holds volatile-layers.json; -EBADF: nothing does */
 	int spool_fd;	 /* where bytes are kept aside; -EBADF: $TMPDIR, when it comes to that */
 };

@@ -20,7 +20,7 @@ static int lock_place(struct splitfd_store *store, const struct sfd_place *place
 	if (place->fd < 0)
 		return 0;
 	sfd_store_path(store, path, kind, name);
-	fd = sfd_store_lock_shared(place->fd, path, err);
+	fd = sfd_store_lock_shared(place->fd, path, store->cancel_fd, err);
 	if (fd == -ENOENT || fd == -ENOTDIR) {
 		splitfd_error_clear(err);
 		return 0;

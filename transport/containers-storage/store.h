@@ -40,6 +40,8 @@ struct splitfd_store_options {
 					the first such file is met, `podman unshare` (or `buildah
 					unshare`) runs this program's rootless-opener, which opens
 					them. NULL, or for root: such a file is an error */
+	int cancel_fd; /* borrowed until the store is closed: as soon as it is readable, waiting
+			  for locks and for that program ends (-ECANCELED); 0: none */
 };
 
 struct splitfd_store;
