@@ -30,7 +30,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	sfd_cleanup(cleanup_tree) struct sfd_tree *tree = NULL;
 	struct sfd_repo_options repo = { 0 };
 	int formats[SFD_IMAGE_FORMATS];
-	const char *xattrs = NULL;
+	const char *xattrs = NULL, *tree_of = NULL;
 	bool bootable = false;
 	long format = -1;
 	const struct sfd_option options[] = {
@@ -39,6 +39,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"The format: 0, 1 or 2 (default: the repository's)" },
 		{ "xattrs", 0, SFD_OPTION_STRING, &xattrs, 0, 0, "MODE",
 			"allowlist-only (default) or keep-user-xattrs" },
+		{ "tree", 0, SFD_OPTION_STRING, &tree_of, 0, 0, "PROGRAM",
+			"Whose tree, where two readings differ: podman or cfsctl" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &bootable, 0, 0, NULL,
 			"Not supported: the boot variant needs the image's SELinux policy" },
 		{ NULL },
@@ -57,7 +59,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r < 0)
 		return r;
 	sfd_image_formats(repository, formats);
-	r = sfd_image_argument_tree(repository, "compute-id", argv[0], xattrs, &tree, err);
+	r = sfd_image_argument_tree(repository, "compute-id", argv[0], xattrs, tree_of, &tree, err);
 	return r < 0 ? r : print_id(tree, format < 0 ? formats[0] : (int)format, err);
 }
 

@@ -15,11 +15,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_tree) struct sfd_tree *tree = NULL;
 	struct sfd_repo_options repo = { 0 };
-	const char *xattrs = NULL;
+	const char *xattrs = NULL, *tree_of = NULL;
 	const struct sfd_option options[] = {
 		SFD_REPO_OPTIONS(&repo),
 		{ "xattrs", 0, SFD_OPTION_STRING, &xattrs, 0, 0, "MODE",
 			"allowlist-only (default) or keep-user-xattrs" },
+		{ "tree", 0, SFD_OPTION_STRING, &tree_of, 0, 0, "PROGRAM",
+			"Whose tree, where two readings differ: podman or cfsctl" },
 		{ NULL },
 	};
 	int r;
@@ -29,7 +31,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		return r < 0 ? r : 0;
 	r = sfd_repo_open(&repo, false, &repository, err);
 	if (r == 0)
-		r = sfd_image_argument_tree(repository, "dump", argv[0], xattrs, &tree, err);
+		r = sfd_image_argument_tree(
+			repository, "dump", argv[0], xattrs, tree_of, &tree, err);
 	return r < 0 ? r : sfd_dump_write(tree, stdout, err);
 }
 

@@ -54,7 +54,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	struct sfd_pull_options o = { .timeout = 300, .sandbox = true };
 	struct sfd_repo_options repo = { 0 };
 	struct sfd_proxy_flags proxy = { .tls_verify = true };
-	const char *reflink = NULL;
+	const char *reflink = NULL, *tree = NULL;
 	const struct sfd_option options[] = {
 		SFD_REPO_OPTIONS(&repo),
 		SFD_STORE_OPTIONS(&o),
@@ -68,6 +68,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Worker threads, 1 to 64 (default: number of CPUs, at most 12)" },
 		{ "no-image", 0, SFD_OPTION_FLAG, &o.no_image, 0, 0, NULL,
 			"Do not make the EROFS image" },
+		{ "tree", 0, SFD_OPTION_STRING, &tree, 0, 0, "PROGRAM",
+			"Whose tree, where two readings differ: podman or cfsctl" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &o.bootable, 0, 0, NULL,
 			"Not supported: the boot variant needs the SELinux policy" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
@@ -89,6 +91,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		r = check(&o, err);
 	if (r == 0)
 		r = sfd_parse_reflink(reflink, &o.reflink, err);
+	if (r == 0)
+		r = sfd_tree_choice_parse(tree, &o.tree, err);
 	if (r == 0) {
 		o.reference = argv[0];
 		o.name = argc > 1 ? argv[1] : NULL;

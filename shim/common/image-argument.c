@@ -26,9 +26,8 @@ static int parse_xattrs(const char *word, enum sfd_tree_xattrs *ret, struct spli
 }
 
 /* "@sha256:…" of a config. 0 where there is no such config. */
-static int config_tree(struct splitfd_repository *repository, const char *command,
-	const char *digest, enum sfd_tree_xattrs xattrs, struct sfd_tree **ret,
-	struct splitfd_error *err)
+static int config_tree(struct splitfd_repository *repository, const char *digest,
+	const struct sfd_readings *readings, struct sfd_tree **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(sfd_oci_document_done) struct sfd_oci_document config = { 0 };
 	sfd_cleanup(sfd_oci_config_done) struct sfd_oci_config facts = { 0 };
@@ -45,24 +44,29 @@ static int config_tree(struct splitfd_repository *repository, const char *comman
 	if (r == 0)
 		r = sfd_oci_config_parse(config.json, config.size, SFD_OCI_REPOSITORY, &facts, err);
 	if (r == 0)
-		r = sfd_image_tree(repository, &config, &facts, xattrs, say,
-			(void *)(uintptr_t)command, ret, err);
+		r = sfd_image_tree_of_choice(readings, &config, &facts, ret, err);
 	return r < 0 ? splitfd_error_wrap(err, r, "the config %s", digest) : 1;
 }
 
 int sfd_image_argument_tree(struct splitfd_repository *repository, const char *command,
-	const char *name, const char *xattrs, struct sfd_tree **ret, struct splitfd_error *err)
+	const char *name, const char *xattrs, const char *tree_of, struct sfd_tree **ret,
+	struct splitfd_error *err)
 {
 	sfd_cleanup(sfd_oci_stored_done) struct sfd_oci_stored stored = { 0 };
 	sfd_cleanup_free char *manifest = NULL;
-	enum sfd_tree_xattrs keep = SFD_TREE_XATTRS_ALLOWLIST;
+	struct sfd_readings readings = { .repository = repository,
+		.xattrs = SFD_TREE_XATTRS_ALLOWLIST,
+		.told = say,
+		.ctx = (void *)(uintptr_t)command };
 	int r;
 
-	r = parse_xattrs(xattrs, &keep, err);
+	r = parse_xattrs(xattrs, &readings.xattrs, err);
+	if (r == 0)
+		r = sfd_tree_choice_parse(tree_of, &readings.choice, err);
 	if (r < 0)
 		return r;
 	if (name[0] == '@' && strchr(name, '/') == NULL) {
-		r = config_tree(repository, command, name + 1, keep, ret, err);
+		r = config_tree(repository, name + 1, &readings, ret, err);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
@@ -74,7 +78,6 @@ int sfd_image_argument_tree(struct splitfd_repository *repository, const char *c
 	if (!stored.manifest_facts.container)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
 			"%s is an artifact, not the image of a file tree", name);
-	r = sfd_image_tree(repository, &stored.config, &stored.config_facts, keep, say,
-		(void *)(uintptr_t)command, ret, err);
+	r = sfd_image_tree_of_choice(&readings, &stored.config, &stored.config_facts, ret, err);
 	return r < 0 ? splitfd_error_wrap(err, r, "%s", name) : 0;
 }

@@ -5,6 +5,7 @@
 #include "transport/composefs/erofs/erofs-writer.h"
 #include "transport/composefs/object-check.h"
 #include "transport/composefs/object-writer.h"
+#include "transport/composefs/images/oci.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 
 SFD_DEFINE_CLEANUP(cleanup_object, struct sfd_object_writer, sfd_object_writer_free);
+
+SFD_DEFINE_CLEANUP(cleanup_image_tree, struct sfd_tree, sfd_tree_free);
 
 /* The name of the reference for a format. */
 static const char *image_name(int format)
@@ -158,4 +161,36 @@ int sfd_pull_make_images(struct splitfd_repository *repository, const struct sfd
 		}
 	}
 	return 0;
+}
+
+static int make_of_tree(const struct sfd_readings *readings, const char *why,
+	struct sfd_digest_table *objects, struct sfd_names *names, struct sfd_pull_images *ret,
+	struct splitfd_error *err)
+{
+	sfd_cleanup(cleanup_image_tree) struct sfd_tree *tree = NULL;
+	int r = sfd_image_tree_of_readings(readings, why, objects, &tree, err);
+
+	if (r == 0)
+		r = sfd_pull_make_images(readings->repository, tree, names, ret, err);
+	if (r < 0 || objects->n == 0 || ret->n == SFD_PULL_IMAGES_MAX)
+		return r;
+	r = sfd_image_objects_stream(
+		readings->repository, objects, names, &ret->rows[ret->n].digest, err);
+	if (r < 0)
+		return r;
+	snprintf(ret->rows[ret->n].name, sizeof(ret->rows[0].name), SFD_IMAGE_OBJECTS_REF);
+	ret->n++;
+	return 0;
+}
+
+int sfd_pull_make_images_of_readings(const struct sfd_readings *readings, const char *why,
+	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err)
+{
+	struct sfd_digest_table objects;
+	int r;
+
+	sfd_digest_table_init(&objects, splitfd_repository_algorithm(readings->repository));
+	r = make_of_tree(readings, why, &objects, names, ret, err);
+	sfd_digest_table_done(&objects);
+	return r;
 }

@@ -6,6 +6,7 @@
  * The EROFS images of a pull: one for each format that the repository asks for.
  */
 
+#include "shim/common/image-readings.h"
 #include "transport/composefs/images/names.h"
 #include "transport/composefs/repository.h"
 #include "transport/composefs/tree/tree.h"
@@ -32,6 +33,11 @@ bool sfd_pull_find_images(struct splitfd_repository *repository, const char *con
 
 /* Stores the images of a finished tree as objects, and adds images/HEX to `names`. */
 int sfd_pull_make_images(struct splitfd_repository *repository, const struct sfd_tree *tree,
+	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err);
+
+/* The same of layers that are in the repository, where they may be read in two ways
+ * (image-readings.h); *ret also refers to the objects that the image needs besides. */
+int sfd_pull_make_images_of_readings(const struct sfd_readings *readings, const char *why,
 	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err);
 
 #endif

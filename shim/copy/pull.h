@@ -19,6 +19,7 @@
 #include "shim/common/repo-options.h"
 #include "shim/common/stop-event.h"
 #include "shim/common/store-options.h"
+#include "shim/common/image-readings.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci.h"
 #include "transport/composefs/repository.h"
@@ -34,6 +35,7 @@ struct sfd_pull_options {
 	/* Give up beforehand what the pull does not need (confine.h): the process is in no state
 	 * for another one then. */
 	bool sandbox;
+	enum sfd_tree_choice tree; /* where podman and cfsctl make two */
 	enum splitfd_reflink reflink;
 	long jobs; /* 0: number of CPUs */
 	/* containers-storage */

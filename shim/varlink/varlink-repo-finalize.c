@@ -121,6 +121,14 @@ static int make_images(struct sfd_varlink_session *s, const char *config, const 
 	struct sfd_names *names, struct sfd_pull_images *ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_tree) struct sfd_pull_tree *layers = NULL;
+	const struct sfd_readings readings = { .repository = s->repository,
+		.diff_ids = l->diff_ids,
+		.streams = l->digests,
+		.n_layers = l->n,
+		.xattrs = SFD_TREE_XATTRS_ALLOWLIST,
+		.store = true,
+		.told = told };
+	struct splitfd_error why = { 0 };
 	const struct sfd_tree *tree;
 	int r;
 
@@ -132,9 +140,14 @@ static int make_images(struct sfd_varlink_session *s, const char *config, const 
 		return r;
 	for (size_t i = 0; i < l->n; i++)
 		sfd_pull_tree_stored(layers, i, &l->digests[i]);
-	r = sfd_pull_tree_finish(layers, &tree, err);
+	r = sfd_pull_tree_finish(layers, &tree, &why);
 	if (r >= 0)
-		r = sfd_pull_make_images(s->repository, tree, names, ret, err);
+		return sfd_pull_make_images(s->repository, tree, names, ret, err);
+	if (r != -EOPNOTSUPP) {
+		*err = why;
+		return r;
+	}
+	r = sfd_pull_make_images_of_readings(&readings, why.text, names, ret, err);
 	if (r != -EOPNOTSUPP)
 		return r;
 	told(NULL, err->text);

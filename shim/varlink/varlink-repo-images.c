@@ -250,7 +250,7 @@ static int compute(struct sfd_varlink_session *s, const char *image, const char 
 	if (name == NULL)
 		return splitfd_error_oom(err);
 	sfd_image_formats(s->repository, formats);
-	r = sfd_image_argument_tree(s->repository, "serve", name, xattrs, &tree, err);
+	r = sfd_image_argument_tree(s->repository, "serve", name, xattrs, NULL, &tree, err);
 	if (r < 0 && err->kind == SPLITFD_ERROR_NOT_FOUND)
 		return no_image(image, ret, err);
 	if (r >= 0)

@@ -53,22 +53,29 @@ PYTHON
     mkcomposefs_same --min-version=1 1 "$SCRATCH/links.dump" "$SCRATCH/directories.dump"
 }
 
-# The stored image REPO NAME: dump and ids are cfsctl's.
+# The stored image REPO NAME: dump and ids are cfsctl's; without --tree, too, unless podman's tree is
+# another one (then the words say so, and $two counts it).
 stored_same() {
-    local f
+    local f errors
     "$CFSCTL" --repo "$1" oci dump "$2" > "$SCRATCH/1"
-    "$BUILD/splitfd" dump --repo "$1" "$2" > "$SCRATCH/2"
+    if errors=$("$BUILD/splitfd" dump --repo "$1" "$2" 2>&1 > "$SCRATCH/2"); then
+        cmp "$SCRATCH/1" "$SCRATCH/2"
+    else
+        assert_match --tree=podman "$errors"
+        two=$((two + 1))
+    fi
+    "$BUILD/splitfd" dump --tree=cfsctl --repo "$1" "$2" > "$SCRATCH/2"
     cmp "$SCRATCH/1" "$SCRATCH/2"
     for f in 0 1 2; do
         assert_same "$("$CFSCTL" --repo "$1" --erofs-version $f oci compute-id "$2")" \
-            "$("$BUILD/splitfd" compute-id --repo "$1" --erofs-version $f "$2")"
+            "$("$BUILD/splitfd" compute-id --tree=cfsctl --repo "$1" --erofs-version $f "$2")"
     done
     assert_same "$("$CFSCTL" --repo "$1" oci compute-id --xattrs keep-user-xattrs "$2")" \
-        "$("$BUILD/splitfd" compute-id --repo "$1" --xattrs keep-user-xattrs "$2")"
+        "$("$BUILD/splitfd" compute-id --tree=cfsctl --repo "$1" --xattrs keep-user-xattrs "$2")"
 }
 
 @test "odd layers that cfsctl takes give its tree" {
-    local a c same=0
+    local a c same=0 two=0
     for c in $(jq -r '.[].case' "$SCRATCH/odd/index.json"); do
         for a in sha256 sha512; do
             "$CFSCTL" --repo "$SCRATCH/$a" oci pull "oci:$SCRATCH/odd/$c" "$c" > /dev/null 2>&1 || continue
@@ -77,12 +84,12 @@ stored_same() {
             same=$((same + 1))
         done
     done
-    echo "$same compared"
-    [ "$same" -ge 40 ]
+    echo "$same compared, $two with two trees"
+    [ "$same" -ge 40 ] && [ "$two" -le 6 ]
 }
 
 @test "random layers with whiteouts, opaque directories, hard links and replacements" {
-    local i a n=$((TREES / 100 > 20 ? TREES / 100 : 20))
+    local i a two=0 n=$((TREES / 100 > 20 ? TREES / 100 : 20))
     python3 "$LIB/random-layers.py" "$SCRATCH/random" "$SEED" "$n"
     for ((i = SEED; i < SEED + n; i++)); do
         a=$([ $((i % 4)) -eq 0 ] && echo sha256 || echo sha512)

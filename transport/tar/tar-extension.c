@@ -79,8 +79,8 @@ int sfd_tar_extension_end(struct sfd_tar_parser *p, struct splitfd_error *err)
 	to->len = 0;
 	if (sfd_buffer_append(to, p->body.data, p->body.len) < 0)
 		return splitfd_error_oom(err);
-	if (p->body_type != 'x' && to->len > 0)
-		to->len = strnlen((const char *)to->data, to->len);
+	if (p->body_type != 'x' && to->len > 0 && to->data[to->len - 1] == '\0')
+		to->len--;
 	pending->have_pax = pending->have_pax || p->body_type == 'x';
 	pending->have_name = pending->have_name || p->body_type == 'L';
 	pending->have_link = pending->have_link || p->body_type == 'K';

@@ -369,6 +369,11 @@ int sfd_tar_parser_feed(
 		err);
 }
 
+const struct sfd_tar_entry *sfd_tar_parser_at_object(const struct sfd_tar_parser *p)
+{
+	return p->state == AT_OBJECT ? p->e : NULL;
+}
+
 int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitfd_error *err)
 {
 	int r;

@@ -40,6 +40,9 @@ int sfd_tar_parser_feed(
 int sfd_tar_parser_feed_to_object(struct sfd_tar_parser *p, const uint8_t *data, size_t len,
 	size_t *ret_taken, uint64_t *ret_object, struct splitfd_error *err);
 
+/* Where content has to come as an object: its entry; borrowed until it is told. Else NULL. */
+const struct sfd_tar_entry *sfd_tar_parser_at_object(const struct sfd_tar_parser *p);
+
 /* The content that comes now was taken out. `size` is compared with the header, unless it is
  * UINT64_MAX. */
 int sfd_tar_parser_object(struct sfd_tar_parser *p, uint64_t size, struct splitfd_error *err);

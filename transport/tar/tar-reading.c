@@ -184,6 +184,17 @@ int sfd_tar_ranges_end(struct sfd_tar_view *v, struct splitfd_error *err)
 	return 0;
 }
 
+/* A long name that is not empty, up to its first NUL. */
+static void take_long(const struct sfd_buffer *name, bool have, const char **ret, size_t *ret_len)
+{
+	size_t len = have && name->len > 0 ? strnlen((const char *)name->data, name->len) : 0;
+
+	if (len == 0)
+		return;
+	*ret = (const char *)name->data;
+	*ret_len = len;
+}
+
 int sfd_tar_view_podman(struct sfd_tar_view *v, const uint8_t *block,
 	const struct sfd_tar_header *h, const struct sfd_tar_pending *pending,
 	struct splitfd_error *err)
@@ -199,10 +210,13 @@ int sfd_tar_view_podman(struct sfd_tar_view *v, const uint8_t *block,
 			&v->xattrs, &sparse, err);
 	if (r < 0)
 		return r;
-	if (pending->have_name && pending->name.len > 0)
-		take_name(e, &pending->name);
-	if (pending->have_link && pending->link.len > 0)
-		take_link(e, &pending->link);
+	take_long(&pending->name, pending->have_name, &e->path, &e->path_len);
+	take_long(&pending->link, pending->have_link, &e->link, &e->link_len);
+	/* lchown(2) takes this number for "leave the owner", which is root. */
+	if ((uint32_t)e->uid == UINT32_MAX)
+		e->uid = 0;
+	if ((uint32_t)e->gid == UINT32_MAX)
+		e->gid = 0;
 	/* Directories of old archives. */
 	if (h->old_file && e->path_len > 0 && e->path[e->path_len - 1] == '/')
 		e->type = '5';

@@ -12,7 +12,7 @@
 #include "transport/tar/tar-header.h"
 #include "transport/tar/tar-pax.h"
 
-/* What the extension headers in front of an entry say. The names end before their first NUL. */
+/* What the extension headers in front of an entry say. */
 struct sfd_tar_pending {
 	struct sfd_buffer pax, name, link;
 	bool have_pax, have_name, have_link;

@@ -46,13 +46,21 @@ func quote(s string) string {
 
 func isFile(t byte) bool { return t == tar.TypeReg || t == tar.TypeCont || t == tar.TypeGNUSparse }
 
+// As lchown(2) takes it: -1 leaves the owner, who is root.
+func owner(id int) uint32 {
+	if uint32(id) == 1<<32-1 {
+		return 0
+	}
+	return uint32(id)
+}
+
 func line(h *tar.Header, content []byte) string {
 	link := ""
 	if h.Typeflag == tar.TypeLink || h.Typeflag == tar.TypeSymlink {
 		link = h.Linkname
 	}
 	s := string([]byte{h.Typeflag}) + fmt.Sprintf(" %s %s %o %d %d %d.%09d", quote(h.Name), quote(link), uint32(h.Mode)&07777,
-		uint32(h.Uid), uint32(h.Gid), h.ModTime.Unix(), h.ModTime.Nanosecond())
+		owner(h.Uid), owner(h.Gid), h.ModTime.Unix(), h.ModTime.Nanosecond())
 	if h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock {
 		s += fmt.Sprintf(" %d,%d", uint32(h.Devmajor), uint32(h.Devminor))
 	}

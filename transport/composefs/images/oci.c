@@ -137,7 +137,8 @@ static int add_erofs_refs(
 	if (c->old.reader != NULL)
 		old = sfd_splitstream_refs(c->old.reader, &n_old);
 	for (size_t i = 0; r == 0 && i < n_old; i++) {
-		if (strncmp(old[i].name, EROFS_REF, strlen(EROFS_REF)) == 0 &&
+		if ((strncmp(old[i].name, EROFS_REF, strlen(EROFS_REF)) == 0 ||
+			    strcmp(old[i].name, SFD_IMAGE_OBJECTS_REF) == 0) &&
 			!is_given(c, old[i].name))
 			r = add_erofs_ref(c, w, old[i].name, err);
 	}

@@ -3,6 +3,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/composefs/tree/tree-layer-private.h"
 #include "transport/composefs/tree/tree-private.h"
 #include "transport/tar/tar-parser.h"
 
@@ -12,30 +13,16 @@
 
 /* One entry. Behind it: digest or data, path, target, and for each xattr a name_len and a value_len
  * (uint16_t), name and value. */
-struct record {
-	struct record *next;
+struct sfd_tree_record {
+	struct sfd_tree_record *next;
 	int64_t mtime;
 	uint64_t size; /* or the device number */
 	uint32_t mode, uid, gid, mtime_nsec;
 	uint32_t n_xattrs;
 	uint16_t path_len, target_len;
 	uint8_t type;
-	bool maybe_directory, external, before_1970;
+	bool maybe_directory, external, before_1970, owner_cut;
 	uint8_t bytes[];
-};
-
-struct sfd_tree_layer {
-	enum splitfd_algorithm algorithm;
-	size_t digest_size;
-	enum sfd_tree_xattrs keep;
-	char *name;
-	struct sfd_stream_listener listener;
-	struct sfd_tar_parser *parser;
-	const struct splitfd_digest *object; /* while the parser is told of it */
-	struct sfd_arena arena;
-	struct record *first, **last;
-	int failed; /* -errno of the first error */
-	struct splitfd_error error;
 };
 
 static int refuse_entry(const struct sfd_tar_entry *e, const char *why, struct splitfd_error *err)
@@ -46,9 +33,8 @@ static int refuse_entry(const struct sfd_tar_entry *e, const char *why, struct s
 
 static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 {
-	if (e->sparse != SFD_TAR_DENSE)
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
-			"%.*s: a sparse file", sfd_shown_length(e->path_len), e->path);
+	if (e->type == 'S' && e->sparse != SFD_TAR_DENSE)
+		return SFD_TREE_FILE;
 	switch (e->type) {
 	case '0':
 	case '7':
@@ -75,19 +61,24 @@ static int type_of(const struct sfd_tar_entry *e, struct splitfd_error *err)
 	}
 }
 
+/* A file's content: an object or bytes. */
+struct content {
+	const struct splitfd_digest *object;
+	const uint8_t *data;
+	uint64_t size;
+};
+
 /* The bytes behind the record; counts the xattrs that are kept. */
 static int measure(const struct sfd_tree_layer *layer, const struct sfd_tar_entry *e,
-	bool has_target, size_t *ret_size, uint32_t *ret_xattrs, struct splitfd_error *err)
+	const struct content *c, bool has_target, size_t *ret_size, uint32_t *ret_xattrs,
+	struct splitfd_error *err)
 {
 	size_t size = e->path_len + (has_target ? e->link_len : 0);
 	uint32_t n = 0;
 
 	if (e->path_len > UINT16_MAX || (has_target && e->link_len > UINT16_MAX))
 		return refuse_entry(e, "a path of more than 4095 bytes", err);
-	if (e->external)
-		size += layer->digest_size;
-	else if (e->type == '0' || e->type == '7')
-		size += e->size;
+	size += c->object != NULL ? layer->digest_size : c->data != NULL ? c->size : 0;
 	for (size_t i = 0; i < e->n_xattrs; i++) {
 		const struct sfd_tar_xattr *x = &e->xattrs[i];
 
@@ -110,15 +101,15 @@ static uint8_t *append(uint8_t *at, const void *data, size_t n)
 	return at + n;
 }
 
-static void fill_bytes(
-	const struct sfd_tree_layer *layer, const struct sfd_tar_entry *e, struct record *r)
+static void fill_bytes(const struct sfd_tree_layer *layer, const struct sfd_tar_entry *e,
+	const struct content *c, struct sfd_tree_record *r)
 {
 	uint8_t *at = r->bytes;
 
-	if (r->external)
-		at = append(at, layer->object->bytes, layer->digest_size);
-	else if (r->type == SFD_TREE_FILE)
-		at = append(at, e->data, e->size);
+	if (c->object != NULL)
+		at = append(at, c->object->bytes, layer->digest_size);
+	else if (c->data != NULL)
+		at = append(at, c->data, c->size);
 	at = append(at, e->path, e->path_len);
 	at = append(at, e->link, r->target_len);
 	for (size_t i = 0; i < e->n_xattrs; i++) {
@@ -133,25 +124,59 @@ static void fill_bytes(
 	}
 }
 
+/* Finds the content of a file. `made` is room for one that has to be made. */
+static int find_content(struct sfd_tree_layer *layer, const struct sfd_tar_entry *e,
+	struct sfd_tree_content *made, struct content *ret, struct splitfd_error *err)
+{
+	const struct sfd_tree_content *c = layer->content;
+	int r = 0;
+
+	if (e->sparse != SFD_TAR_DENSE && c == NULL && layer->make == NULL)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP,
+			"%.*s: a sparse file", sfd_shown_length(e->path_len), e->path);
+	if (e->sparse != SFD_TAR_DENSE && c == NULL) {
+		r = layer->make(layer, e, made, err);
+		c = made;
+	}
+	*ret = (struct content){ .size = c != NULL ? c->size : e->size };
+	if (c != NULL ? c->external : e->external)
+		ret->object = c != NULL ? &c->digest : layer->object;
+	else
+		ret->data = c != NULL ? c->bytes : e->data;
+	return r;
+}
+
+/* An owner of more than 32 bits; a negative one is none, but is not cut. */
+static bool is_cut(uint64_t id)
+{
+	return id > UINT32_MAX && (int64_t)id > 0;
+}
+
 static int take_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_error *err)
 {
 	struct sfd_tree_layer *layer = ctx;
 	int type = type_of(e, err);
 	bool has_target = type == SFD_TREE_HARDLINK || type == SFD_TREE_SYMLINK;
+	struct content content = { .size = e->size };
+	struct sfd_tree_content made;
 	uint32_t n_xattrs = 0;
-	struct record *r;
+	struct sfd_tree_record *r;
 	size_t size = 0;
+	int found;
 
 	if (type < 0)
 		return type;
-	if (measure(layer, e, has_target, &size, &n_xattrs, err) < 0)
+	found = type == SFD_TREE_FILE ? find_content(layer, e, &made, &content, err) : 0;
+	if (found < 0)
+		return found;
+	if (measure(layer, e, &content, has_target, &size, &n_xattrs, err) < 0)
 		return -EINVAL;
 	r = sfd_arena_alloc(&layer->arena, sizeof(*r) + size, 8);
 	if (r == NULL)
 		return splitfd_error_oom(err);
-	*r = (struct record){
+	*r = (struct sfd_tree_record){
 		.mtime = e->mtime,
-		.size = e->size,
+		.size = content.size,
 		.mode = e->mode,
 		.uid = (uint32_t)e->uid, /* cut, as cfsctl does */
 		.gid = (uint32_t)e->gid,
@@ -162,12 +187,13 @@ static int take_entry(void *ctx, const struct sfd_tar_entry *e, struct splitfd_e
 		.type = (uint8_t)type,
 		.maybe_directory = e->type == '0' && e->path_len > 0 &&
 				   e->path[e->path_len - 1] == '/',
-		.external = e->external,
+		.external = content.object != NULL,
 		.before_1970 = e->pax_before_1970,
+		.owner_cut = is_cut(e->uid) || is_cut(e->gid),
 	};
 	if (type == SFD_TREE_CHARACTER || type == SFD_TREE_BLOCK)
 		r->size = makedev(e->dev_major, e->dev_minor);
-	fill_bytes(layer, e, r);
+	fill_bytes(layer, e, &content, r);
 	*layer->last = r;
 	layer->last = &r->next;
 	return 0;
@@ -185,6 +211,8 @@ static void keep_error(struct sfd_tree_layer *layer, int r)
 	if (r == -EILSEQ && difference != NULL)
 		layer->failed = splitfd_error_set(
 			&layer->error, SPLITFD_ERROR_REFUSED, EOPNOTSUPP, "%s", difference);
+	else if (r == -EILSEQ && sfd_tar_parser_rules(layer->parser) == SFD_TAR_OF_PODMAN)
+		layer->failed = -EOPNOTSUPP;
 	else if (r == -EILSEQ)
 		layer->failed = -EINVAL;
 }
@@ -194,7 +222,7 @@ static void check_difference(struct sfd_tree_layer *layer)
 {
 	const char *difference = sfd_tar_parser_difference(layer->parser);
 
-	if (layer->failed == 0 && difference != NULL)
+	if (layer->failed == 0 && difference != NULL && layer->rules == SFD_TAR_OF_BOTH)
 		layer->failed = splitfd_error_set(
 			&layer->error, SPLITFD_ERROR_REFUSED, EOPNOTSUPP, "%s", difference);
 }
@@ -295,7 +323,7 @@ static void read_xattrs(const uint8_t *at, struct sfd_tree_xattr *xattrs, size_t
 	}
 }
 
-static int tell_record(const struct sfd_tree_layer *layer, const struct record *r,
+static int tell_record(const struct sfd_tree_layer *layer, const struct sfd_tree_record *r,
 	int (*told)(void *ctx, const struct sfd_tree_item *item, struct splitfd_error *err),
 	void *ctx, struct splitfd_error *err)
 {
@@ -311,6 +339,7 @@ static int tell_record(const struct sfd_tree_layer *layer, const struct record *
 		.mtime = r->mtime,
 		.mtime_nsec = r->mtime_nsec,
 		.before_1970 = r->before_1970,
+		.owner_cut = r->owner_cut,
 		.size = r->size,
 		.rdev = r->size,
 		.target_len = r->target_len,
@@ -345,7 +374,7 @@ int sfd_tree_layer_tell(const struct sfd_tree_layer *layer,
 			*err = layer->error;
 		return layer->failed;
 	}
-	for (const struct record *record = layer->first; record != NULL && r == 0;
+	for (const struct sfd_tree_record *record = layer->first; record != NULL && r == 0;
 		record = record->next)
 		r = tell_record(layer, record, item, ctx, err);
 	return r;

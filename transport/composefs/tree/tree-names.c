@@ -121,7 +121,8 @@ struct sfd_tree_inode *sfd_tree_new_inode(struct sfd_tree *tree, enum sfd_tree_t
 	struct sfd_tree_inode *inode = sfd_arena_alloc(&tree->arena, sizeof(*inode), 8);
 
 	if (inode != NULL)
-		*inode = (struct sfd_tree_inode){ .type = (uint8_t)type };
+		*inode = (struct sfd_tree_inode){ .type = (uint8_t)type,
+			.layer = tree->layer_number };
 	return inode;
 }
 
@@ -203,12 +204,49 @@ void sfd_tree_on_deviation(
 	tree->told_ctx = ctx;
 }
 
+void sfd_tree_set_rules(struct sfd_tree *tree, enum sfd_tar_rules rules)
+{
+	tree->rules = rules;
+}
+
+bool sfd_tree_refused(const struct sfd_tree *tree)
+{
+	return tree->refused;
+}
+
+void sfd_tree_cfsctl_refuses(struct sfd_tree *tree)
+{
+	if (tree->rules == SFD_TAR_OF_BOTH)
+		tree->rules = SFD_TAR_OF_PODMAN;
+	else if (tree->rules == SFD_TAR_OF_CFSCTL)
+		tree->refused = true;
+}
+
+void sfd_tree_differ(struct sfd_tree *tree, const char *format, ...)
+{
+	struct splitfd_error text = { 0 };
+	char plain[sizeof(tree->difference)];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(plain, sizeof(plain), format, ap);
+	va_end(ap);
+	splitfd_error_set(&text, SPLITFD_ERROR_FAILED, EINVAL, "%s%s%s",
+		tree->layer != NULL ? "layer " : "", tree->layer != NULL ? tree->layer : "",
+		tree->layer != NULL ? ": " : "");
+	snprintf(tree->difference, sizeof(tree->difference), "%s%s", text.text, plain);
+	tree->differs = true;
+	tree->rules = SFD_TAR_OF_PODMAN;
+}
+
 void sfd_tree_tell(struct sfd_tree *tree, enum sfd_tree_deviation kind, const char *format, ...)
 {
 	struct splitfd_error text = { 0 }; /* for its escaping of what is no text */
 	char plain[1024];
 	va_list ap;
 
+	if (kind != SFD_DEVIATION_OWNER)
+		sfd_tree_cfsctl_refuses(tree);
 	if (tree->told == NULL || (tree->tolds & 1U << kind) != 0)
 		return;
 	tree->tolds |= 1U << kind;

@@ -31,6 +31,7 @@ struct sfd_tree_inode {
 	/* An empty file that may turn out a directory; `dir` is then the directory that it has
 	 * replaced, or NULL. */
 	bool maybe_directory;
+	uint32_t layer; /* the number of the layer that has put it, or changed it, last */
 };
 
 /* A directory entry. */
@@ -78,6 +79,7 @@ enum sfd_tree_deviation {
 	SFD_DEVIATION_USR,
 	SFD_DEVIATION_RUN,
 	SFD_DEVIATION_TIME,
+	SFD_DEVIATION_OWNER, /* this one cfsctl takes */
 };
 
 struct sfd_tree {
@@ -107,7 +109,14 @@ struct sfd_tree {
 
 	void (*told)(void *ctx, const char *text);
 	void *told_ctx;
-	const char *layer;  /* being applied; NULL: none */
+	const char *layer; /* being applied; NULL: none */
+	uint32_t layer_number;
+	struct sfd_tree_gone *gone; /* tree-whiteout.c: of this layer */
+	/* Whose rules count, as for a tar's entries (tar-entry.h). */
+	enum sfd_tar_rules rules;
+	bool refused; /* by cfsctl, whose rules count */
+	bool differs;
+	char difference[512];
 	unsigned int tolds; /* bits of enum sfd_tree_deviation */
 };
 
@@ -142,7 +151,28 @@ void sfd_tree_clear(struct sfd_tree_directory *dir);
 void sfd_tree_tell(struct sfd_tree *tree, enum sfd_tree_deviation kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* tree-put.c: an empty file whose name ended in '/' is a directory after all; told as a deviation
+/* Put by the layer that is being applied. */
+static inline bool sfd_tree_is_own(const struct sfd_tree *tree, const struct sfd_tree_inode *inode)
+{
+	return tree->layer_number != 0 && inode->layer == tree->layer_number;
+}
+
+/* Both programs take the layer from here on for something else: podman's rules count. */
+void sfd_tree_differ(struct sfd_tree *tree, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* cfsctl refuses the layer. */
+void sfd_tree_cfsctl_refuses(struct sfd_tree *tree);
+
+/* tree-whiteout.c: applies the whiteout `name` in a directory. -ENOMEM. */
+int sfd_tree_whiteout(struct sfd_tree *tree, struct sfd_tree_inode *parent,
+	const struct sfd_tree_item *item, const char *name, size_t len);
+/* The directory that this name had before a whiteout of the same layer, where it has to come back;
+ * else NULL. */
+struct sfd_tree_inode *sfd_tree_back_again(struct sfd_tree *tree,
+	const struct sfd_tree_inode *parent, const struct sfd_tree_item *item, const char *name,
+	size_t len);
+
+/* tree-walk.c: an empty file whose name ended in '/' is a directory after all; told as a deviation
  * with the path. -ENOMEM. */
 int sfd_tree_become_directory(
 	struct sfd_tree *tree, struct sfd_tree_inode *inode, const char *path, size_t len);

@@ -177,6 +177,8 @@ int sfd_tree_apply(
 
 	tree->layer = sfd_tree_layer_name(layer);
 	tree->tolds = 0;
+	tree->layer_number++;
+	tree->gone = NULL;
 	r = sfd_tree_layer_tell(layer, apply_item, &a, err);
 	tree->layer = NULL;
 	if (r < 0)
@@ -233,6 +235,9 @@ int sfd_tree_finish_oci(
 	} else if (sfd_tree_lookup(tree->root->dir, "run", 3) != NULL) {
 		sfd_tree_tell(tree, SFD_DEVIATION_RUN, "/run is no directory and stays as it is");
 	}
+	if (tree->differs)
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_REFUSED, EOPNOTSUPP, "%s", tree->difference);
 	tree->keep = xattrs;
 	return sfd_tree_freeze(tree, err);
 }

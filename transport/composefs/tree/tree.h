@@ -17,6 +17,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/repository.h"
+#include "transport/tar/tar-entry.h"
 
 enum sfd_tree_type {
 	SFD_TREE_DIRECTORY,
@@ -50,6 +51,7 @@ struct sfd_tree_item {
 	uint32_t uid, gid;
 	int64_t mtime;
 	uint32_t mtime_nsec;
+	bool owner_cut;	    /* uid or gid have more bits in the tar */
 	bool before_1970;   /* in a way that cfsctl refuses: told as a deviation */
 	uint64_t size;	    /* files */
 	uint64_t rdev;	    /* devices, as makedev(3) has it */
@@ -73,6 +75,14 @@ struct sfd_tree *sfd_tree_free(struct sfd_tree *tree);
  * text is one sentence without a full stop. */
 void sfd_tree_on_deviation(
 	struct sfd_tree *tree, void (*told)(void *ctx, const char *text), void *ctx);
+
+/* Before the first layer: whose rules count where podman and cfsctl make different trees. Of both
+ * (at the start): as long as they agree; then sfd_tree_finish_oci is -EOPNOTSUPP, with both
+ * readings.
+ */
+void sfd_tree_set_rules(struct sfd_tree *tree, enum sfd_tar_rules rules);
+/* By cfsctl's rules: it would have refused the tree. */
+bool sfd_tree_refused(const struct sfd_tree *tree);
 
 /* Puts one entry: a directory over a directory changes its metadata, everything else replaces what
  * was there. Names have no meaning (no whiteouts). -EINVAL (kind REFUSED) with a text that names

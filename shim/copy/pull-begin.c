@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shim/copy/pull.h"
 #include "shim/common/cancel.h"
-#include "shim/copy/pull-image.h"
-#include "shim/copy/pull-tree.h"
+#include "shim/copy/pull-private.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/digest.h"
@@ -21,37 +19,6 @@
 
 /* A listener is told of so many bytes at a time. */
 #define TELL_BYTES ((uint64_t)1024 * 1024)
-
-struct pull_layer {
-	char diff_id[72];
-	struct splitfd_sink *sink;     /* NULL: present, or the same as an earlier one */
-	struct sfd_tree_layer *record; /* for the tree; NULL: not wanted, or it has it already */
-	struct splitfd_digest digest;  /* of the stream, where it is present */
-	bool present;
-	size_t first; /* the first layer of the image with this diff_id */
-	uint64_t bytes, total;
-	uint64_t told; /* of `bytes` */
-};
-
-struct sfd_pull {
-	struct sfd_pull_options options;
-	struct splitfd_repository *repository;
-	struct splitfd_import *import;
-	struct sfd_progress *progress;
-	const volatile int *cancel;
-	char *manifest, *config;
-	size_t manifest_size, config_size;
-	struct pull_layer *layers;
-	struct sfd_pull_tree *tree; /* of the image; NULL where none is to be made */
-	const char **diff_ids;
-	size_t n_layers;
-	struct sfd_pull_images images;
-	bool always_verify;	 /* whatever the options say */
-	bool other_writers;	 /* of the source */
-	bool images_found;	 /* they were there already */
-	char why_no_image[1024]; /* "" while there is an image, or none is wanted */
-	struct sfd_oci_result result;
-};
 
 int sfd_pull_new(
 	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err)
@@ -111,7 +78,7 @@ void sfd_pull_other_writers(struct sfd_pull *pull)
 	pull->other_writers = true;
 }
 
-static bool verifies(const struct sfd_pull *p)
+bool sfd_pull_verifies(const struct sfd_pull *p)
 {
 	return p->always_verify || p->options.verify_diff_id ||
 	       (p->other_writers && !p->options.no_verify_diff_id);
@@ -132,7 +99,7 @@ int sfd_pull_cancel_fd(const struct sfd_pull *pull)
 	return pull->options.stop != NULL ? pull->options.stop->fd : sfd_cancel_fd();
 }
 
-static void tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const char *id,
+void sfd_pull_tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const char *id,
 	uint64_t bytes, uint64_t total)
 {
 	const struct sfd_pull_listener *listener = p->options.listener;
@@ -142,7 +109,7 @@ static void tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const 
 		listener->event(listener->ctx, &event);
 }
 
-static int interrupted(const struct sfd_pull *p, struct splitfd_error *err)
+int sfd_pull_interrupted(const struct sfd_pull *p, struct splitfd_error *err)
 {
 	if (!sfd_flag_is_set(p->cancel))
 		return 0;
@@ -170,7 +137,7 @@ static int copy_layers(
 		return splitfd_error_oom(err);
 	p->n_layers = n;
 	for (size_t i = 0; i < n; i++) {
-		struct pull_layer *l = &p->layers[i];
+		struct sfd_pull_layer *l = &p->layers[i];
 
 		snprintf(l->diff_id, sizeof(l->diff_id), "%s", diff_ids[i]);
 		p->diff_ids[i] = l->diff_id;
@@ -181,7 +148,7 @@ static int copy_layers(
 }
 
 /* One that is another layer's content is not there: it is read again, and replaced. */
-static int prove_layer(struct sfd_pull *p, struct pull_layer *l, struct splitfd_error *err)
+static int prove_layer(struct sfd_pull *p, struct sfd_pull_layer *l, struct splitfd_error *err)
 {
 	int r = sfd_layer_prove(p->repository, l->diff_id, &l->digest, p->cancel, err);
 
@@ -198,7 +165,7 @@ static int prove_layer(struct sfd_pull *p, struct pull_layer *l, struct splitfd_
 static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 {
 	for (size_t i = 0; i < p->n_layers; i++) {
-		struct pull_layer *l = &p->layers[i];
+		struct sfd_pull_layer *l = &p->layers[i];
 		int r;
 
 		if (l->first != i)
@@ -207,25 +174,25 @@ static int look_for_layers(struct sfd_pull *p, struct splitfd_error *err)
 		if (r < 0)
 			return r;
 		l->present = r > 0;
-		if (l->present && verifies(p))
+		if (l->present && sfd_pull_verifies(p))
 			r = prove_layer(p, l, err);
 		if (r < 0)
 			return r;
 		if (l->present) {
 			sfd_import_count_present(p->import);
-			tell(p, SFD_PULL_SKIPPED, l->diff_id, 0, 0);
+			sfd_pull_tell(p, SFD_PULL_SKIPPED, l->diff_id, 0, 0);
 		}
 	}
 	return 0;
 }
 
 /* A note for people: to the listener, or who looks at stderr. */
-static void told(void *ctx, const char *text)
+void sfd_pull_note(void *ctx, const char *text)
 {
 	struct sfd_pull *p = ctx;
 
 	if (p->options.listener != NULL)
-		tell(p, SFD_PULL_MESSAGE, text, 0, 0);
+		sfd_pull_tell(p, SFD_PULL_MESSAGE, text, 0, 0);
 	else
 		sfd_progress_say(p->progress, "note", text);
 }
@@ -256,11 +223,13 @@ static int begin_tree(struct sfd_pull *p, struct splitfd_error *err)
 	}
 	if (p->options.no_image)
 		return 0;
-	if (all)
+	/* Which tree an image has that is there, nobody knows. */
+	if (all && p->options.tree == SFD_TREE_OF_NEITHER)
 		r = find_images(p, err);
 	if (r < 0 || p->images_found)
 		return r;
-	r = sfd_pull_tree_new(p->repository, p->diff_ids, p->n_layers, told, p, &p->tree, err);
+	r = sfd_pull_tree_new(
+		p->repository, p->diff_ids, p->n_layers, sfd_pull_note, p, &p->tree, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < p->n_layers; i++) {
@@ -278,7 +247,7 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 {
 	struct splitfd_import_options options = { .reflink = p->options.reflink,
 		.jobs = (unsigned int)p->options.jobs,
-		.verify_diff_id = verifies(p),
+		.verify_diff_id = sfd_pull_verifies(p),
 		.foreign_source = p->other_writers,
 		.cancel = p->cancel };
 	int r;
@@ -306,7 +275,7 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 
 void sfd_pull_layer_size(struct sfd_pull *p, size_t i, uint64_t total)
 {
-	struct pull_layer *l = &p->layers[i];
+	struct sfd_pull_layer *l = &p->layers[i];
 
 	sfd_progress_layer(p->progress, i, l->diff_id, l->present || l->first != i ? 0 : total);
 }
@@ -319,7 +288,7 @@ static uint64_t worked(const void *sink)
 int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct splitfd_sink **ret,
 	struct splitfd_error *err)
 {
-	struct pull_layer *l = &p->layers[i];
+	struct sfd_pull_layer *l = &p->layers[i];
 	int r;
 
 	*ret = NULL;
@@ -338,29 +307,29 @@ int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct spl
 	l->total = total;
 	sfd_pull_layer_size(p, i, total);
 	sfd_progress_watch(p->progress, i, worked, l->sink);
-	tell(p, SFD_PULL_STARTED, l->diff_id, 0, total);
+	sfd_pull_tell(p, SFD_PULL_STARTED, l->diff_id, 0, total);
 	*ret = l->sink;
 	return 0;
 }
 
 static void tell_progress(struct sfd_pull *p, size_t i)
 {
-	struct pull_layer *l = &p->layers[i];
+	struct sfd_pull_layer *l = &p->layers[i];
 
 	if (l->bytes - l->told < TELL_BYTES)
 		return;
 	l->told = l->bytes;
-	tell(p, SFD_PULL_PROGRESS, l->diff_id, l->bytes, l->total);
+	sfd_pull_tell(p, SFD_PULL_PROGRESS, l->diff_id, l->bytes, l->total);
 }
 
 int sfd_pull_feed(
 	struct sfd_pull *p, size_t i, struct splitfd_source *source, struct splitfd_error *err)
 {
-	struct pull_layer *l = &p->layers[i];
+	struct sfd_pull_layer *l = &p->layers[i];
 
 	for (;;) {
 		struct splitfd_chunk chunk = { .fd = -EBADF };
-		int r = interrupted(p, err);
+		int r = sfd_pull_interrupted(p, err);
 
 		if (r < 0)
 			return r;
@@ -375,117 +344,7 @@ int sfd_pull_feed(
 			return r;
 		tell_progress(p, i);
 	}
-	tell(p, SFD_PULL_DONE, l->diff_id, l->bytes, l->total);
+	sfd_pull_tell(p, SFD_PULL_DONE, l->diff_id, l->bytes, l->total);
 	sfd_import_layer_end(l->sink);
 	return 0;
-}
-
-static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
-{
-	for (size_t i = 0; i < p->n_layers; i++) {
-		struct pull_layer *l = &p->layers[i];
-		int r;
-
-		if (l->sink == NULL)
-			continue;
-		r = splitfd_sink_finish(l->sink, err);
-		if (r < 0)
-			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
-		sfd_progress_done(p->progress, i);
-		sfd_import_layer_digest(l->sink, &l->digest);
-	}
-	tell(p, SFD_PULL_MESSAGE, "Layers imported", 0, 0);
-	return 0;
-}
-
-static int make_images(struct sfd_pull *p, struct splitfd_error *err)
-{
-	const struct sfd_tree *tree;
-	int r;
-
-	sfd_sync_ahead_pause(sfd_names_sync_ahead(sfd_import_names(p->import)));
-	for (size_t i = 0; i < p->n_layers; i++) {
-		struct pull_layer *l = &p->layers[i];
-
-		if (l->record == NULL)
-			continue;
-		r = sfd_tree_layer_finish(l->record, err);
-		if (r < 0)
-			return r;
-		sfd_pull_tree_give(p->tree, i, sfd_take_ptr(&l->record));
-	}
-	r = sfd_pull_tree_finish(p->tree, &tree, err);
-	return r < 0 ? r
-		     : sfd_pull_make_images(
-			       p->repository, tree, sfd_import_names(p->import), &p->images, err);
-}
-
-/* Names the failure that leaves the image out, and goes on: layers, config, manifest and tag are
- * right by themselves. */
-static int leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
-{
-	char text[sizeof(p->why_no_image) + 64];
-
-	snprintf(p->why_no_image, sizeof(p->why_no_image), "%s", err->text);
-	snprintf(text, sizeof(text), "no mountable image was made: %s", err->text);
-	told(p, text);
-	splitfd_error_clear(err);
-	p->images.n = 0;
-	p->images.has_main = false;
-	return 0;
-}
-
-/* Those that this pull has stored and checked. */
-static void mark_layers(struct sfd_pull *p)
-{
-	for (size_t i = 0; verifies(p) && i < p->n_layers; i++) {
-		const struct pull_layer *l = &p->layers[i];
-
-		if (l->sink != NULL)
-			sfd_layer_mark_proven(p->repository, l->diff_id, &l->digest);
-	}
-}
-
-int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
-{
-	struct sfd_oci_ref refs[SFD_PULL_IMAGES_MAX];
-	struct sfd_oci_image image = { .manifest = p->manifest,
-		.manifest_size = p->manifest_size,
-		.config = p->config,
-		.config_size = p->config_size,
-		.images = refs,
-		.tag = p->options.no_tag ? NULL : p->options.name };
-	int r;
-
-	r = finish_layers(p, err);
-	if (r < 0)
-		return r;
-	if (!p->options.no_image && !p->images_found) {
-		r = make_images(p, err);
-		if (r == -EOPNOTSUPP)
-			r = leave_image_out(p, err);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < p->images.n; i++) {
-		refs[i].name = p->images.rows[i].name;
-		refs[i].digest = p->images.rows[i].digest;
-	}
-	image.n_images = p->images.n;
-	r = interrupted(p, err);
-	if (r < 0)
-		return r;
-	r = sfd_oci_commit(p->repository, sfd_import_names(p->import), &image, &p->result, err);
-	if (r >= 0)
-		mark_layers(p);
-	p->progress = sfd_progress_free(p->progress);
-	return r;
-}
-
-void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret)
-{
-	*ret = (struct sfd_pull_result){ .oci = pull->result,
-		.image = pull->images.has_main ? &pull->images.main : NULL,
-		.why_no_image = pull->why_no_image[0] != '\0' ? pull->why_no_image : NULL };
-	splitfd_import_stats(pull->import, &ret->stats);
 }
