@@ -2,7 +2,7 @@
 #include "splitfdstream/base/text.h"
 #include "tests/unit/check.h"
 #include "tests/unit/gzip-memfd.h"
-#include "transport/containers-storage/tar-split/gzip-reader.h"
+#include "transport/tar/gzip-reader.h"
 #include "transport/containers-storage/tar-split/tar-split.h"
 
 #include <errno.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of a descriptor as a source: as they are, or decompressed by libarchive's filters. */
+/* Bytes of a descriptor as a source: as they are, or decompressed: gzip by ISA-L, which checks
+ * every member's CRC-32 and length, the others by libarchive's filters. */
 #include "transport/tar/tar-source.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/io.h"
 #include "transport/tar/archive-library.h"
+#include "transport/tar/gzip-reader.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +24,7 @@ struct bytes_source {
 	bool maybe_compressed;
 	bool sniffed;
 	size_t have;			/* bytes in `raw` that were read to look at them */
+	struct sfd_gzip_reader *gzip;	/* NULL: not gzip */
 	struct archive *archive;	/* NULL: bytes as they are */
 	struct sfd_archive_library lib; /* where there is an archive */
 	int failed;			/* 0 or -errno: sticks */
@@ -56,6 +59,20 @@ static int give(ssize_t n, struct bytes_source *bs, struct splitfd_chunk *ret)
 	}
 	*ret = (struct splitfd_chunk){ .data = bs->buffer, .data_len = (size_t)n, .fd = -EBADF };
 	return 1;
+}
+
+/* The bytes that were looked at, then what comes. */
+static ssize_t read_input(void *ctx, void *buffer, size_t n, struct splitfd_error *err)
+{
+	struct bytes_source *bs = ctx;
+	size_t have = bs->have < n ? bs->have : n;
+
+	if (have == 0)
+		return read_raw(bs, buffer, n, err);
+	memcpy(buffer, bs->raw, have);
+	bs->have -= have;
+	memmove(bs->raw, bs->raw + have, bs->have);
+	return (ssize_t)have;
 }
 
 /* libarchive asks for compressed bytes. */
@@ -152,6 +169,9 @@ static int sniff(struct bytes_source *bs, struct splitfd_error *err)
 			return (int)n;
 		bs->have += (size_t)n;
 	}
+	if (bs->have >= 2 && memcmp(bs->raw, "\x1f\x8b", 2) == 0)
+		return sfd_gzip_reader_new_input(
+			read_input, bs, "cannot decompress", &bs->gzip, err);
 	return is_compressed(bs->raw, bs->have) ? open_archive(bs, err) : 0;
 }
 
@@ -162,6 +182,8 @@ static ssize_t read_bytes(struct bytes_source *bs, struct splitfd_error *err)
 
 	if (r < 0)
 		return r;
+	if (bs->gzip != NULL)
+		return sfd_gzip_read(bs->gzip, bs->buffer, sizeof(bs->buffer), err);
 	if (bs->archive != NULL)
 		return read_archive(bs, err);
 	n = bs->have;
@@ -194,6 +216,7 @@ static void bytes_free(struct splitfd_source *source)
 
 	if (bs->archive != NULL)
 		bs->lib.read_free(bs->archive);
+	sfd_gzip_reader_free(bs->gzip);
 	sfd_close(bs->fd);
 	free(bs);
 }

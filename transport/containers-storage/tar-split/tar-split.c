@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/containers-storage/tar-split/tar-split.h"
 #include "splitfdstream/base/cleanup.h"
-#include "transport/containers-storage/tar-split/gzip-reader.h"
+#include "transport/tar/gzip-reader.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_CONTAINERS_STORAGE_GZIP_READER_H
-#define SPLITFD_CONTAINERS_STORAGE_GZIP_READER_H
+#ifndef SPLITFD_TAR_GZIP_READER_H
+#define SPLITFD_TAR_GZIP_READER_H
 
 /*
  * A gzip file as one run of plain bytes, strict as Go's compress/gzip is: one or more members
@@ -19,6 +19,15 @@ struct sfd_gzip_reader;
  * errors and is copied. *ret is the caller's. */
 int sfd_gzip_reader_new(
 	int fd, const char *what, struct sfd_gzip_reader **ret, struct splitfd_error *err);
+
+/* Where compressed bytes come from other than a file: up to n bytes, 0 at the end, -errno with a
+ * text. */
+typedef ssize_t sfd_gzip_input(void *ctx, void *buffer, size_t n, struct splitfd_error *err);
+
+/* The same from `input`; `what` says what is damaged where it is. Zeros after the last member are
+ * padding. */
+int sfd_gzip_reader_new_input(sfd_gzip_input *input, void *ctx, const char *what,
+	struct sfd_gzip_reader **ret, struct splitfd_error *err);
 
 /* Up to n bytes; less only at the end of the file, which is complete then. Returns the count.
  * Damage is -EINVAL with kind REFUSED and names the byte offset in the compressed file; the same

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/containers-storage/tar-split/gzip-reader.h"
+#include "transport/tar/gzip-reader.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 
@@ -12,10 +12,13 @@
 #define INPUT_SIZE ((size_t)64 * 1024)
 
 struct sfd_gzip_reader {
-	int fd;
+	int fd; /* -EBADF: from `next` */
+	sfd_gzip_input *next;
+	void *ctx;
 	char *what;
 	bool in_member; /* a member has begun and is not complete */
 	bool any_member;
+	bool padded;	    /* nothing but padding follows */
 	bool input_done;    /* end of file seen */
 	int failed;	    /* -errno that every further call gives */
 	uint64_t input_end; /* offset in the file behind what is in `input` */
@@ -25,8 +28,8 @@ struct sfd_gzip_reader {
 
 SFD_DEFINE_CLEANUP(reader_cleanup, struct sfd_gzip_reader, sfd_gzip_reader_free);
 
-int sfd_gzip_reader_new(
-	int fd, const char *what, struct sfd_gzip_reader **ret, struct splitfd_error *err)
+static int make_reader(int fd, sfd_gzip_input *input, void *ctx, const char *what,
+	struct sfd_gzip_reader **ret, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int owned = fd;
 	sfd_cleanup(reader_cleanup) struct sfd_gzip_reader *reader = malloc(sizeof(*reader));
@@ -35,6 +38,8 @@ int sfd_gzip_reader_new(
 		return splitfd_error_oom(err);
 	memset(reader, 0, offsetof(struct sfd_gzip_reader, inflate));
 	reader->fd = sfd_take_fd(&owned);
+	reader->next = input;
+	reader->ctx = ctx;
 	isal_inflate_init(&reader->inflate);
 	reader->inflate.crc_flag = ISAL_GZIP;
 	reader->inflate.next_in = reader->input;
@@ -43,6 +48,18 @@ int sfd_gzip_reader_new(
 		return splitfd_error_oom(err);
 	*ret = sfd_take_ptr(&reader);
 	return 0;
+}
+
+int sfd_gzip_reader_new(
+	int fd, const char *what, struct sfd_gzip_reader **ret, struct splitfd_error *err)
+{
+	return make_reader(fd, NULL, NULL, what, ret, err);
+}
+
+int sfd_gzip_reader_new_input(sfd_gzip_input *input, void *ctx, const char *what,
+	struct sfd_gzip_reader **ret, struct splitfd_error *err)
+{
+	return make_reader(-EBADF, input, ctx, what, ret, err);
 }
 
 struct sfd_gzip_reader *sfd_gzip_reader_free(struct sfd_gzip_reader *reader)
@@ -59,8 +76,8 @@ static int damaged(struct sfd_gzip_reader *reader, const char *why, struct split
 {
 	reader->failed = -EINVAL;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-		"%s: its tar-split is damaged: %s, at byte %llu of the compressed file",
-		reader->what, why,
+		"%s: %s%s, at byte %llu of the compressed file", reader->what,
+		reader->next == NULL ? "its tar-split is damaged: " : "", why,
 		(unsigned long long)(reader->input_end - reader->inflate.avail_in));
 }
 
@@ -81,8 +98,12 @@ static const char *inflate_text(int r)
 /* Fills the empty input. 1: there is some; 0: end of file. */
 static int refill(struct sfd_gzip_reader *reader, struct splitfd_error *err)
 {
-	ssize_t got = sfd_read_upto(reader->fd, reader->input, INPUT_SIZE);
+	ssize_t got = reader->next != NULL
+			      ? reader->next(reader->ctx, reader->input, INPUT_SIZE, err)
+			      : sfd_read_upto(reader->fd, reader->input, INPUT_SIZE);
 
+	if (got < 0 && reader->next != NULL)
+		return reader->failed = (int)got;
 	if (got < 0) {
 		reader->failed = (int)got;
 		return splitfd_error_sys(err, -(int)got, "%s: cannot read", reader->what);
@@ -91,6 +112,37 @@ static int refill(struct sfd_gzip_reader *reader, struct splitfd_error *err)
 	reader->inflate.next_in = reader->input;
 	reader->inflate.avail_in = (uint32_t)got;
 	return got > 0;
+}
+
+/* More input where there is none and the file has not ended. */
+static int want_input(struct sfd_gzip_reader *reader, struct splitfd_error *err)
+{
+	int r = 1;
+
+	if (reader->inflate.avail_in == 0 && !reader->input_done) {
+		r = refill(reader, err);
+		reader->input_done = r == 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Zeros after a member, up to the end: padding. Only where the input is no file of the store's. */
+static int skip_padding(struct sfd_gzip_reader *reader, struct splitfd_error *err)
+{
+	struct inflate_state *state = &reader->inflate;
+	int r = 0;
+
+	if (reader->next == NULL || !reader->any_member || reader->in_member)
+		return 0;
+	while (r == 0 && state->avail_in > 0 && state->next_in[0] == 0) {
+		reader->padded = true;
+		state->next_in++;
+		state->avail_in--;
+		r = want_input(reader, err);
+	}
+	if (r == 0 && reader->padded && state->avail_in > 0)
+		return damaged(reader, "bytes after the padding", err);
+	return r;
 }
 
 /* One call of isal_inflate, and the change to the next member. */
@@ -112,18 +164,6 @@ static int step(struct sfd_gzip_reader *reader, struct splitfd_error *err)
 	return 0;
 }
 
-/* More input where there is none and the file has not ended. */
-static int want_input(struct sfd_gzip_reader *reader, struct splitfd_error *err)
-{
-	int r = 1;
-
-	if (reader->inflate.avail_in == 0 && !reader->input_done) {
-		r = refill(reader, err);
-		reader->input_done = r == 0;
-	}
-	return r < 0 ? r : 0;
-}
-
 ssize_t sfd_gzip_read(
 	struct sfd_gzip_reader *reader, void *buffer, size_t n, struct splitfd_error *err)
 {
@@ -141,6 +181,8 @@ ssize_t sfd_gzip_read(
 		uint32_t room = state->avail_out;
 
 		r = want_input(reader, err);
+		if (r == 0)
+			r = skip_padding(reader, err);
 		if (r < 0)
 			return r;
 		if (state->avail_in == 0 && !reader->in_member) {
