@@ -74,7 +74,7 @@ static int hold_standard_fds(void)
 static int fail(const char *who, const char *command, const struct splitfd_error *err)
 {
 	fprintf(stderr, "%s%s: %s%s\n", who, command, err->text, sfd_confine_hint(err));
-	return splitfd_error_exit_code(err->kind);
+	return err->kind != SPLITFD_ERROR_NONE ? splitfd_error_exit_code(err->kind) : 1;
 }
 
 static int unknown_command(const char *name)

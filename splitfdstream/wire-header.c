@@ -148,8 +148,8 @@ static int take_failure(struct sfd_cursor *c, uint64_t offset, struct splitfd_er
 	at = sfd_cursor_at(c, &have);
 	if (n == 1)
 		return sfd_cursor_refuse(c, offset, err, "the producer failed");
-	r = splitfd_error_set(err, SPLITFD_ERROR_FAILED, EREMOTEIO, "the producer failed: %.*s",
-		(int)n - 1, (const char *)at + 1);
+	r = splitfd_error_set(&c->error, SPLITFD_ERROR_FAILED, EREMOTEIO,
+		"the producer failed: %.*s", (int)n - 1, (const char *)at + 1);
 	return sfd_cursor_fail(c, offset, r, err);
 }
 

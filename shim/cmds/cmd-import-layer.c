@@ -11,6 +11,7 @@
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
+#include "transport/json/json-member.h"
 #include "transport/rpc/peer-rights.h"
 #include "transport/tar/tar-source.h"
 
@@ -103,18 +104,15 @@ static int print_json(
 {
 	char hex[2 * SPLITFD_DIGEST_MAX + 1];
 	cJSON *object = cJSON_CreateObject();
-	cJSON *stats = sfd_stats_json(&out->stats);
 
 	splitfd_digest_hex(&out->digest, hex);
-	if (object == NULL || stats == NULL ||
-		cJSON_AddStringToObject(object, "diffId", o->diff_id) == NULL ||
+	if (cJSON_AddStringToObject(object, "diffId", o->diff_id) == NULL ||
 		cJSON_AddStringToObject(object, "verity", hex) == NULL ||
-		cJSON_AddBoolToObject(object, "alreadyPresent", out->present) == NULL) {
+		cJSON_AddBoolToObject(object, "alreadyPresent", out->present) == NULL ||
+		!sfd_json_add(object, "stats", sfd_stats_json(&out->stats))) {
 		cJSON_Delete(object);
-		cJSON_Delete(stats);
 		return splitfd_error_oom(err);
 	}
-	cJSON_AddItemToObject(object, "stats", stats);
 	return sfd_print_json(object, err);
 }
 

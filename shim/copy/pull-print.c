@@ -2,31 +2,43 @@
 /* What came of a pull, for people and as JSON. */
 #include "shim/common/report.h"
 #include "shim/copy/pull.h"
+#include "transport/json/json-member.h"
 
 #include <stdio.h>
+
+static bool add_hex(cJSON *o, const char *name, const struct splitfd_digest *digest)
+{
+	char hex[2 * SPLITFD_DIGEST_MAX + 1];
+
+	if (digest == NULL)
+		return cJSON_AddNullToObject(o, name) != NULL;
+	splitfd_digest_hex(digest, hex);
+	return cJSON_AddStringToObject(o, name, hex) != NULL;
+}
+
+static bool fill(cJSON *o, const struct sfd_pull *p, const struct sfd_pull_result *result)
+{
+	const struct sfd_oci_result *oci = &result->oci;
+
+	return cJSON_AddStringToObject(o, "manifest", oci->manifest_digest) != NULL &&
+	       cJSON_AddStringToObject(o, "config", oci->config_digest) != NULL &&
+	       add_hex(o, "manifestVerity", &oci->manifest) &&
+	       add_hex(o, "configVerity", &oci->config) && add_hex(o, "image", result->image) &&
+	       (result->why_no_image == NULL ||
+		       cJSON_AddStringToObject(o, "imageError", result->why_no_image) != NULL) &&
+	       cJSON_AddStringToObject(o, "tag", sfd_pull_get_options(p)->name) != NULL &&
+	       sfd_json_add(o, "objects", sfd_stats_json(&result->stats));
+}
 
 static int print_json(
 	const struct sfd_pull *p, const struct sfd_pull_result *result, struct splitfd_error *err)
 {
-	char hex[2 * SPLITFD_DIGEST_MAX + 1];
 	cJSON *o = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(o, "manifest", result->oci.manifest_digest);
-	cJSON_AddStringToObject(o, "config", result->oci.config_digest);
-	splitfd_digest_hex(&result->oci.manifest, hex);
-	cJSON_AddStringToObject(o, "manifestVerity", hex);
-	splitfd_digest_hex(&result->oci.config, hex);
-	cJSON_AddStringToObject(o, "configVerity", hex);
-	if (result->image != NULL) {
-		splitfd_digest_hex(result->image, hex);
-		cJSON_AddStringToObject(o, "image", hex);
-	} else {
-		cJSON_AddNullToObject(o, "image");
+	if (!fill(o, p, result)) {
+		cJSON_Delete(o);
+		o = NULL;
 	}
-	if (result->why_no_image != NULL)
-		cJSON_AddStringToObject(o, "imageError", result->why_no_image);
-	cJSON_AddStringToObject(o, "tag", sfd_pull_get_options(p)->name);
-	cJSON_AddItemToObject(o, "objects", sfd_stats_json(&result->stats));
 	return sfd_print_json(o, err);
 }
 

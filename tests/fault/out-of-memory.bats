@@ -52,3 +52,26 @@ END
 @test "a crowd at a repository's service" {
     crowded varlink plain --repo "$REPO"
 }
+
+@test "images in ever less address space: the list, or that memory is short" {
+    local kib got listed=0 short=0
+    for kib in $(seq 7000 100 12000); do
+        got=0
+        (ulimit -v "$kib"; exec "$BUILD/splitfd" images --repo "$REPO") > "$SCRATCH/out" 2> "$SCRATCH/err" || got=$?
+        if [ "$got" -eq 0 ]; then
+            grep -q '^plain ' "$SCRATCH/out" || { echo "$kib KiB"; cat "$SCRATCH/out"; return 1; }
+            listed=$((listed + 1))
+        else
+            # 127: ld.so had no room for the libraries.
+            [ "$got" -eq 1 ] || [ "$got" -eq 127 ] || { echo "$kib KiB: exit $got"; cat "$SCRATCH/err"; return 1; }
+            grep -qE 'out of memory|annot allocate memory|failed to map segment' "$SCRATCH/err" || { echo "$kib KiB"; cat "$SCRATCH/err"; return 1; }
+            short=$((short + 1))
+        fi
+    done
+    [ "$listed" -gt 0 ] && [ "$short" -gt 0 ]
+}
+
+# The whole: tests/fault/malloc-campaign --all.
+@test "allocations that fail in every command: a sample" {
+    "$SPLITFD_TOP/tests/fault/malloc-campaign" --build "$BUILD" --n "${MALLOC_SAMPLE:-240}" --jobs 4 3>&-
+}

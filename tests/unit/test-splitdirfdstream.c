@@ -191,6 +191,7 @@ TEST(headers_that_are_refused)
 	sfd_cleanup_buffer struct sfd_buffer b = { .max = 4096 };
 
 	refuse_bytes("\x03", 1, "byte 0: unknown chunk type 0x03");
+	refuse_bytes("\xff", 1, "byte 0: the producer failed");
 	refuse_bytes("\x00\x01\x00\x00\x10", 5, "at most 268435456 are allowed");
 	refuse_bytes("\x01\xff\xff\xff\xff", 5, "at most 268435456 are allowed");
 	file_ref(&b, 7, 1, "d/f", 3);
@@ -346,4 +347,17 @@ TEST(what_is_named_and_what_is_sent)
 		CHECK_OK(read_all(bytes, n, get_top(), &text, &err), &err);
 		CHECK_INT(text.n, rows[i].size);
 	}
+}
+
+TEST(a_producer_that_fails_says_why)
+{
+	static const char data[] = "\x00\x01\x00\x00\x00"
+				   "a\xff"
+				   "out of memory";
+	struct splitfd_error err = { 0 };
+	struct text text;
+
+	CHECK_INT(read_all(data, sizeof(data) - 1, get_top(), &text, &err), -EREMOTEIO);
+	CHECK_INT(err.kind, SPLITFD_ERROR_FAILED);
+	CHECK_STR(err.text, "splitdirfdstream, byte 6: the producer failed: out of memory");
 }

@@ -21,3 +21,11 @@ bool sfd_member_u64(const cJSON *object, const char *name, uint64_t *ret)
 	*ret = (uint64_t)item->valuedouble;
 	return true;
 }
+
+bool sfd_json_add(cJSON *object, const char *name, cJSON *item)
+{
+	if (cJSON_AddItemToObject(object, name, item))
+		return true;
+	cJSON_Delete(item);
+	return false;
+}

@@ -26,6 +26,10 @@ const char *sfd_member_text(const cJSON *object, const char *name);
 /* A whole number from 0 to 2^53; false where there is none of that name. */
 bool sfd_member_u64(const cJSON *object, const char *name, uint64_t *ret);
 
+/* Gives `item` (NULL where memory was short) to an object. False, and it is freed, where that
+ * fails. */
+bool sfd_json_add(cJSON *object, const char *name, cJSON *item);
+
 /* A whole number of at most `max` (up to 2^53) above and below 0. */
 bool sfd_json_is_whole(const cJSON *item, double max);
 
