@@ -69,11 +69,13 @@ class ImageProxy(Scenario):
         if not reply["success"]:
             raise proxy_client.ProxyError(reply["error"])
         channel = socket.socket(fileno=fds[1])
-        reader = threading.Thread(target=lambda: transcript.append(drain_channel(channel)))
+        counted = []
+        reader = threading.Thread(target=lambda: counted.append(drain_channel(channel)))
         reader.start()
         transcript.append(proxy_client.drain(fds[0]))
         finished, _ = proxy.call("FinishPipe", reply["pipeid"])
         reader.join()
+        transcript += counted
         if not finished["success"]:
             raise proxy_client.ProxyError(finished["error"])
         proxy.value("CloseImage", image)

@@ -75,3 +75,14 @@ END
 @test "allocations that fail in every command: a sample" {
     "$SPLITFD_TOP/tests/fault/malloc-campaign" --build "$BUILD" --n "${MALLOC_SAMPLE:-240}" --jobs 4 3>&-
 }
+
+@test "a composefs-data that cannot be opened is an error, not a layer of another kind" {
+    local n error get="get-layer --no-sandbox --format=tar --root $STORE/root --runroot $STORE/run --storage-driver overlay localhost/plain 0"
+    strace -qq -e trace=openat2 -o "$SCRATCH/opened" "$BUILD/splitfd" $get > /dev/null
+    n=$(grep -n '"composefs-data"' "$SCRATCH/opened" | cut -d: -f1)
+    [ -n "$n" ]
+    for error in EMFILE EIO EACCES; do
+        SPLITFD_RUN="strace -qq -o /dev/null -e trace=openat2 -e inject=openat2:error=$error:when=$n" run_splitfd 1 $get
+        assert_match 'composefs-data cannot be opened: ' "$errors"
+    done
+}
