@@ -99,7 +99,8 @@ static int archive_failed(struct bytes_source *bs, struct splitfd_error *err)
 	/* Our own reading failed: on_read has left the text. */
 	if (bs->failed < 0)
 		return bs->failed;
-	if (bs->lib.error_number(bs->archive) == ENOMEM)
+	/* Not every failure of memory in it is said to be one. */
+	if (bs->lib.error_number(bs->archive) == ENOMEM || errno == ENOMEM)
 		return splitfd_error_oom(err);
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG, "cannot decompress: %s",
 		text != NULL ? text : "damaged data");
@@ -111,6 +112,7 @@ static ssize_t read_archive(struct bytes_source *bs, struct splitfd_error *err)
 	la_ssize_t n;
 	int r;
 
+	errno = 0;
 	if (!bs->opened) {
 		r = bs->lib.read_open(bs->archive, bs, NULL, on_read, NULL);
 		if (r == ARCHIVE_OK)
