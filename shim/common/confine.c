@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Each place of the store twice, and a few more. */
@@ -73,9 +75,9 @@ static void add_objects(struct rules *rules, int objects)
 
 static void add_socket(struct rules *rules, const char *path)
 {
-	sfd_cleanup_free char *copy = path != NULL ? strdup(path) : NULL;
+	char copy[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 
-	if (copy != NULL)
+	if (path != NULL && snprintf(copy, sizeof(copy), "%s", path) < (int)sizeof(copy))
 		add_owned(rules, open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC),
 			SFD_SANDBOX_SOCKET);
 }

@@ -277,12 +277,16 @@ int sfd_oci_call_finalize(struct sfd_varlink *v, uint64_t handle,
 	return r;
 }
 
-/* A copy of a member that is a string with something in it; NULL otherwise. */
-static char *copy_string(const cJSON *parameters, const char *name)
+/* A copy of a member that is a string with something in it. */
+static int copy_string(const cJSON *parameters, const char *method, const char *name, char **ret,
+	struct splitfd_error *err)
 {
 	const char *text = sfd_member_text(parameters, name);
 
-	return text != NULL && text[0] != '\0' ? strdup(text) : NULL;
+	if (text == NULL || text[0] == '\0')
+		return sfd_oci_bad_reply(err, method, name);
+	*ret = strdup(text);
+	return *ret != NULL ? 0 : splitfd_error_oom(err);
 }
 
 int sfd_oci_call_inspect(struct sfd_varlink *v, uint64_t handle, const char *image,
@@ -298,14 +302,10 @@ int sfd_oci_call_inspect(struct sfd_varlink *v, uint64_t handle, const char *ima
 		cJSON_AddStringToObject(parameters, "image", image) == NULL)
 		return splitfd_error_oom(err);
 	r = sfd_varlink_call_simple(v, method, sfd_take_ptr(&parameters), NULL, 0, &reply, err);
-	if (r == 0) {
-		manifest = copy_string(reply.parameters, "manifest");
-		config = copy_string(reply.parameters, "config");
-		if (manifest == NULL)
-			r = sfd_oci_bad_reply(err, method, "manifest");
-		else if (config == NULL)
-			r = sfd_oci_bad_reply(err, method, "config");
-	}
+	if (r == 0)
+		r = copy_string(reply.parameters, method, "manifest", &manifest, err);
+	if (r == 0)
+		r = copy_string(reply.parameters, method, "config", &config, err);
 	sfd_varlink_reply_done(&reply);
 	if (r < 0)
 		return r;

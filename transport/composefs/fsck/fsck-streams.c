@@ -27,8 +27,11 @@ static int check_objects(struct sfd_fsck *f, const char *name, struct sfd_splits
 		char hex[2 * SPLITFD_DIGEST_MAX + 1];
 		struct splitfd_error why = { 0 };
 		struct splitfd_digest digest;
+		int r = sfd_splitstream_object_ref(s, i, &digest, &why);
 
-		if (sfd_splitstream_object_ref(s, i, &digest, &why) < 0)
+		if (sfd_is_shortage(r))
+			return r;
+		if (r < 0)
 			return corrupted(f, "stream-read-failed", name, why.text);
 		if (sfd_fsck_has_object(f, &digest))
 			continue;
