@@ -33,7 +33,8 @@ class State:
                 else:
                     self.other.append(short)
         self.other.sort()
-        self.other = [o for o in self.other if o != "meta.json"]
+        # What was proven of a layer is remembered there, in any run that had a reason to prove it.
+        self.other = [o for o in self.other if o != "meta.json" and not o.startswith("splitfd-proven/")]
 
     def key(self):
         text = repr((sorted(self.objects.items()), sorted(self.names.items()), self.other))
