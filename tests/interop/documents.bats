@@ -49,6 +49,15 @@ assert_member_refused() { # REGEX EDIT…
     assert_cfsctl_accepts "$repo" small
 }
 
+@test "a record that is not right spoils only itself: the other images are readable, as to skopeo" {
+    edit_json "$(images_json)" '[(.[0] | .id = "odd-id" | .names = ["localhost/odd:latest"])] + .'
+    edit_json "$(layers_json)" '[(.[0] | .id = "../odd")] + .'
+    skopeo inspect --raw "containers-storage:$(store_spec "$store")localhost/small" > /dev/null
+    store_pull 0 "$repo" "$store" localhost/small small
+    store_pull 3 "$repo" "$store" localhost/odd odd
+    assert_one_error "images.json: record 0 is malformed: the ID is not 64 hex digits"
+}
+
 @test "fsck finds what cfsctl's finds, on documents made by chance" {
     timeout 120 "$LIB/oci-documents.py" "$CFSCTL" "$BUILD/splitfd" "$SCRATCH/chance" "${DOCUMENTS_SEED:-$RANDOM}" \
         "${DOCUMENTS:-3000}"

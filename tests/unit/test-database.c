@@ -116,47 +116,71 @@ TEST(images)
 
 TEST(malformed_lists_are_refused)
 {
-	static const char *const texts[] = { "{}", "[", "[{}", "[{}] x", "\"a\"", "[1]", "[null]",
-		"[{}]", "[{\"id\":1}]", "[{\"id\":\"\"}]", "[{\"id\":\"../etc\"}]",
-		"[{\"id\":\"" A "0\"}]",
-		"[{\"id\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]",
-		"\xff\xfe", "[{\"id\":\"" A "\"},{\"id\":\"" B };
+	static const char *const texts[] = { "{}", "[", "[{}", "[{}] x", "\"a\"", "\xff\xfe",
+		"[{\"id\":\"" A "\"},{\"id\":\"" B };
 
 	fresh();
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		refused(texts[i], SPLITFD_ERROR_REFUSED);
 }
 
-TEST(wrong_types_are_refused)
+/* A list of one odd record between two good ones has these two. */
+static void odd_record(const char *record, bool layers)
 {
+	struct sfd_layer_list layer_list = { 0 };
+	struct sfd_image_list image_list = { 0 };
+	const struct sfd_odd_records *odd = layers ? &layer_list.odd : &image_list.odd;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text),
+		"[{\"id\":\"" A "\",\"names\":[\"a\"]},%s,{\"id\":\"" B "\"}]", record);
+	temp_file("x.json", text);
+	if (layers)
+		CHECK_OK(sfd_layer_list_read(&layer_list, dir, "x.json", "store", &err), &err);
+	else
+		CHECK_OK(sfd_image_list_read(&image_list, dir, "x.json", "store", &err), &err);
+	if (odd->n != 1)
+		printf("# %s\n", record);
+	CHECK_INT(odd->n, 1);
+	CHECK(strstr(odd->first, "store: x.json: record 1 is malformed: ") == odd->first);
+	CHECK_INT(layers ? layer_list.n : image_list.n, 2);
+	CHECK(layers ? sfd_layer_list_find(&layer_list, B) != NULL
+		     : sfd_image_list_find(&image_list, B) != NULL);
+	splitfd_error_set(&err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "not there");
+	CHECK_INT(sfd_odd_records_note(odd, -ENOENT, &err), -ENOENT);
+	CHECK(strstr(err.text, "not there; 1 record could not be read, the first: store: ") ==
+		err.text);
+	sfd_layer_list_done(&layer_list);
+	sfd_image_list_done(&image_list);
+}
+
+TEST(an_odd_record_spoils_only_itself)
+{
+	static const char *const both[] = { "1", "null", "{}", "{\"id\":1}", "{\"id\":\"\"}",
+		"{\"id\":\"../etc\"}", "{\"id\":\"" A "0\"}",
+		"{\"id\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}" };
 	static const char *const layer[] = { "\"parent\":1", "\"parent\":\"../x\"",
 		"\"diff-digest\":{}", "\"toc-digest\":[]", "\"diff-size\":\"1\"",
 		"\"diff-size\":-1", "\"diff-size\":1.5", "\"diff-size\":1e999",
 		"\"diff-size\":9007199254740994", "\"flags\":[]",
 		"\"flags\":{\"expected-layer-diffid\":1}" };
-	static const char *const image[] = { "\"names\":\"x\"", "\"names\":[1]", "\"layer\":\"x\"",
-		"\"layer\":1", "\"digest\":1", "\"created\":{}", "\"big-data-digests\":[]",
-		"\"big-data-digests\":{\"a\":1}" };
+	static const char *const image[] = { "\"names\":\"x\"", "\"names\":[\"a\",1]",
+		"\"layer\":\"x\"", "\"layer\":1", "\"digest\":1", "\"created\":{}",
+		"\"big-data-digests\":[]", "\"big-data-digests\":{\"a\":1}" };
 	char text[256];
 
 	fresh();
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		odd_record(both[i], true);
+		odd_record(both[i], false);
+	}
 	for (size_t i = 0; i < sizeof(layer) / sizeof(layer[0]); i++) {
-		struct sfd_layer_list list = { 0 };
-
-		(void)snprintf(text, sizeof(text), "[{\"id\":\"" A "\",%s}]", layer[i]);
-		temp_file("x.json", text);
-		CHECK(sfd_layer_list_read(&list, dir, "x.json", "store", &err) < 0);
-		sfd_layer_list_done(&list);
-		CHECK_INT(err.kind, SPLITFD_ERROR_REFUSED);
+		(void)snprintf(text, sizeof(text), "{\"id\":\"" A "\",%s}", layer[i]);
+		odd_record(text, true);
 	}
 	for (size_t i = 0; i < sizeof(image) / sizeof(image[0]); i++) {
-		struct sfd_image_list list = { 0 };
-
-		(void)snprintf(text, sizeof(text), "[{\"id\":\"" A "\",%s}]", image[i]);
-		temp_file("x.json", text);
-		CHECK(sfd_image_list_read(&list, dir, "x.json", "store", &err) < 0);
-		sfd_image_list_done(&list);
-		CHECK_INT(err.kind, SPLITFD_ERROR_REFUSED);
+		(void)snprintf(text, sizeof(text), "{\"id\":\"" A "\",%s}", image[i]);
+		odd_record(text, false);
 	}
 }
 

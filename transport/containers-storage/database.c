@@ -23,7 +23,35 @@ struct context {
 static int malformed(const struct context *c, size_t i, const char *what)
 {
 	return splitfd_error_set(c->err, SPLITFD_ERROR_REFUSED, EBADMSG,
-		"%s: %s is malformed: record %zu: %s", c->where, c->file, i, what);
+		"%s: %s: record %zu is malformed: %s", c->where, c->file, i, what);
+}
+
+/* What comes of a record that was read with result r: 1 where it is one; 0 where it is left out. */
+static int take_record(
+	struct sfd_odd_records *odd, int r, struct splitfd_error *why, struct splitfd_error *err)
+{
+	if (r >= 0)
+		return 1;
+	if (r != -EBADMSG) {
+		if (err != NULL)
+			*err = *why;
+		return r;
+	}
+	if (odd->n++ == 0)
+		(void)snprintf(odd->first, sizeof(odd->first), "%.255s", why->text);
+	return 0;
+}
+
+int sfd_odd_records_note(const struct sfd_odd_records *odd, int r, struct splitfd_error *err)
+{
+	char text[1024];
+
+	if (odd->n == 0 || err == NULL)
+		return r;
+	(void)snprintf(text, sizeof(text), "%.1023s", err->text);
+	return splitfd_error_set(err, err->kind, err->errnum,
+		"%s; %zu record%s could not be read, the first: %s", text, odd->n,
+		odd->n == 1 ? "" : "s", odd->first);
 }
 
 static void take_stamp(struct sfd_file_stamp *stamp, const struct stat *st)
@@ -166,9 +194,11 @@ static int read_image(
 int sfd_image_list_read(struct sfd_image_list *list, int dirfd, const char *path, const char *where,
 	struct splitfd_error *err)
 {
-	const struct context c = { .where = where, .file = path, .err = err };
+	struct splitfd_error why = { 0 };
+	struct context c = { .where = where, .file = path, .err = err };
 	struct sfd_file_stamp stamp;
 	const cJSON *record;
+	size_t i = 0;
 	int r = read_json(&c, dirfd, path, &list->json, &stamp);
 
 	if (r < 0 || list->json == NULL)
@@ -176,9 +206,17 @@ int sfd_image_list_read(struct sfd_image_list *list, int dirfd, const char *path
 	list->v = calloc((size_t)cJSON_GetArraySize(list->json) + 1, sizeof(*list->v));
 	if (list->v == NULL)
 		return splitfd_error_oom(err);
+	c.err = &why;
 	cJSON_ArrayForEach (record, list->json) {
-		r = read_image(&c, list->n, record, &list->v[list->n]);
-		list->n++;
+		struct sfd_image_record *image = &list->v[list->n];
+
+		r = take_record(&list->odd, read_image(&c, i++, record, image), &why, err);
+		if (r > 0) {
+			list->n++;
+			continue;
+		}
+		free((void *)(uintptr_t)image->names);
+		*image = (struct sfd_image_record){ 0 };
 		if (r < 0)
 			return r;
 	}
@@ -226,9 +264,10 @@ static int compare_layers(const void *a, const void *b)
 int sfd_layer_list_read(struct sfd_layer_list *list, int dirfd, const char *path, const char *where,
 	struct splitfd_error *err)
 {
-	const struct context c = { .where = where, .file = path, .err = err };
+	struct splitfd_error why = { 0 };
+	struct context c = { .where = where, .file = path, .err = err };
 	const cJSON *record;
-	size_t n;
+	size_t n, i = 0;
 	int r = read_json(&c, dirfd, path, &list->json, &list->stamp);
 
 	if (r < 0 || list->json == NULL)
@@ -238,12 +277,16 @@ int sfd_layer_list_read(struct sfd_layer_list *list, int dirfd, const char *path
 	list->by_id = calloc(n + 1, sizeof(struct sfd_layer_record *));
 	if (list->v == NULL || list->by_id == NULL)
 		return splitfd_error_oom(err);
+	c.err = &why;
 	cJSON_ArrayForEach (record, list->json) {
-		r = read_layer(&c, list->n, record, &list->v[list->n]);
+		struct sfd_layer_record *layer = &list->v[list->n];
+
+		*layer = (struct sfd_layer_record){ 0 };
+		r = take_record(&list->odd, read_layer(&c, i++, record, layer), &why, err);
 		if (r < 0)
 			return r;
-		list->by_id[list->n] = &list->v[list->n];
-		list->n++;
+		if (r > 0)
+			list->by_id[list->n++] = layer;
 	}
 	qsort(list->by_id, list->n, sizeof(struct sfd_layer_record *), compare_layers);
 	return 0;

@@ -5,7 +5,7 @@
 /*
  * The records of a store: images.json, layers.json, volatile-layers.json, each one JSON array,
  * replaced by rename, so that an open file is a whole snapshot. Sizes, types and IDs are checked
- * here: a record whose ID could not be part of a path is an error, not a record.
+ * here. A record that is not right is left out, and noted: it spoils nothing but itself.
  */
 
 #include "splitfdstream/base/error.h"
@@ -47,15 +47,23 @@ struct sfd_layer_record {
 	bool incomplete;
 };
 
+/* Records that were left out: how many, and what is wrong with the first. */
+struct sfd_odd_records {
+	size_t n;
+	char first[256];
+};
+
 struct sfd_image_list {
 	struct sfd_image_record *v;
 	size_t n;
+	struct sfd_odd_records odd;
 	struct cJSON *json;
 };
 
 struct sfd_layer_list {
 	struct sfd_layer_record *v;
 	size_t n;
+	struct sfd_odd_records odd;
 	struct sfd_layer_record **by_id; /* sorted; the first of equal IDs is the one that counts */
 	struct cJSON *json;
 	struct sfd_file_stamp stamp;
@@ -70,6 +78,10 @@ int sfd_layer_list_read(struct sfd_layer_list *list, int dirfd, const char *path
 	struct splitfd_error *err);
 void sfd_image_list_done(struct sfd_image_list *list);
 void sfd_layer_list_done(struct sfd_layer_list *list);
+
+/* Adds to the text of an error that something was not found, where records were left out: it may be
+ * in one of them. Returns r. */
+int sfd_odd_records_note(const struct sfd_odd_records *odd, int r, struct splitfd_error *err);
 
 /* NULL where there is none. */
 const struct sfd_image_record *sfd_image_list_find(

@@ -210,6 +210,17 @@ static int read_manifest(struct splitfd_image *image, const struct sfd_image_fou
 	return parse_manifest(image, manifest, err);
 }
 
+static int layer_missing(
+	const struct splitfd_image *image, const char *id, struct splitfd_error *err)
+{
+	int r = splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOENT,
+		"its layer %s is missing in the store; podman pull restores it", id);
+
+	for (size_t i = 0; i < image->db.n; i++)
+		r = sfd_odd_records_note(&image->db.lists[i].odd, r, err);
+	return r;
+}
+
 /* The records of the chain, top first: the walk over the parents through all stores. */
 static int walk(const struct splitfd_image *image, const char *top,
 	const struct sfd_layer_record **chain, size_t *ret_n, struct splitfd_error *err)
@@ -223,9 +234,7 @@ static int walk(const struct splitfd_image *image, const char *top,
 				SFD_CHAIN_MAX);
 		chain[n] = sfd_layer_db_find(&image->db, id, &place);
 		if (chain[n] == NULL)
-			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOENT,
-				"its layer %s is missing in the store; podman pull restores it",
-				id);
+			return layer_missing(image, id, err);
 		if (chain[n]->incomplete)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 				"its layer %s is incomplete: a pull or a removal did not end", id);
@@ -352,8 +361,11 @@ int splitfd_image_open(struct splitfd_store *store, const char *name, enum split
 		r = sfd_store_lock_images(store, &locks, err);
 	if (r >= 0)
 		r = sfd_store_read_images(store, &db, err);
-	if (r >= 0)
+	if (r >= 0) {
 		r = sfd_image_ref_find(&db, name, lookup, &found, err);
+		for (size_t i = 0; i < db.n && r == -ENOENT; i++)
+			r = sfd_odd_records_note(&db.lists[i].odd, r, err);
+	}
 	if (r >= 0 && lookup != SPLITFD_LOOKUP_TRANSPORT)
 		r = choose_instance(store, &db, name, &found, err);
 	if (r >= 0)
