@@ -282,7 +282,9 @@ static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, const char
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", reference);
 	r = begin(pull, image, err);
-	return r == 0 ? pull_layers(pull, image, err) : r;
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "'%s'", reference);
+	return pull_layers(pull, image, err);
 }
 
 int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)

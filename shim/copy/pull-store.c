@@ -88,6 +88,8 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	if (r < 0)
 		return r;
 	r = begin(pull, image, &ids, err);
+	if (r < 0)
+		return splitfd_error_wrap(err, r, "image '%s'", name);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++)
 		sfd_pull_layer_size(pull, i, splitfd_image_layer(image, i)->size);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++) {

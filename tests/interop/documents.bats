@@ -58,6 +58,69 @@ assert_member_refused() { # REGEX EDIT…
     assert_one_error "images.json: record 0 is malformed: the ID is not 64 hex digits"
 }
 
+# dir_image DIR EDIT…: an image of one layer as skopeo's dir: has it; the edits are lines of Python about m, c.
+dir_image() {
+    local dir=$1
+    shift
+    mkdir -p "$dir"
+    python3 - "$dir" "$@" << 'X'
+import hashlib, json, sys
+def put(data, name=None):
+    name = name or hashlib.sha256(data).hexdigest()
+    with open(sys.argv[1] + "/" + name, "wb") as f:
+        f.write(data)
+    return {"digest": "sha256:" + name, "size": len(data)}
+tar = bytes(1024)
+c = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [put(tar)["digest"]]}}
+m = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {
+    "mediaType": "application/vnd.docker.container.image.v1+json"}, "layers": [
+    {"mediaType": "application/vnd.docker.image.rootfs.diff.tar", **put(tar)}]}
+for edit in sys.argv[2:]:
+    exec(edit)
+m["config"].update(put(json.dumps(c).encode()))
+put(json.dumps(m).encode(), "manifest.json")
+put(b"Directory Transport Version: 1.1\n", "version")
+X
+}
+
+@test "layers and diff_ids that are null: readable, and refused by a repository with the member's name" {
+    local d=$BATS_TEST_TMPDIR/null
+    dir_image "$d" 'm["layers"] = None' 'c["rootfs"]["diff_ids"] = None'
+    skopeo copy -q --insecure-policy "dir:$d" "containers-storage:$(store_spec "$store")localhost/null"
+    store_pull 4 "$repo" "$store" localhost/null null
+    assert_one_error "localhost/null.*'layers' is null, not an array"
+    run_splitfd 4 pull --repo "$repo" --insecure-policy "dir:$d" null
+    assert_one_error "dir:.*null.*'rootfs.diff_ids' is null, not an array"
+    assert_nothing_visible "$repo"
+    python3 - "containers-storage:$(store_spec "$store")localhost/null" "$BUILD/splitfd" experimental-image-proxy \
+        --insecure-policy -- "$LIB/newer" skopeo experimental-image-proxy --insecure-policy << 'X'
+import os, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+rest, answers = sys.argv[2:], []
+for program in rest[:rest.index("--")], rest[rest.index("--") + 1:]:
+    p = Proxy(program)
+    i = p.open(sys.argv[1])
+    answers.append([p.piped(m, i)[0] if m != "GetLayerInfo" else p.value(m, i)
+                    for m in ("GetManifest", "GetConfig", "GetFullConfig", "GetLayerInfo", "GetLayerInfoPiped")])
+    p.close()
+assert answers[0] == answers[1], answers
+X
+}
+
+@test "what is not supported is called so: another digest than sha256, a config of 18 MB" {
+    local d=$BATS_TEST_TMPDIR/odd
+    dir_image "$d" 'c["rootfs"]["diff_ids"] = ["sha512:" + "a" * 128]'
+    run_splitfd 4 pull --repo "$repo" --insecure-policy "dir:$d" x
+    assert_one_error "diff_id sha512:a*; only sha256 is supported"
+    dir_image "$d" 'c["x"] = "y" * (18 << 20)' 'm["mediaType"] = "application/vnd.oci.image.manifest.v1+json"' \
+        'm["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json"' \
+        'm["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar"'
+    run_splitfd 4 pull --repo "$repo" --insecure-policy "dir:$d" x
+    assert_one_error "18874[0-9]* bytes; at most 16777216 are read"
+    assert_nothing_visible "$repo"
+}
+
 @test "fsck finds what cfsctl's finds, on documents made by chance" {
     timeout 120 "$LIB/oci-documents.py" "$CFSCTL" "$BUILD/splitfd" "$SCRATCH/chance" "${DOCUMENTS_SEED:-$RANDOM}" \
         "${DOCUMENTS:-3000}"

@@ -117,9 +117,13 @@ static int put_manifest(
 	if (!sfd_json_find(root, "config", &config))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EBADMSG, "the docker manifest has no 'config'");
-	if (!sfd_json_find(root, "layers", &layers) || sfd_json_kind(layers) != SFD_JSON_ARRAY)
+	if (!sfd_json_find(root, "layers", &layers))
+		return splitfd_error_set(
+			err, SPLITFD_ERROR_REFUSED, EBADMSG, "the docker manifest has no 'layers'");
+	if (sfd_json_kind(layers) != SFD_JSON_ARRAY)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"the docker manifest's member 'layers' is not an array");
+			"the docker manifest's member 'layers' is %s, not an array",
+			sfd_json_kind_name(layers));
 	r = put_descriptor(out, config, SFD_OCI_TYPE_CONFIG, "config", err);
 	if (r == 0)
 		r = put_layers(out, layers, err);

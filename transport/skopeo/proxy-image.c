@@ -6,6 +6,7 @@
 #include "splitfdstream/digest.h"
 #include "transport/json/json-member.h"
 #include "transport/json/json-tree.h"
+#include "transport/oci/oci-json.h"
 #include "transport/skopeo/proxy-fetch.h"
 
 #include <errno.h>
@@ -100,25 +101,50 @@ static int get_manifest(
 	return 0;
 }
 
-/* The config as stored; where the manifest was converted, the config that goes with it. */
-static int get_config(struct sfd_remote_image *image, const cJSON *manifest, bool converted,
+/* The manifest's config: its digest, the caller's to free, and its size. */
+static int find_config(const struct sfd_remote_image *image, char **ret_digest, uint64_t *ret_size,
 	struct splitfd_error *err)
 {
-	const cJSON *config = cJSON_GetObjectItemCaseSensitive(manifest, "config");
-	const cJSON *size = cJSON_GetObjectItemCaseSensitive(config, "size");
-	const char *digest = sfd_member_text(config, "digest");
-	char args[160];
-	int r;
+	struct sfd_json_value manifest, config, digest, size;
+	int r = sfd_oci_check(image->manifest, image->manifest_size, SFD_OCI_MANIFEST,
+		SFD_OCI_STORE, &manifest, err);
 
-	if (digest == NULL || !sfd_parse_sha256(digest, NULL) || !cJSON_IsNumber(size) ||
-		size->valuedouble < 0 || size->valuedouble > (double)DOCUMENT_MAX)
-		return bad_image(err, "the manifest names no config with a sha256 digest and a "
-				      "sensible size");
+	if (r < 0)
+		return r;
+	if (!sfd_json_find(manifest, "config", &config) ||
+		!sfd_json_find(config, "digest", &digest) ||
+		!sfd_json_find(config, "size", &size) || !sfd_json_u64(size, ret_size))
+		return bad_image(err, "the manifest has no config with a digest and a size");
+	r = sfd_json_text(digest, ret_digest, NULL);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (r < 0 || !sfd_parse_sha256(*ret_digest, NULL))
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
+			"the manifest's config has the digest '%s'; only sha256 is supported",
+			r == 0 ? *ret_digest : "");
+	if (*ret_size > DOCUMENT_MAX)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EFBIG,
+			"the manifest's config has %" PRIu64
+			" bytes; at most %zu are read (and by podman and skopeo 4194304)",
+			*ret_size, DOCUMENT_MAX);
+	return 0;
+}
+
+/* The config as stored; where the manifest was converted, the config that goes with it. */
+static int get_config(struct sfd_remote_image *image, bool converted, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *digest = NULL;
+	uint64_t size = 0;
+	char args[160];
+	int r = find_config(image, &digest, &size, err);
+
+	if (r < 0)
+		return r;
 	if (converted)
 		snprintf(args, sizeof(args), "[%" PRIu64 "]", image->id);
 	else
-		snprintf(args, sizeof(args), "[%" PRIu64 ",\"%s\",%.0f]", image->id, digest,
-			size->valuedouble);
+		snprintf(args, sizeof(args), "[%" PRIu64 ",\"%s\",%" PRIu64 "]", image->id, digest,
+			size);
 	r = sfd_proxy_fetch(image->proxy, converted ? "GetFullConfig" : "GetBlob", args,
 		DOCUMENT_MAX, &image->config, &image->config_size, NULL, err);
 	if (r < 0)
@@ -128,31 +154,26 @@ static int get_config(struct sfd_remote_image *image, const cJSON *manifest, boo
 
 static int take_diff_ids(struct sfd_remote_image *image, struct splitfd_error *err)
 {
-	const cJSON *rootfs, *list, *item;
-	cJSON *json;
-	int n, r = 0;
+	sfd_cleanup(sfd_oci_config_done) struct sfd_oci_config config = { 0 };
+	int r = sfd_oci_config_parse(
+		image->config, image->config_size, SFD_OCI_STORE, &config, err);
 
-	if (sfd_json_tree(image->config, image->config_size, &json) == -ENOMEM)
+	if (r < 0)
+		return r;
+	if (config.n_diff_ids > LAYERS_MAX)
+		return bad_image(err, "the config has more than 10000 diff_ids");
+	image->layers = calloc(config.n_diff_ids + 1, sizeof(*image->layers));
+	if (image->layers == NULL)
 		return splitfd_error_oom(err);
-	rootfs = cJSON_GetObjectItemCaseSensitive(json, "rootfs");
-	list = cJSON_GetObjectItemCaseSensitive(rootfs, "diff_ids");
-	n = cJSON_GetArraySize(list);
-	if (!cJSON_IsArray(list) || n > LAYERS_MAX)
-		r = bad_image(err, "the config has no list of diff_ids");
-	image->layers = calloc((size_t)n + 1, sizeof(*image->layers));
-	if (r == 0 && image->layers == NULL)
-		r = splitfd_error_oom(err);
-	cJSON_ArrayForEach (item, list) {
-		if (r == 0 && (!cJSON_IsString(item) || !sfd_parse_sha256(item->valuestring, NULL)))
-			r = bad_image(err, "a diff_id of the config is no sha256 digest");
-		if (r < 0)
-			break;
-		image->layers[image->n_layers].diff_id = strdup(item->valuestring);
-		if (image->layers[image->n_layers++].diff_id == NULL)
-			r = splitfd_error_oom(err);
+	for (size_t i = 0; i < config.n_diff_ids; i++) {
+		if (!sfd_parse_sha256(config.diff_ids[i], NULL))
+			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
+				"the config has the diff_id %s; only sha256 is supported",
+				config.diff_ids[i]);
+		image->layers[i].diff_id = sfd_take_ptr(&config.diff_ids[i]);
+		image->n_layers++;
 	}
-	cJSON_Delete(json);
-	return r;
+	return 0;
 }
 
 /* The list of blobs, from GetLayerInfo or the manifest: they have the same shape. */
@@ -161,6 +182,9 @@ static int take_blobs(struct sfd_remote_image *image, const cJSON *list, struct 
 	const cJSON *item;
 	size_t i = 0;
 
+	/* No layers at all are null in Go. */
+	if (image->n_layers == 0 && (list == NULL || cJSON_IsNull(list)))
+		return 0;
 	if (!cJSON_IsArray(list) || (size_t)cJSON_GetArraySize(list) != image->n_layers)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the image has %d layers but its config %zu diff_ids",
@@ -244,7 +268,7 @@ int sfd_remote_open(struct sfd_proxy *proxy, const char *reference, struct sfd_r
 		return r;
 	if (sfd_json_tree(image->manifest, image->manifest_size, &manifest) == -ENOMEM)
 		return splitfd_error_oom(err);
-	r = get_config(image, manifest, converted, err);
+	r = get_config(image, converted, err);
 	if (r == 0)
 		r = get_layers(image, manifest, err);
 	cJSON_Delete(manifest);
