@@ -197,6 +197,11 @@ void sfd_pull_note(void *ctx, const char *text)
 		sfd_progress_say(p->progress, "note", text);
 }
 
+void sfd_pull_original(struct sfd_pull *p, const char *digest)
+{
+	snprintf(p->original, sizeof(p->original), "%.71s", digest);
+}
+
 /* The image itself may be there, whose layers all are. */
 static int find_images(struct sfd_pull *p, struct splitfd_error *err)
 {

@@ -2,6 +2,7 @@
 /* The end of a pull: layers finished, the image made, names committed. */
 #include "shim/copy/pull-private.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/digest.h"
 #include "transport/composefs/images/sync-ahead.h"
 #include "transport/composefs/stream/layer-proof.h"
 
@@ -86,7 +87,11 @@ static int commit(struct sfd_pull *p, struct sfd_names *names, struct splitfd_er
 		refs[i].name = p->images.rows[i].name;
 		refs[i].digest = p->images.rows[i].digest;
 	}
-	return r < 0 ? r : sfd_oci_commit(p->repository, names, &image, &p->result, err);
+	if (r == 0)
+		r = sfd_oci_commit(p->repository, names, &image, &p->result, err);
+	if (r == 0 && p->result.converted)
+		r = splitfd_sha256_text(p->manifest, p->manifest_size, p->original, err);
+	return r;
 }
 
 static int stored_streams(
@@ -176,6 +181,7 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret)
 {
 	*ret = (struct sfd_pull_result){ .oci = pull->result,
+		.original = pull->original[0] != '\0' ? pull->original : NULL,
 		.image = pull->images.has_main ? &pull->images.main : NULL,
 		.why_no_image = pull->why_no_image[0] != '\0' ? pull->why_no_image : NULL };
 	splitfd_import_stats(pull->import, &ret->stats);

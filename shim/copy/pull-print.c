@@ -21,6 +21,8 @@ static bool fill(cJSON *o, const struct sfd_pull *p, const struct sfd_pull_resul
 	const struct sfd_oci_result *oci = &result->oci;
 
 	return cJSON_AddStringToObject(o, "manifest", oci->manifest_digest) != NULL &&
+	       (result->original == NULL ||
+		       cJSON_AddStringToObject(o, "converted", result->original) != NULL) &&
 	       cJSON_AddStringToObject(o, "config", oci->config_digest) != NULL &&
 	       add_hex(o, "manifestVerity", &oci->manifest) &&
 	       add_hex(o, "configVerity", &oci->config) && add_hex(o, "image", result->image) &&
@@ -50,6 +52,9 @@ int sfd_pull_print(struct sfd_pull *p, struct splitfd_error *err)
 	sfd_pull_get_result(p, &result);
 	if (sfd_pull_get_options(p)->json)
 		return print_json(p, &result, err);
+	/* Podman knows the image by this one. */
+	if (result.original != NULL)
+		printf("docker   %s, converted\n", result.original);
 	splitfd_digest_hex(&result.oci.manifest, hex);
 	printf("manifest %s\nconfig   %s\nverity   %s\n", result.oci.manifest_digest,
 		result.oci.config_digest, hex);

@@ -29,6 +29,7 @@ struct sfd_pull {
 	const volatile int *cancel;
 	char *manifest, *config;
 	size_t manifest_size, config_size;
+	char original[72]; /* the digest of the manifest before its conversion; "": it had none */
 	struct sfd_pull_layer *layers;
 	struct sfd_pull_tree *tree; /* of the image; NULL where none is to be made */
 	const char **diff_ids;
@@ -44,8 +45,6 @@ struct sfd_pull {
 /* Reports an event to the listener, where there is one. */
 void sfd_pull_tell(const struct sfd_pull *p, enum sfd_pull_event_kind kind, const char *id,
 	uint64_t bytes, uint64_t total);
-/* A note for people: to the listener, or on stderr. `ctx` is the pull. */
-void sfd_pull_note(void *ctx, const char *text);
 /* Whether the sha256 of the layers is checked. */
 bool sfd_pull_verifies(const struct sfd_pull *p);
 /* -ECANCELED once the pull is to end. */

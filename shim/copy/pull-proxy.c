@@ -140,6 +140,8 @@ static int begin(
 		diff_ids[i] = image->layers[i].diff_id;
 	/* What another process gives is never taken at its word. */
 	sfd_pull_verify_diff_ids(pull);
+	if (image->original != NULL)
+		sfd_pull_original(pull, image->original);
 	return sfd_pull_begin(pull, image->manifest, image->manifest_size, image->config,
 		image->config_size, diff_ids, image->n_layers, err);
 }

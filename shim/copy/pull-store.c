@@ -40,6 +40,25 @@ static int begin(struct sfd_pull *pull, const struct splitfd_image *image,
 	return sfd_pull_begin(pull, manifest, manifest_size, config, config_size, diff_ids, n, err);
 }
 
+/* What a later release of the storage library has written of the image: said once. */
+static void note_unknown(struct sfd_pull *pull, const struct splitfd_image *image)
+{
+	for (size_t i = 0; i < splitfd_image_n_layers(image); i++) {
+		const struct splitfd_layer_info *layer = splitfd_image_layer(image, i);
+		char text[512];
+
+		if (layer->unknown == NULL)
+			continue;
+		snprintf(text, sizeof(text),
+			"the store's record of layer %.64s or of its image has '%.100s', which "
+			"this "
+			"release does not know; the layers' SHA-256 are checked",
+			layer->layer_id, layer->unknown);
+		sfd_pull_note(pull, text);
+		return;
+	}
+}
+
 static int pull_layer(
 	struct sfd_pull *pull, struct splitfd_image *image, size_t i, struct splitfd_error *err)
 {
@@ -90,6 +109,7 @@ int sfd_pull_from_store(struct sfd_pull *pull, struct splitfd_error *err)
 	r = begin(pull, image, &ids, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "image '%s'", name);
+	note_unknown(pull, image);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++)
 		sfd_pull_layer_size(pull, i, splitfd_image_layer(image, i)->size);
 	for (size_t i = 0; r == 0 && i < splitfd_image_n_layers(image); i++) {

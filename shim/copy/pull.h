@@ -76,6 +76,13 @@ int sfd_pull_begin(struct sfd_pull *pull, const char *manifest, size_t manifest_
 	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
 	struct splitfd_error *err);
 
+/* A note for people: to the listener of the pull at `ctx`, else on stderr. After sfd_pull_begin().
+ */
+void sfd_pull_note(void *ctx, const char *text);
+
+/* The digest of the manifest that came, where another program has converted it on its way. */
+void sfd_pull_original(struct sfd_pull *pull, const char *digest);
+
 /* The size of layer i, where it is known before its sink is asked for: for the bar of the whole. */
 void sfd_pull_layer_size(struct sfd_pull *pull, size_t i, uint64_t total);
 
@@ -100,6 +107,7 @@ int sfd_pull_print(struct sfd_pull *pull, struct splitfd_error *err);
 struct sfd_pull_result {
 	struct sfd_oci_result oci;
 	struct splitfd_import_stats stats;
+	const char *original; /* the manifest's digest before its conversion; NULL: as it came */
 	const struct splitfd_digest *image; /* the EROFS image; NULL: there is none */
 	const char *why_no_image;	    /* NULL while there is one, or none is wanted */
 };

@@ -121,6 +121,24 @@ X
     assert_nothing_visible "$repo"
 }
 
+@test "a member or flag of a record that is not known: noted once, and the SHA-256 of the layers decides" {
+    local edit
+    for edit in '.[0].flags = {"encrypted-at-rest": true}' '.[0]["content-format"] = "v9"'; do
+        damage_teardown
+        damage_setup
+        edit_json "$(layers_json)" "$edit"
+        SPLITFD_STDERR_OK=yes store_pull 0 "$repo" "$store" localhost/small small
+        assert_same 1 "$(wc -l <<< "$errors")"
+        assert_match "note: .*(flags|encrypted-at-rest|content-format).* this release does not know" "$errors"
+        assert_cfsctl_accepts "$repo" small
+    done
+    damage_teardown
+    damage_setup
+    edit_json "$(images_json)" '.[0].later = 1'
+    SPLITFD_STDERR_OK=yes store_pull 0 "$repo" "$store" localhost/small small
+    assert_match "'later', which this release does not know" "$errors"
+}
+
 @test "fsck finds what cfsctl's finds, on documents made by chance" {
     timeout 120 "$LIB/oci-documents.py" "$CFSCTL" "$BUILD/splitfd" "$SCRATCH/chance" "${DOCUMENTS_SEED:-$RANDOM}" \
         "${DOCUMENTS:-3000}"

@@ -149,10 +149,14 @@ X
 @test "splitfd pull of an image with a docker manifest: through a proxy as from the store" {
     repo_init "$SCRATCH/docker-a"
     store_pull 0 "$SCRATCH/docker-a" "$STORE" localhost/docker tag
+    local said
+    said="docker   $(suite_podman debian "$STORE" -- image inspect --format '{{.Digest}}' localhost/docker), converted"
+    assert_same "$said" "$(grep ^docker <<< "$output")"
     for skopeo in "$SCRATCH/bin-newer/skopeo" "$SCRATCH/bin-debian/skopeo"; do
         rm -rf "$SCRATCH/docker-b"
         repo_init "$SCRATCH/docker-b"
         run_splitfd 0 pull --repo "$SCRATCH/docker-b" --skopeo "$skopeo" "${spec}localhost/docker" tag
+        assert_same "$said" "$(grep ^docker <<< "$output")"
         assert_fsck_clean "$SCRATCH/docker-b"
         assert_layers_exact "$SCRATCH/docker-b" tag
         # A proxy gives the converted config, the store the original one.

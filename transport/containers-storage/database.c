@@ -145,6 +145,41 @@ static bool get_size(const cJSON *object, const char *key, uint64_t *ret)
 	return sfd_member_u64(object, key, ret);
 }
 
+/* What the storage library of 2026 writes. A later one may say by a new member or flag that a layer
+ * is not what it was: encrypted, say, or in another form. */
+static const char *const known_image[] = { "id", "digest", "names", "names-history", "layer",
+	"mapped-layers", "metadata", "big-data-names", "big-data-sizes", "big-data-digests",
+	"created", "flags", NULL };
+static const char *const known_layer[] = { "id", "names", "parent", "metadata", "mountlabel",
+	"created", "compressed-diff-digest", "compressed-size", "diff-digest", "diff-size",
+	"toc-digest", "compression", "uidset", "gidset", "uidmap", "gidmap", "flags",
+	"big-data-names", NULL };
+static const char *const known_flags[] = { "incomplete", "expected-layer-diffid", NULL };
+
+/* The first member of the object whose name is not in the list; NULL where all are. */
+static const char *find_unknown(const cJSON *object, const char *const *known)
+{
+	const cJSON *member;
+
+	cJSON_ArrayForEach (member, object) {
+		size_t i = 0;
+
+		while (known[i] != NULL && strcmp(known[i], member->string) != 0)
+			i++;
+		if (known[i] == NULL)
+			return member->string;
+	}
+	return NULL;
+}
+
+static const char *unknown_in(const cJSON *record, const char *const *known)
+{
+	const cJSON *flags = cJSON_GetObjectItemCaseSensitive(record, "flags");
+	const char *found = find_unknown(record, known);
+
+	return found != NULL || !cJSON_IsObject(flags) ? found : find_unknown(flags, known_flags);
+}
+
 static int read_names(
 	const struct context *c, size_t i, const cJSON *record, struct sfd_image_record *image)
 {
@@ -188,6 +223,7 @@ static int read_image(
 			return malformed(c, i, "a big-data digest is no string");
 	}
 	image->big_data_digests = digests;
+	image->unknown = unknown_in(record, known_image);
 	return read_names(c, i, record, image);
 }
 
@@ -247,6 +283,7 @@ static int read_layer(
 	/* Anything but a plain false counts: what is half made is not read. */
 	incomplete = cJSON_GetObjectItemCaseSensitive(flags, "incomplete");
 	layer->incomplete = incomplete != NULL && !cJSON_IsFalse(incomplete);
+	layer->unknown = unknown_in(record, known_layer);
 	return 0;
 }
 

@@ -35,6 +35,7 @@ struct sfd_image_record {
 	const char *created;
 	const char *const *names;	      /* NULL-terminated */
 	const struct cJSON *big_data_digests; /* an object of strings, or NULL */
+	const char *unknown; /* a member or flag that this release does not know; NULL */
 };
 
 struct sfd_layer_record {
@@ -45,6 +46,7 @@ struct sfd_layer_record {
 	const char *expected_diff_id; /* only claimed, by a partial pull; NULL */
 	uint64_t diff_size;	      /* 0 where absent */
 	bool incomplete;
+	const char *unknown; /* a member or flag that this release does not know; NULL */
 };
 
 /* Records that were left out: how many, and what is wrong with the first. */

@@ -18,6 +18,7 @@ struct sfd_image_layer {
 	char layer_id[65];
 	char manifest_digest[72];
 	char *media_type;
+	char *unknown; /* of the records; NULL */
 };
 
 struct splitfd_image {

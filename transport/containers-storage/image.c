@@ -25,8 +25,10 @@ struct splitfd_image *splitfd_image_close(struct splitfd_image *image)
 	free(image->names);
 	free(image->manifest);
 	free(image->config);
-	for (size_t i = 0; image->layers != NULL && i < image->n_layers; i++)
+	for (size_t i = 0; image->layers != NULL && i < image->n_layers; i++) {
 		free(image->layers[i].media_type);
+		free(image->layers[i].unknown);
+	}
 	free(image->layers);
 	sfd_layer_db_done(&image->db);
 	splitfd_store_close(image->store);
@@ -245,10 +247,11 @@ static int walk(const struct splitfd_image *image, const char *top,
 }
 
 static int fill_layer(struct sfd_image_layer *layer, const struct sfd_layer_record *record,
-	const char *diff_id, struct splitfd_error *err)
+	const char *diff_id, const char *image_unknown, struct splitfd_error *err)
 {
 	const char *recorded = record->diff_digest != NULL ? record->diff_digest
 							   : record->expected_diff_id;
+	const char *unknown = record->unknown != NULL ? record->unknown : image_unknown;
 
 	if (recorded != NULL && strcmp(recorded, diff_id) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
@@ -259,7 +262,14 @@ static int fill_layer(struct sfd_image_layer *layer, const struct sfd_layer_reco
 	layer->info.diff_id = layer->diff_id;
 	layer->info.layer_id = layer->layer_id;
 	layer->info.size = sfd_layer_record_size(record, diff_id);
-	layer->info.diff_id_claimed = record->diff_digest == NULL || record->toc_digest != NULL;
+	layer->info.diff_id_claimed = record->diff_digest == NULL || record->toc_digest != NULL ||
+				      unknown != NULL;
+	if (unknown != NULL) {
+		layer->unknown = strdup(unknown);
+		if (layer->unknown == NULL)
+			return splitfd_error_oom(err);
+	}
+	layer->info.unknown = layer->unknown;
 	return 0;
 }
 
@@ -300,7 +310,8 @@ static int read_chain(struct splitfd_image *image, const struct sfd_image_record
 		return splitfd_error_oom(err);
 	image->n_layers = n;
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = fill_layer(&image->layers[i], chain[n - 1 - i], ids.diff_ids[i], err);
+		r = fill_layer(
+			&image->layers[i], chain[n - 1 - i], ids.diff_ids[i], record->unknown, err);
 		if (r >= 0)
 			r = fill_blob(&image->layers[i], manifest, i, err);
 	}

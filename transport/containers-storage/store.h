@@ -104,6 +104,8 @@ struct splitfd_layer_info {
 	const char *layer_id;	     /* the storage layer's ID */
 	bool diff_id_claimed; /* the store never checked the diff_id (a partial pull by table of
 				 contents): whoever stores the tar checks its sha256, always */
+	const char *unknown;  /* a member or flag of the store's record that this release does not
+				 know, so that diff_id_claimed is set, too; NULL */
 };
 
 /* Layer i (0 is the base), less than splitfd_image_n_layers(). Borrowed from the image. */

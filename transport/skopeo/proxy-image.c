@@ -30,6 +30,7 @@ struct sfd_remote_image *sfd_remote_close(struct sfd_remote_image *image)
 	}
 	free(image->layers);
 	free(image->manifest);
+	free(image->original);
 	free(image->config);
 	free(image);
 	return NULL;
@@ -98,6 +99,8 @@ static int get_manifest(
 	if (digest == NULL)
 		return bad_image(err, "skopeo tells no digest of the manifest");
 	*ret_converted = check_digest(image->manifest, image->manifest_size, digest, "", NULL) < 0;
+	if (*ret_converted)
+		image->original = sfd_take_ptr(&digest);
 	return 0;
 }
 

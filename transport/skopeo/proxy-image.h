@@ -21,6 +21,7 @@ struct sfd_remote_image {
 	uint64_t id;
 	char *manifest, *config; /* exact bytes, NUL behind them */
 	size_t manifest_size, config_size;
+	char *original; /* the digest of the manifest before the proxy converted it; NULL: not */
 	struct sfd_remote_layer *layers; /* the base first */
 	size_t n_layers;
 	int splitfd; /* whether the proxy has GetLayerSplitfd for it: -1 not yet known; atomic */
