@@ -89,6 +89,11 @@ struct splitfd_repository *sfd_pull_repository(struct sfd_pull *pull)
 	return pull->repository;
 }
 
+struct splitfd_import *sfd_pull_import(struct sfd_pull *pull)
+{
+	return pull->import;
+}
+
 const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull)
 {
 	return pull->cancel;
@@ -260,6 +265,8 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 	r = sfd_oci_image_check(manifest, manifest_size, config, config_size, err);
 	if (r < 0)
 		return r;
+	if (r == 0) /* an artifact, which has no file tree */
+		p->options.no_image = true;
 	p->manifest = copy_bytes(manifest, manifest_size);
 	p->config = copy_bytes(config, config_size);
 	p->manifest_size = manifest_size;

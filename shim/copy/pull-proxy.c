@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/copy/pull-proxy.h"
+#include "shim/copy/pull-artifact.h"
 #include "shim/copy/reference.h"
 #include "shim/common/confine.h"
 #include "splitfdstream/base/buffer.h"
@@ -134,6 +135,9 @@ static int begin(
 {
 	sfd_cleanup_free const char **diff_ids = calloc(image->n_layers + 1, sizeof(*diff_ids));
 
+	if (image->artifact)
+		return sfd_pull_begin(pull, image->manifest, image->manifest_size, image->config,
+			image->config_size, NULL, 0, err);
 	if (diff_ids == NULL)
 		return splitfd_error_oom(err);
 	for (size_t i = 0; i < image->n_layers; i++)
@@ -286,6 +290,8 @@ static int pull_image(struct sfd_pull *pull, struct sfd_proxy *proxy, const char
 	r = begin(pull, image, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", reference);
+	if (image->artifact)
+		return sfd_pull_artifact(pull, image, stall_ms(sfd_pull_get_options(pull)), err);
 	return pull_layers(pull, image, err);
 }
 

@@ -76,6 +76,9 @@ int sfd_pull_begin(struct sfd_pull *pull, const char *manifest, size_t manifest_
 	const char *config, size_t config_size, const char *const *diff_ids, size_t n_layers,
 	struct splitfd_error *err);
 
+/* What layers go into, for what is none (an artifact's blobs). After sfd_pull_begin(). */
+struct splitfd_import *sfd_pull_import(struct sfd_pull *pull);
+
 /* A note for people: to the listener of the pull at `ctx`, else on stderr. After sfd_pull_begin().
  */
 void sfd_pull_note(void *ctx, const char *text);

@@ -143,6 +143,25 @@ both_find() {
     assert_same "$(cfs "$repo" oci inspect artifact | jq -S .)" "$(jq -S . <<< "$output")"
     run_splitfd 0 fsck --repo "$repo"
     assert_same "$(cfs "$repo" oci fsck)" "$(grep -v ^layers: <<< "$output")"
+    # Pulled by splitfd it is the same, from all that skopeo reads.
+    local ours=$SCRATCH/artifact-ours source
+    skopeo copy -q --insecure-policy "oci:$layout:x" "dir:$SCRATCH/artifact-dir"
+    for source in "oci:$layout:x" "dir:$SCRATCH/artifact-dir"; do
+        repo_init "$ours"
+        run_splitfd 0 pull --repo "$ours" "$source" artifact
+        assert_match "objects  0 reflinked \+ 1 copied|objects  1 new" "$output"
+        assert_same "$(cfs "$repo" oci inspect artifact | jq -S .)" "$(cfs "$ours" oci inspect artifact | jq -S .)"
+        for name in "oci-layer-sha256:$blob" "oci-config-sha256:$config_blob"; do
+            assert_same "$(stream_object "$repo" "$name")" "$(stream_object "$ours" "$name")"
+        done
+        assert_fsck_clean "$ours"
+        run_splitfd 0 fsck --repo "$ours"
+        cfs "$ours" gc > /dev/null
+        run_splitfd 0 pull --repo "$ours" "$source" again
+        assert_match "objects  0 new" "$output"
+        assert_fsck_clean "$ours"
+        rm -rf "$ours"
+    done
     rm "$repo/streams/$(readlink "$repo/streams/oci-layer-sha256:$blob")"
     both_find "artifact-layer-object-missing: artifact: sha256:$blob"
 }

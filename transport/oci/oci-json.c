@@ -241,5 +241,5 @@ int sfd_oci_image_check(const char *manifest, size_t manifest_size, const char *
 			SFD_OCI_REPOSITORY, &m, err);
 	if (r >= 0 && m.container)
 		r = sfd_oci_config_parse(config, config_size, SFD_OCI_REPOSITORY, &c, err);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : m.container;
 }

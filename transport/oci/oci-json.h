@@ -51,8 +51,8 @@ int sfd_oci_convert_docker(
 	const char *json, size_t size, char **ret, size_t *ret_size, struct splitfd_error *err);
 
 /* Checks that a repository can take the image: SFD_OCI_REPOSITORY's rules for both documents, the
- * manifest after the conversion that sfd_oci_commit() does. For callers that are about to store
- * layers. */
+ * manifest after the conversion that sfd_oci_commit() does. 1; 0 for an artifact. For callers that
+ * are about to store layers. */
 int sfd_oci_image_check(const char *manifest, size_t manifest_size, const char *config,
 	size_t config_size, struct splitfd_error *err);
 

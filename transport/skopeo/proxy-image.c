@@ -179,6 +179,72 @@ static int take_diff_ids(struct sfd_remote_image *image, struct splitfd_error *e
 	return 0;
 }
 
+static bool is_tar(struct sfd_json_value type)
+{
+	static const char layer[] = "application/vnd.oci.image.layer.";
+	sfd_cleanup_free char *text = NULL;
+
+	return sfd_json_text(type, &text, NULL) == 0 &&
+	       strncmp(text, layer, sizeof(layer) - 1) == 0;
+}
+
+/* A layer of an artifact, whose members were checked. */
+static int take_artifact_layer(
+	struct sfd_json_value v, struct sfd_remote_layer *layer, struct splitfd_error *err)
+{
+	struct sfd_json_value type, digest, size;
+
+	if (!sfd_json_find(v, "mediaType", &type) || !sfd_json_find(v, "digest", &digest) ||
+		!sfd_json_find(v, "size", &size) || !sfd_json_u64(size, &layer->size))
+		return bad_image(err, "a layer of the artifact has no type, digest or size");
+	if (is_tar(type))
+		return bad_image(err, "it is an artifact with a layer that is a tar, whose content "
+				      "would be stored under the digest of its blob");
+	if (sfd_json_text(digest, &layer->digest, NULL) == -ENOMEM)
+		return splitfd_error_oom(err);
+	if (layer->digest == NULL || !sfd_parse_sha256(layer->digest, NULL))
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
+			"a layer has the digest %s; only sha256 is supported",
+			layer->digest != NULL ? layer->digest : "");
+	layer->diff_id = strdup(layer->digest);
+	return layer->diff_id == NULL ? splitfd_error_oom(err) : 0;
+}
+
+/* The layers of an artifact are its manifest's. */
+static int take_artifact(struct sfd_remote_image *image, struct splitfd_error *err)
+{
+	struct sfd_json_value manifest, layers, layer;
+	struct sfd_json_items items;
+	int r = sfd_oci_check(image->manifest, image->manifest_size, SFD_OCI_MANIFEST,
+		SFD_OCI_REPOSITORY, &manifest, err);
+
+	if (r < 0)
+		return r;
+	if (!sfd_json_find(manifest, "layers", &layers) || sfd_json_count(layers) > LAYERS_MAX)
+		return bad_image(err, "the artifact has more than 10000 layers");
+	image->layers = calloc(sfd_json_count(layers) + 1, sizeof(*image->layers));
+	if (image->layers == NULL)
+		return splitfd_error_oom(err);
+	items = sfd_json_items(layers);
+	while (r == 0 && sfd_json_next(&items, NULL, &layer))
+		r = take_artifact_layer(layer, &image->layers[image->n_layers++], err);
+	return r;
+}
+
+/* An artifact's config is anything but that of an image. */
+static bool is_artifact(const struct sfd_remote_image *image)
+{
+	struct sfd_json_value manifest, config, type;
+
+	return sfd_oci_check(image->manifest, image->manifest_size, SFD_OCI_MANIFEST, SFD_OCI_STORE,
+		       &manifest, NULL) == 0 &&
+	       sfd_json_find(manifest, "config", &config) &&
+	       sfd_json_find(config, "mediaType", &type) &&
+	       sfd_json_kind(type) == SFD_JSON_STRING && !sfd_json_is(type, "") &&
+	       !sfd_json_is(type, SFD_OCI_TYPE_CONFIG) &&
+	       !sfd_json_is(type, SFD_DOCKER_TYPE_CONFIG);
+}
+
 /* The list of blobs, from GetLayerInfo or the manifest: they have the same shape. */
 static int take_blobs(struct sfd_remote_image *image, const cJSON *list, struct splitfd_error *err)
 {
@@ -243,9 +309,9 @@ static int fetch_info(struct sfd_remote_image *image, struct splitfd_error *err)
 static int get_layers(
 	struct sfd_remote_image *image, const cJSON *manifest, struct splitfd_error *err)
 {
-	int r = take_diff_ids(image, err);
+	int r = image->artifact ? take_artifact(image, err) : take_diff_ids(image, err);
 
-	if (r < 0)
+	if (r < 0 || image->artifact)
 		return r;
 	if (sfd_proxy_version(image->proxy) >= 205)
 		return fetch_info(image, err);
@@ -271,6 +337,7 @@ int sfd_remote_open(struct sfd_proxy *proxy, const char *reference, struct sfd_r
 		return r;
 	if (sfd_json_tree(image->manifest, image->manifest_size, &manifest) == -ENOMEM)
 		return splitfd_error_oom(err);
+	image->artifact = !converted && is_artifact(image);
 	r = get_config(image, converted, err);
 	if (r == 0)
 		r = get_layers(image, manifest, err);

@@ -12,7 +12,7 @@
 
 struct sfd_remote_layer {
 	char *digest;  /* by which the proxy gives the blob */
-	char *diff_id; /* of the tar in it: the config's */
+	char *diff_id; /* of the tar in it: the config's; of an artifact the same as digest */
 	uint64_t size; /* of the blob; UINT64_MAX where not known */
 };
 
@@ -24,7 +24,8 @@ struct sfd_remote_image {
 	char *original; /* the digest of the manifest before the proxy converted it; NULL: not */
 	struct sfd_remote_layer *layers; /* the base first */
 	size_t n_layers;
-	int splitfd; /* whether the proxy has GetLayerSplitfd for it: -1 not yet known; atomic */
+	bool artifact; /* its layers are blobs, not tars */
+	int splitfd;   /* whether the proxy has GetLayerSplitfd for it: -1 not yet known; atomic */
 };
 
 /* Opens `reference` ("docker://…"). The manifest is OCI; one that the proxy has converted from

@@ -117,6 +117,18 @@ void sfd_import_count_present(struct splitfd_import *import)
 	pthread_mutex_unlock(&import->lock);
 }
 
+void sfd_import_count_object(struct splitfd_import *import, enum sfd_object_how how, uint64_t size)
+{
+	pthread_mutex_lock(&import->lock);
+	if (how == SFD_OBJECT_PRESENT) {
+		import->stats.objects_already_present++;
+	} else {
+		import->stats.objects_copied++;
+		import->stats.bytes_copied += size;
+	}
+	pthread_mutex_unlock(&import->lock);
+}
+
 struct sfd_names *sfd_import_names(struct splitfd_import *import)
 {
 	return import->names;

@@ -7,6 +7,7 @@
  */
 
 #include "transport/composefs/images/names.h"
+#include "transport/composefs/object-store.h"
 #include "transport/composefs/stream/stream-events.h"
 
 /* The layer is also told to `listener` (copied) while it is imported, in stream order. Calls come
@@ -35,6 +36,9 @@ void sfd_import_layer_actual(const struct splitfd_sink *layer, char text[72]);
 
 /* Counts a layer that the repository had already. */
 void sfd_import_count_present(struct splitfd_import *import);
+
+/* Counts an object that was stored beside the layers. */
+void sfd_import_count_object(struct splitfd_import *import, enum sfd_object_how how, uint64_t size);
 
 /* The names of the layers finished so far, each an ADOPT name, in the order of their finish calls;
  * the import's own. Whoever commits an image adds its names to these and commits once; after that,

@@ -15,6 +15,7 @@
 #define SFD_STREAM_LAYER    "ocilayer"
 #define SFD_STREAM_CONFIG   "ociconfg"
 #define SFD_STREAM_MANIFEST "ocimanif"
+#define SFD_STREAM_BLOB	    "oci_blob" /* a layer of an artifact */
 
 struct sfd_splitstream_writer;
 
