@@ -110,10 +110,10 @@ static int apply_policy(struct sfd_proxy_session *s, const char *reference,
 	}
 }
 
-/* What we do not read, such as stores of other drivers, skopeo may. */
-static bool skopeo_may_know(enum splitfd_error_kind kind)
+/* What we do not read, such as stores of other drivers, skopeo may; and it takes lists apart. */
+static bool skopeo_may_know(const struct splitfd_error *ours)
 {
-	return kind == SPLITFD_ERROR_FAILED;
+	return ours->kind == SPLITFD_ERROR_FAILED || ours->errnum == EISDIR;
 }
 
 static int open_native(struct sfd_proxy_session *s, const char *reference, bool optional,
@@ -123,7 +123,7 @@ static int open_native(struct sfd_proxy_session *s, const char *reference, bool 
 	struct splitfd_error ours = { 0 };
 	int r = sfd_native_open(reference, &native, &ours);
 
-	if (r < 0 && !sfd_is_shortage(r) && skopeo_may_know(ours.kind) &&
+	if (r < 0 && !sfd_is_shortage(r) && skopeo_may_know(&ours) &&
 		add_foreign(s, reference, optional, answer, err) == 0)
 		return 0;
 	if (r < 0 && optional && ours.kind == SPLITFD_ERROR_NOT_FOUND)

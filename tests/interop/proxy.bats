@@ -329,6 +329,38 @@ for name in ("two", "none"):
 X
 }
 
+@test "a local list of manifests: what skopeo makes of it, also where the list is signed for or rejected" {
+    local lists=$SCRATCH/lists verdict
+    mkdir -p "$lists"
+    cp -a "$STORE/root" "$lists/"
+    mkdir -p "$lists/run" "$lists/tmp"
+    suite_podman debian "$lists" -- manifest create localhost/list > /dev/null
+    suite_podman debian "$lists" -- manifest add localhost/list containers-storage:localhost/two > /dev/null
+    jq -n '{default: [{type: "reject"}]}' > "$SCRATCH/no.json"
+    jq -n '{default: [{type: "insecureAcceptAnything"}]}' > "$SCRATCH/any.json"
+    jq -n '{default: [{type: "signedBy", keyType: "GPGKeys", keyPath: "/nonexistent"}]}' > "$SCRATCH/signed.json"
+    for verdict in no any signed; do
+        python3 - "containers-storage:$(store_spec "$lists")localhost/list" "$SCRATCH/$verdict.json" \
+            $NEWER -- $OURS --skopeo "$SCRATCH/bin-newer/skopeo" << 'X'
+import os, sys
+sys.path.insert(0, os.environ["LIB"])
+from proxy_client import *
+reference, policy, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
+answers = []
+for program in rest[:rest.index("--")], rest[rest.index("--") + 1:]:
+    p = Proxy(program + ["--policy", policy])
+    said = [p.call("OpenImage", reference)[0]]
+    if said[0]["success"]:
+        manifest, fds = p.call("GetManifest", said[0]["value"])
+        said.append((manifest["success"], manifest["error"], len(fds)))
+    answers.append(said)
+    p.close()
+assert answers[0] == answers[1], answers
+print(answers[0])
+X
+    done
+}
+
 @test "hostile clients" {
     python3 "$LIB/proxy-hostile.py" "${spec}localhost/two" $OURS
 }

@@ -92,8 +92,9 @@ static int check_store_kind(struct sfd_json_value root, struct splitfd_error *er
 
 	if (member_is(root, "mediaType", SFD_OCI_TYPE_INDEX) ||
 		member_is(root, "mediaType", SFD_DOCKER_TYPE_LIST) || has(root, "manifests"))
-		return refuse(err, "it is a list of manifests (a local manifest list), not an "
-				   "image; name one of its images");
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EISDIR,
+			"it is a list of manifests (a local manifest list), not an image; name one "
+			"of its images");
 	if (!sfd_json_find(root, "schemaVersion", &version) || !sfd_json_u64(version, &n))
 		n = 0;
 	if (n == 1 || has(root, "fsLayers"))
