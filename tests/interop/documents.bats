@@ -143,3 +143,8 @@ X
     timeout 120 "$LIB/oci-documents.py" "$CFSCTL" "$BUILD/splitfd" "$SCRATCH/chance" "${DOCUMENTS_SEED:-$RANDOM}" \
         "${DOCUMENTS:-3000}"
 }
+
+@test "indexes of layouts made by chance: what skopeo takes is stored as cfsctl stores it" {
+    timeout 120 "$LIB/oci-documents.py" index "$CFSCTL" "$BUILD/splitfd" "$SCRATCH/indexes" \
+        "${DOCUMENTS_SEED:-$RANDOM}" "${INDEXES:-40}"
+}

@@ -6,9 +6,15 @@ Batches of documents are written below DIRECTORY into repositories of sha512, as
 one tagged, its streams in order, so that only the document's own text decides. Then both programs check
 (`oci fsck --json`, `fsck --json`) and list (`oci images --json`, `images --json`) what is there. Equal means: both
 accept and list the same, or both refuse. What differs must be one of EXCEPTIONS. Prints a line for each
-exception with how often it was seen, and exits 1 with the first documents that differ without being one."""
+exception with how often it was seen, and exits 1 with the first documents that differ without being one.
+
+    oci-documents.py index CFSCTL SPLITFD DIRECTORY SEED COUNT
+index.json of an OCI layout, pulled by both. It belongs to the source, and skopeo (Go) reads it for splitfd, oci-spec
+for cfsctl; nothing of it is stored. So where splitfd refuses, skopeo has; where both accept, the image is the same;
+and what is stored is clean to cfsctl."""
 import collections
 import hashlib
+import io
 import json
 import os
 import random
@@ -17,6 +23,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 
 # What splitfd refuses and cfsctl does not, with the reason. The first whose test holds counts: `test` takes the text
 # that splitfd gives for its refusal.
@@ -328,7 +335,71 @@ def make(rng):
     return change(rng, good_manifest(config)), config
 
 
+# --- indexes -------------------------------------------------------------------------------------------------------
+
+def usr_layer():
+    """cfsctl makes no image without /usr."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        usr = tarfile.TarInfo("usr")
+        usr.type, usr.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(usr)
+    return data.getvalue()
+
+
+def make_layout(layout):
+    """The blobs of one image; its manifest."""
+    def put(data):
+        with open("%s/blobs/sha256/%s" % (layout, sha256(data)[7:]), "wb") as f:
+            f.write(data)
+        return data
+    os.makedirs(layout + "/blobs/sha256")
+    with open(layout + "/oci-layout", "w") as f:
+        f.write('{"imageLayoutVersion":"1.0.0"}')
+    layer, config = put(usr_layer()), good_config()
+    config["rootfs"]["diff_ids"] = [sha256(layer)]
+    config = put(json.dumps(config).encode())
+    return put(json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": descriptor(CONFIG_TYPE, config),
+                           "layers": [descriptor(LAYER_TYPE, layer)]}).encode())
+
+
+def good_index(manifest):
+    return {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "annotations": {"a": "b"},
+            "manifests": [descriptor(MANIFEST_TYPE, manifest, platform={"architecture": "amd64", "os": "linux"},
+                                     annotations={"org.opencontainers.image.ref.name": "x"})]}
+
+
+def indexes(cfsctl, splitfd, directory, seed, count):
+    rng, verdicts, wrong = random.Random(seed), collections.Counter(), []
+    shutil.rmtree(directory, ignore_errors=True)
+    layout, repositories = directory + "/layout", (directory + "/theirs", directory + "/ours")
+    manifest = make_layout(layout)
+    for path in repositories:
+        subprocess.run([splitfd, "init", "--insecure", "--repo", path], check=True, stdout=subprocess.DEVNULL)
+    for _ in range(count):
+        index = change(rng, good_index(manifest))
+        with open(layout + "/index.json", "wb") as f:
+            f.write(index)
+        done = [subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for command in (
+            [cfsctl, "--repo", repositories[0], "oci", "pull", "oci:%s:x" % layout, "t"],
+            [splitfd, "pull", "--insecure-policy", "--repo", repositories[1], "oci:%s:x" % layout, "t"])]
+        theirs, ours = (d.returncode == 0 for d in done)
+        verdicts["both accept" if theirs and ours else "both refuse" if not theirs and not ours else
+                 "only skopeo takes it" if ours else "only cfsctl takes it"] += 1
+        said = [d.stdout.split(b"\n")[0] for d in done]
+        if not ours and b"skopeo: " not in done[1].stderr or theirs and ours and said[0] != said[1]:
+            wrong.append((index, done))
+    clean = subprocess.run([cfsctl, "--repo", repositories[1], "oci", "fsck"], stdout=subprocess.PIPE)
+    shutil.rmtree(directory)
+    print("%d indexes, seed %d: %s" % (count, seed, dict(verdicts)))
+    for index, done in wrong[:10]:
+        print("%r\n  cfsctl:  %r\n  splitfd: %r" % (index, done[0], done[1]))
+    sys.exit(1 if wrong or clean.returncode != 0 or not verdicts["both accept"] else 0)
+
+
 def main():
+    if sys.argv[1] == "index":
+        indexes(*sys.argv[2:5], *(int(a) for a in sys.argv[5:7]))
     cfsctl, splitfd, directory, seed, count = sys.argv[1:4] + [int(a) for a in sys.argv[4:6]]
     rng = random.Random(seed)
     seen, wrong, verdicts = collections.Counter(), [], collections.Counter()
