@@ -3,10 +3,8 @@
 #include "transport/containers-storage/image-ref.h"
 
 #include "splitfdstream/base/cleanup.h"
-#include "transport/json/json-member.h"
-#include "transport/json/json-tree.h"
+#include "transport/oci/oci-schema.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -27,11 +25,24 @@ static const char *architecture(struct utsname *buf)
 	return buf->machine;
 }
 
-static bool member_is(const cJSON *object, const char *key, const char *want)
+static bool member_is(struct sfd_json_value object, const char *key, const char *want)
 {
-	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, key);
+	struct sfd_json_value member;
 
-	return cJSON_IsString(member) && strcmp(member->valuestring, want) == 0;
+	return sfd_json_find(object, key, &member) && sfd_json_is(member, want);
+}
+
+/* The digest of a list's entry that is for this machine, the caller's; NULL: it is not. */
+static int entry_digest(struct sfd_json_value entry, const char *arch, char **ret)
+{
+	struct sfd_json_value platform, digest;
+
+	*ret = NULL;
+	if (!sfd_json_find(entry, "platform", &platform) || !member_is(platform, "os", "linux") ||
+		!member_is(platform, "architecture", arch) ||
+		!sfd_json_find(entry, "digest", &digest))
+		return 0;
+	return sfd_json_text(digest, ret, NULL) == -ENOMEM ? -ENOMEM : 0;
 }
 
 /* Its manifest is, or was, the one of that digest; `word` is the digest's text. */
@@ -48,31 +59,32 @@ static bool has_manifest(const struct sfd_image_record *image, const void *word)
 int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
 	size_t size, struct sfd_image_found *found, struct splitfd_error *err)
 {
-	sfd_cleanup_json cJSON *json = NULL;
-	const cJSON *list, *one;
+	struct sfd_json_value root, list, entry;
+	struct sfd_json_items items;
 	struct sfd_matches m = { .n = 0 };
 	struct utsname buf;
 	const char *arch = architecture(&buf);
+	int r;
 
-	if (sfd_json_tree(manifest, size, &json) == -ENOMEM)
+	/* An empty list has null there; whoever reads it next says what else is not a list. */
+	r = sfd_oci_check(manifest, size, SFD_OCI_INDEX, SFD_OCI_STORE, &root, NULL);
+	if (r == -ENOMEM)
 		return splitfd_error_oom(err);
-	list = cJSON_GetObjectItemCaseSensitive(json, "manifests");
-	/* An empty list has null there. */
-	if (list == NULL)
+	if (r < 0 || !sfd_json_find(root, "manifests", &list))
 		return 0;
-	cJSON_ArrayForEach (one, list) {
-		const cJSON *platform = cJSON_GetObjectItemCaseSensitive(one, "platform");
-		const cJSON *digest = cJSON_GetObjectItemCaseSensitive(one, "digest");
+	items = sfd_json_items(list);
+	while (sfd_json_next(&items, NULL, &entry)) {
+		sfd_cleanup_free char *digest = NULL;
 		size_t before = m.n;
 
-		if (!cJSON_IsString(digest) || !member_is(platform, "os", "linux") ||
-			!member_is(platform, "architecture", arch))
+		if (entry_digest(entry, arch, &digest) < 0)
+			return splitfd_error_oom(err);
+		if (digest == NULL)
 			continue;
 		for (size_t i = 0; i < db->n; i++)
-			sfd_matches_add(&m, db, i, has_manifest, digest->valuestring);
+			sfd_matches_add(&m, db, i, has_manifest, digest);
 		if (m.n == 1 && before == 0)
-			(void)snprintf(
-				m.v[0].digest, sizeof(m.v[0].digest), "%s", digest->valuestring);
+			(void)snprintf(m.v[0].digest, sizeof(m.v[0].digest), "%s", digest);
 	}
 	if (m.n == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
