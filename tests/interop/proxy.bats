@@ -333,6 +333,7 @@ X
     local lists=$SCRATCH/lists verdict
     mkdir -p "$lists"
     cp -a "$STORE/root" "$lists/"
+    rm -rf "$lists/root/libpod" "$lists"/root/db.sql*
     mkdir -p "$lists/run" "$lists/tmp"
     suite_podman debian "$lists" -- manifest create localhost/list > /dev/null
     suite_podman debian "$lists" -- manifest add localhost/list containers-storage:localhost/two > /dev/null
