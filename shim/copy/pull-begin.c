@@ -122,17 +122,6 @@ int sfd_pull_interrupted(const struct sfd_pull *p, struct splitfd_error *err)
 		err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted; nothing was made visible");
 }
 
-static char *copy_bytes(const char *data, size_t size)
-{
-	char *copy = malloc(size + 1);
-
-	if (copy != NULL) {
-		memcpy(copy, data, size);
-		copy[size] = '\0';
-	}
-	return copy;
-}
-
 static int copy_layers(
 	struct sfd_pull *p, const char *const *diff_ids, size_t n, struct splitfd_error *err)
 {
@@ -267,12 +256,14 @@ int sfd_pull_begin(struct sfd_pull *p, const char *manifest, size_t manifest_siz
 		return r;
 	if (r == 0) /* an artifact, which has no file tree */
 		p->options.no_image = true;
-	p->manifest = copy_bytes(manifest, manifest_size);
-	p->config = copy_bytes(config, config_size);
+	p->manifest = calloc(1, manifest_size + 1);
+	p->config = calloc(1, config_size + 1);
 	p->manifest_size = manifest_size;
 	p->config_size = config_size;
 	if (p->manifest == NULL || p->config == NULL)
 		return splitfd_error_oom(err);
+	memcpy(p->manifest, manifest, manifest_size);
+	memcpy(p->config, config, config_size);
 	r = copy_layers(p, diff_ids, n_layers, err);
 	if (r < 0)
 		return r;

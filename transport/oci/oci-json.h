@@ -21,9 +21,9 @@ struct sfd_oci_manifest {
 };
 
 /* A manifest of one image or artifact. SFD_OCI_STORE takes docker's schema 2, too, and refuses, by
- * name, what is not an image whose config is there: lists (-EISDIR), schema 1, artifacts. Everything in it is
- * owned by *ret, which is to be given to _done also after an error. Digests follow
- * sfd_oci_digest_ok(). */
+ * name, what is not an image whose config is there: lists (-EISDIR), schema 1, artifacts.
+ * Everything in it is owned by *ret, which is to be given to _done also after an error. Digests
+ * follow sfd_oci_digest_ok(). */
 int sfd_oci_manifest_parse(const char *json, size_t size, enum sfd_oci_rules rules,
 	struct sfd_oci_manifest *ret, struct splitfd_error *err);
 void sfd_oci_manifest_done(struct sfd_oci_manifest *m);
