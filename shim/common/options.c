@@ -5,6 +5,7 @@
 #include "splitfdstream/base/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,12 @@ static size_t next_operand(const char **text)
 	return strcspn(*text, " ");
 }
 
+/* "[NAME...]": none, one or more. */
+static bool may_repeat(const char *word, size_t len)
+{
+	return len > 4 && strncmp(word + len - 4, "...]", 4) == 0;
+}
+
 /* "IMAGE and optionally NAME" */
 static void describe_operands(const char *operands, char *to, size_t size)
 {
@@ -114,7 +121,7 @@ static int count_operands(const struct sfd_command *command, int argc, struct sp
 		return 0;
 	for (; (len = next_operand(&at)) > 0; at += len) {
 		least += *at != '[';
-		most++;
+		most = may_repeat(at, len) ? INT_MAX : most + 1;
 	}
 	if (argc >= least && argc <= most)
 		return 0;

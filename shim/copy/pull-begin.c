@@ -39,6 +39,8 @@ int sfd_pull_new(
 		sfd_pull_free(p);
 		return r;
 	}
+	if (options->repair)
+		splitfd_repository_distrust(p->repository);
 	*ret = p;
 	return 0;
 }

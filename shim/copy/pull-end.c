@@ -149,6 +149,16 @@ static void mark_layers(struct sfd_pull *p)
 	}
 }
 
+static void note_replaced(struct sfd_pull *p)
+{
+	unsigned int n = splitfd_repository_replaced(p->repository);
+	char text[96];
+
+	snprintf(text, sizeof(text), "damaged objects of the repository that were replaced: %u", n);
+	if (n > 0)
+		sfd_pull_note(p, text);
+}
+
 int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 {
 	bool want_image = !p->options.no_image && !p->images_found;
@@ -174,6 +184,8 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 		mark_layers(p);
 	if (r == 0 && again)
 		r = read_again(p, why.text, err);
+	if (r >= 0)
+		note_replaced(p);
 	p->progress = sfd_progress_free(p->progress);
 	return r;
 }
@@ -185,4 +197,5 @@ void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *re
 		.image = pull->images.has_main ? &pull->images.main : NULL,
 		.why_no_image = pull->why_no_image[0] != '\0' ? pull->why_no_image : NULL };
 	splitfd_import_stats(pull->import, &ret->stats);
+	ret->replaced = splitfd_repository_replaced(pull->repository);
 }

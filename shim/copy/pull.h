@@ -29,6 +29,7 @@ struct sfd_pull_options {
 	const char *name;      /* the tag; NULL: the reference */
 	const struct sfd_repo_options *repo;
 	bool no_tag; /* whatever `name` is */
+	bool repair; /* what the repository has is not trusted: splitfd_repository_distrust */
 	bool no_image, bootable, json, quiet;
 	/* The layers' sha256: always, never, or (neither) where the source asks for it. */
 	bool verify_diff_id, no_verify_diff_id;
@@ -113,6 +114,7 @@ struct sfd_pull_result {
 	const char *original; /* the manifest's digest before its conversion; NULL: as it came */
 	const struct splitfd_digest *image; /* the EROFS image; NULL: there is none */
 	const char *why_no_image;	    /* NULL while there is one, or none is wanted */
+	unsigned int replaced;		    /* damaged objects */
 };
 void sfd_pull_get_result(const struct sfd_pull *pull, struct sfd_pull_result *ret);
 

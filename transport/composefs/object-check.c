@@ -82,13 +82,15 @@ bool sfd_object_is_damage(int errnum)
 	       errnum == EOVERFLOW || errnum == ENXIO;
 }
 
-static int result(int r, const char *path, struct splitfd_error *err)
+/* 1, 0 or -errno of a check that ended with r. */
+static int result(
+	struct splitfd_repository *repository, int r, const char *path, struct splitfd_error *err)
 {
-	if (r >= 0)
-		return r;
-	return sfd_object_is_damage(-r)
-		       ? 0
-		       : splitfd_error_sys(err, -r, "cannot check object %s", path);
+	if (r < 0 && !sfd_object_is_damage(-r))
+		return splitfd_error_sys(err, -r, "cannot check object %s", path);
+	if (r <= 0 && r != -ENOENT)
+		__atomic_store_n(&repository->has_damage, true, __ATOMIC_RELEASE);
+	return r > 0;
 }
 
 int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
@@ -105,15 +107,15 @@ int sfd_object_verify(struct splitfd_repository *repository, const struct splitf
 	fd = sfd_open_regular(
 		objects, path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 	if (fd < 0)
-		return result(fd, path, err);
+		return result(repository, fd, path, err);
 	r = sfd_kernel_verity_measure(fd, repository->algorithm, &found);
 	if (r <= 0 && !repository->secure) {
 		r = sfd_object_hash(repository, fd, &found);
 		r = r < 0 ? r : 1;
 	}
-	if (r == -EPROTO)
-		return 0;
-	return r > 0 ? splitfd_digest_equal(&found, digest) : result(r, path, err);
+	if (r == -EPROTO || (r > 0 && !splitfd_digest_equal(&found, digest)))
+		r = 0;
+	return result(repository, r, path, err);
 }
 
 int sfd_object_check(struct splitfd_repository *repository, const struct splitfd_digest *digest,
@@ -129,9 +131,9 @@ int sfd_object_check(struct splitfd_repository *repository, const struct splitfd
 		return 0;
 	sfd_object_path(digest, path);
 	if (fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return result(-errno, path, err);
+		return result(repository, -errno, path, err);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
-		return 0;
+		return result(repository, 0, path, err);
 	if (!repository->secure && !repository->distrust)
 		return 1;
 	return sfd_object_verify(repository, digest, err);

@@ -7,6 +7,7 @@
 #include "transport/composefs/verity.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,6 +159,26 @@ int sfd_objects_temporary_dir(struct splitfd_repository *repository, struct spli
 	int r = get_staging(repository, &staging, err);
 
 	return r < 0 ? r : sfd_staging_fd(staging);
+}
+
+/* Moved away first, so that what is looked at is what is removed. */
+void sfd_object_drop_damaged(
+	struct splitfd_repository *repository, const struct splitfd_digest *digest)
+{
+	sfd_cleanup_fd int fd = -EBADF;
+	struct splitfd_digest found = { 0 };
+	char path[SFD_OBJECT_PATH_SIZE];
+	int objects = sfd_repository_objects(repository, false, NULL);
+	int away = sfd_objects_temporary_dir(repository, NULL);
+
+	sfd_object_path(digest, path);
+	if (objects < 0 || away < 0 || sfd_object_verify(repository, digest, NULL) != 0 ||
+		renameat2(objects, path, away, path + 3, RENAME_NOREPLACE) < 0)
+		return;
+	fd = sfd_open_regular(away, path + 3, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd >= 0 && sfd_object_hash(repository, fd, &found) == 0 &&
+		splitfd_digest_equal(&found, digest))
+		(void)renameat2(away, path + 3, objects, path, RENAME_NOREPLACE);
 }
 
 /* Such objects are few, and all the others depend on them: what is there is read. */

@@ -46,6 +46,11 @@ int sfd_object_commit(struct splitfd_repository *repository, const struct splitf
  * names themselves are durable only after another sfd_repository_sync. */
 int sfd_objects_publish(struct splitfd_repository *repository, struct splitfd_error *err);
 
+/* Removes an object that is damaged and that nothing refers to. One that is not damaged stays, also
+ * where somebody makes it anew just now. Best effort. */
+void sfd_object_drop_damaged(
+	struct splitfd_repository *repository, const struct splitfd_digest *digest);
+
 /* A directory of the repository for temporary names; it stays the repository's. -errno. */
 int sfd_objects_temporary_dir(struct splitfd_repository *repository, struct splitfd_error *err);
 

@@ -169,6 +169,16 @@ struct splitfd_repository *splitfd_repository_close(struct splitfd_repository *r
 	return NULL;
 }
 
+void splitfd_repository_distrust(struct splitfd_repository *repository)
+{
+	repository->distrust = true;
+}
+
+unsigned int splitfd_repository_replaced(const struct splitfd_repository *repository)
+{
+	return __atomic_load_n(&repository->replaced, __ATOMIC_RELAXED);
+}
+
 enum splitfd_algorithm splitfd_repository_algorithm(const struct splitfd_repository *repository)
 {
 	return repository->algorithm;

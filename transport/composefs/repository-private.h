@@ -24,6 +24,7 @@ struct splitfd_repository {
 	uint8_t looked_dir[32]; /* bit i: objects/<i as hex> was looked for; atomic */
 	uint8_t absent_dir[32]; /* bit i: and was not there; atomic */
 	bool distrust;	     /* what counts as present is hashed: see splitfd_repository_distrust */
+	bool has_damage;     /* an object was found damaged; atomic */
 	unsigned int losses; /* syncs that failed; atomic */
 	unsigned int replaced;	     /* damaged objects; atomic */
 	struct sfd_staging *staging; /* NULL until the first object is made; by `lock` */

@@ -45,6 +45,13 @@ int splitfd_repository_open(
 /* NULL is allowed. Returns NULL. */
 struct splitfd_repository *splitfd_repository_close(struct splitfd_repository *repository);
 
+/* From here on nothing counts as present by its name and size: objects are read and hashed, and
+ * layers are imported again. What is damaged is thereby replaced; it takes as long as a first
+ * import. Before any other use of the repository. */
+void splitfd_repository_distrust(struct splitfd_repository *repository);
+/* Damaged objects that were replaced through this handle. Any thread. */
+unsigned int splitfd_repository_replaced(const struct splitfd_repository *repository);
+
 enum splitfd_algorithm splitfd_repository_algorithm(const struct splitfd_repository *repository);
 bool splitfd_repository_secure(const struct splitfd_repository *repository);
 

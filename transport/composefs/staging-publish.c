@@ -68,7 +68,9 @@ static int meet(const struct merge *m, const char *name, struct splitfd_error *e
 		return fail(m, name, -EINVAL, err);
 	if (fstatat(m->from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(m, name, -errno, err);
-	r = sfd_object_check(repository, &digest, (uint64_t)st.st_size, err);
+	r = __atomic_load_n(&repository->has_damage, __ATOMIC_ACQUIRE)
+		    ? sfd_object_verify(repository, &digest, err)
+		    : sfd_object_check(repository, &digest, (uint64_t)st.st_size, err);
 	if (r < 0)
 		return r;
 	if (r == 1)

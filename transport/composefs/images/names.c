@@ -23,6 +23,7 @@ struct entry {
 	struct splitfd_digest digest;
 	enum sfd_name_policy policy;
 	bool checked; /* of ADOPT: only what is proven is adopted */
+	struct splitfd_digest damaged; /* of REPAIR: where the name led before */
 };
 
 struct sfd_names {
@@ -220,12 +221,20 @@ int sfd_names_settle(struct sfd_names *names, struct splitfd_error *err)
 		if (e->policy != SFD_NAME_ADOPT)
 			continue;
 		r = find_other(names->repository, e, &there, &damaged, err);
+		if (r == 0 && damaged) {
+			/* With the objects that this commit brings it may be whole. */
+			r = sfd_objects_publish(names->repository, err);
+			if (r >= 0)
+				r = find_other(names->repository, e, &there, &damaged, err);
+		}
 		if (r < 0)
 			return r;
 		if (r == 1)
 			e->digest = there;
-		else if (damaged)
+		if (damaged) {
 			e->policy = SFD_NAME_REPAIR;
+			e->damaged = there;
+		}
 	}
 	return 0;
 }
@@ -321,6 +330,15 @@ static int publish(struct sfd_names *names, struct splitfd_error *err)
 	return r < 0 ? r : sfd_repository_sync(names->repository, err);
 }
 
+/* Streams that no name leads to any more: garbage that fsck would report. */
+static void drop_damaged(const struct sfd_names *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (names->entries[i].policy == SFD_NAME_REPAIR)
+			sfd_object_drop_damaged(names->repository, &names->entries[i].damaged);
+	}
+}
+
 int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err)
 {
 	int r;
@@ -334,7 +352,9 @@ int sfd_names_commit(struct sfd_names *names, struct splitfd_error *err)
 		r = sfd_repository_sync(names->repository, err);
 	if (r < 0)
 		sfd_link_maker_undo(&names->maker);
-	if (r == 0)
+	if (r == 0) {
 		sfd_link_maker_done(&names->maker);
+		drop_damaged(names);
+	}
 	return r;
 }
