@@ -20,7 +20,8 @@ struct sfd_command {
 	const char *name;
 	enum sfd_command_class class;
 	/* What comes after the options: "IMAGE [NAME]", the optional ones in brackets, "[NAME...]"
-	 * where it may be given again. The usage line is made of it, and sfd_parse_options() counts by it. NULL: the command counts. */
+	 * where it may be given again. The usage line is made of it, and sfd_parse_options() counts
+	 * by it. NULL: the command counts. */
 	const char *operands;
 	const char *required; /* an option that must be given, for the usage line; may be NULL */
 	const char *summary;  /* one line */
