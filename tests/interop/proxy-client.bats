@@ -192,7 +192,7 @@ size_wrong='skopeo: expected [0-9]+ bytes in blob, got [0-9]+|blob sha256:[0-9a-
         for signal in TERM INT; do
             rm -rf "$SCRATCH/r"
             repo_init "$SCRATCH/r"
-            SLOW_CALL=linkat slow_start 50000 pull --repo "$SCRATCH/r" --skopeo "$skopeo" \
+            SLOW_CALL=openat slow_start 20000 pull --repo "$SCRATCH/r" --skopeo "$skopeo" \
                 "oci-archive:$SCRATCH/interrupted.tar:interrupted" tag
             slow_wait_objects "$SCRATCH/r" 5
             # The keyboard's goes to the whole group.

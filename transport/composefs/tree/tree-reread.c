@@ -123,13 +123,13 @@ static int put_bytes(struct rereading *r, const uint8_t *data, size_t n, struct 
 
 static int write_content(void *ctx, const void *data, uint64_t n, struct splitfd_error *err)
 {
-	static const uint8_t zeros[PIECE];
+	static const uint8_t zeros[4096];
 	int result = 0;
 
 	if (data != NULL)
 		return put_bytes(ctx, data, (size_t)n, err);
 	while (result == 0 && n > 0) {
-		size_t some = n < PIECE ? (size_t)n : PIECE;
+		size_t some = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
 
 		result = put_bytes(ctx, zeros, some, err);
 		n -= some;
