@@ -22,7 +22,7 @@ struct entry {
 	char *target; /* a reference's target, a name; NULL: the object `digest` */
 	struct splitfd_digest digest;
 	enum sfd_name_policy policy;
-	bool checked; /* of ADOPT: only what is proven is adopted */
+	bool checked;		       /* of ADOPT: only what is proven is adopted */
 	struct splitfd_digest damaged; /* of REPAIR: where the name led before */
 };
 
