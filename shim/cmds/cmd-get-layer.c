@@ -95,6 +95,9 @@ static int send_splitstream(
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--algorithm is sha256 or sha512, not '%s'", g->algorithm);
 	objects = fcntl((int)g->objects, F_DUPFD_CLOEXEC, 3);
+	if (objects < 0 && errno != EBADF && errno != EINVAL)
+		return splitfd_error_sys(
+			err, errno, "--objects: cannot use descriptor %ld", g->objects);
 	if (objects < 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, errno,
 			"--objects: there is no descriptor %ld", g->objects);

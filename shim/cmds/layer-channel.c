@@ -48,6 +48,8 @@ static int duplicate(int fd, const char *what, struct splitfd_error *err)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
+	if (copy < 0 && errno != EBADF && errno != EINVAL)
+		return splitfd_error_sys(err, errno, "%s: cannot use descriptor %d", what, fd);
 	return copy >= 0 ? copy
 			 : splitfd_error_set(err, SPLITFD_ERROR_USAGE, errno,
 				   "%s: there is no descriptor %d", what, fd);

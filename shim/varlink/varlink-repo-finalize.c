@@ -6,6 +6,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci.h"
 #include "transport/composefs/stream/layer-proof.h"
+#include "transport/composefs/stream/layer-whole.h"
 
 #include <errno.h>
 #include <string.h>
@@ -45,6 +46,8 @@ static int find_layer(struct sfd_varlink_session *s, const cJSON *item, const ch
 	*ret_diff_id = diff_id->valuestring;
 	r = splitfd_repository_has_layer(s->repository, diff_id->valuestring, ret, err);
 	if (r == 0)
+		r = sfd_layer_not_found(s->repository, diff_id->valuestring, err);
+	if (r < 0 && err->kind == SPLITFD_ERROR_NOT_FOUND)
 		return sfd_varlink_fail(
 			result, SFD_IFACE_OCI ".NoSuchLayer", "diff_id", diff_id->valuestring, err);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/rpc/peer-rights.h"
 #include "transport/tar/tar-source.h"
+#include "transport/composefs/stream/layer-whole.h"
 
 #include <string.h>
 
@@ -61,9 +62,12 @@ static int open_layer(struct sfd_varlink_session *s, const char *diff_id,
 
 	if (r >= 0)
 		r = splitfd_repository_has_layer(own, diff_id, &digest, err);
-	if (r == 0)
-		return sfd_varlink_fail(
-			result, SFD_IFACE_OCI ".NoSuchLayer", "diff_id", diff_id, err);
+	if (r == 0) {
+		r = sfd_layer_not_found(own, diff_id, err);
+		if (err->kind == SPLITFD_ERROR_NOT_FOUND)
+			return sfd_varlink_fail(
+				result, SFD_IFACE_OCI ".NoSuchLayer", "diff_id", diff_id, err);
+	}
 	if (r > 0)
 		r = sfd_splitstream_source_new(own, &digest, &ret->source, err);
 	if (r < 0)

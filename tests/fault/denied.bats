@@ -82,3 +82,17 @@ never_shorter() { # CALL ERRNO TEXT ARGUMENT…
         rm -f "$socket"
     done
 }
+
+@test "a layer of a service that cannot be read is not missing there" {
+    local n i socket=$BATS_TEST_TMPDIR/s
+    for i in 10 20 30; do
+        background "$socket" "$inject" --report "$report" --calls pread64 --at "$i" --action errno:EIO -- \
+            "$BUILD/splitfd" serve --repo "$REPO" --socket "$socket"
+        run_splitfd '0|1' push --quiet --to "$socket" --repo "$REPO" --root "$STORE/root" --runroot "$STORE/run" \
+            --storage-driver overlay localhost/tiny tiny
+        kill "$(cat "/proc/${pids[0]}/task/${pids[0]}/children")"
+        wait "${pids[0]}" || true
+        pids=()
+        rm -f "$socket"
+    done
+}

@@ -46,7 +46,7 @@ def reason(processes, case, name):
     if not outcome.one_sentence(p.stderr.splitlines()[-1] if p.name == "serve" and p.stderr else p.stderr):
         yield "not one sentence: %r" % p.stderr[:400]
     # fsck goes on behind what it cannot read, and prints it.
-    text = p.stderr + (p.stdout.decode(errors="replace") if p.name == "fsck" else "")
+    text = " ".join([p.stderr] + [x.stderr for x in processes if x.name == "serve"]) + (p.stdout.decode(errors="replace") if p.name == "fsck" else "")
     if part == "short":
         yield "a short read or write is no error: %s" % p.stderr.strip()
     elif part == "signal":
@@ -80,6 +80,7 @@ def failure(w, scenario, ref, head, case):
         return
     state = outcome.State(w.repo)
     late = case.split("/")[1] in ("kill", "signal", "shutdown") or "standard output" in head.stderr
+    late = late or head.name == "push"  # the service's last answer may be what is lost
     if not (late and not outcome.compare(state, ref.state)):
         wrong = outcome.visible(state, ref.before, ref.state)
         if wrong:
