@@ -294,8 +294,11 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 	char target[SFD_LINK_TARGET_MAX + 1];
 	ssize_t n = readlinkat(repository->fd, name, target, sizeof(target) - 1);
 
+	/* A failing disk leaves links without a target, which nobody can make: they are no names. */
+	if (n == 0)
+		return 0;
 	if (n < 0) {
-		if (errno == ENOENT)
+		if (errno == ENOENT || errno == EUCLEAN)
 			return 0;
 		if (errno == EINVAL)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,

@@ -255,8 +255,10 @@ static int exchange(struct sfd_proxy *proxy, const char *method, const char *arg
 		return r;
 	r = sfd_seqpacket_send(
 		proxy->socket, request->data, request->len, NULL, 0, proxy->stall_ms, err);
-	if (r == -EPIPE)
-		return went_away(proxy, err);
+	if (r == -EPIPE) {
+		r = went_away(proxy, err);
+		return splitfd_error_wrap(err, r, "cannot send to skopeo: %s", strerror(EPIPE));
+	}
 	if (r == 0)
 		r = wait_reply(proxy, waits, err);
 	if (r == 0)

@@ -250,23 +250,18 @@ static int commit_adopt(struct sfd_link_maker *maker, struct entry *e, struct sp
 	r = sfd_link_target_object(e->name, &e->digest, target, err);
 	if (r < 0)
 		return r;
-	for (;;) {
-		r = sfd_link_create(maker, e->name, target, err);
-		if (r != -EEXIST)
-			return r;
-		r = find_other(maker->repository, e, &there, &damaged, err);
-		if (r < 0)
-			return r;
-		if (r == 1) {
-			e->digest = there;
-			return 1;
-		}
-		if (damaged)
-			return sfd_link_replace(maker, e->name, target, err);
-		r = sfd_name_read(maker->repository, e->name, &there, err);
-		if (r != 0) /* 0: a gc took it away meanwhile; try again */
-			return r < 0 ? r : 0;
+	r = sfd_link_create(maker, e->name, target, err);
+	if (r != -EEXIST)
+		return r;
+	r = find_other(maker->repository, e, &there, &damaged, err);
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		e->digest = there;
+		return 1;
 	}
+	/* It leads to our stream, to a damaged one, or nowhere; or a gc took it away meanwhile. */
+	return sfd_link_replace(maker, e->name, target, err);
 }
 
 static int commit_replace(
