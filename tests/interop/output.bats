@@ -52,12 +52,12 @@ assert names == ["a\nb\x1b[31m\x9bx\ufffd\\", "üml\u00e4ut"], names' "$output"
     assert_match "no image 'no.xff.x1b' in" "$errors"
 }
 
-# A pull of at least four seconds (every link takes 100 ms) on a terminal: $output is what stderr has
+# A pull of at least four seconds (every open takes 50 ms) on a terminal: $output is what stderr has
 # left on the screen, $bars how many were drawn.
 on_terminal() { # COLUMNS ROWS TERM
     local got=0
-    TERM=$3 script -qec "stty cols $1 rows $2; exec strace -D -f -qq -o /dev/null -e trace=linkat \
-        -e inject=linkat:delay_exit=100000 '$BUILD/splitfd' pull --jobs 1 $(of_store) localhost/srv \
+    TERM=$3 script -qec "stty cols $1 rows $2; exec strace -D -f -qq -o /dev/null -e trace=openat \
+        -e inject=openat:delay_exit=50000 '$BUILD/splitfd' pull --jobs 1 $(of_store) localhost/srv \
         > '$BATS_TEST_TMPDIR/result'" /dev/null < /dev/null > "$BATS_TEST_TMPDIR/terminal" || got=$?
     cat -v "$BATS_TEST_TMPDIR/terminal" | tail -n 5
     [ "$got" -eq 0 ]

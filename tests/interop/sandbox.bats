@@ -177,11 +177,11 @@ assert_probe() { # WHAT=ERRNO…
 }
 
 @test "what the sandbox refuses is said to be its doing" {
-    strace -qq -o /dev/null -e trace=linkat -e inject=linkat:error=EACCES \
+    strace -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:error=EACCES \
         "$BUILD/splitfd" pull --repo "$repo" $store_options localhost/plain plain > /dev/null 2> "$SCRATCH/said" && return 1
     cat "$SCRATCH/said"
     grep -q 'the sandbox may have refused it: --no-sandbox' "$SCRATCH/said"
-    strace -qq -o /dev/null -e trace=linkat -e inject=linkat:error=EACCES \
+    strace -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:error=EACCES \
         "$BUILD/splitfd" pull --no-sandbox --repo "$repo" $store_options localhost/plain plain > /dev/null 2> "$SCRATCH/said" && return 1
     refute grep -q 'sandbox' "$SCRATCH/said"
 }
