@@ -28,7 +28,8 @@ int main(void)
 	struct splitfd_error err = { 0 };
 	char text[72];
 
-	splitfd_sha256_text("abc", 3, text);
+	if (splitfd_sha256_text("abc", 3, text, &err) < 0)
+		return 1;
 	if (splitfd_repository_open("/nonexistent", false, &repository, &err) >= 0)
 		return 1;
 	printf("%s %s %d\n", SPLITFD_VERSION, text, (int)err.kind);

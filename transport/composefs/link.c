@@ -241,6 +241,19 @@ int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char 
 	return name_failed(maker, name, -r, err);
 }
 
+bool sfd_link_is(struct splitfd_repository *repository, const char *name, const char *target)
+{
+	struct sfd_link_maker maker = { .repository = repository };
+	char now[SFD_LINK_TARGET_MAX + 1];
+	sfd_cleanup_free char *parent = strndup(name, (size_t)(strrchr(name, '/') - name));
+	sfd_cleanup_fd int dir = parent != NULL ? open_dir(&maker, parent, O_PATH) : -ENOMEM;
+
+	if (dir < 0)
+		return false;
+	read_target(dir, strrchr(name, '/') + 1, now);
+	return strcmp(now, target) == 0;
+}
+
 static void undo_one(struct sfd_link_maker *maker, const struct sfd_link_undo *row)
 {
 	char now[SFD_LINK_TARGET_MAX + 1];
@@ -294,7 +307,8 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 	char target[SFD_LINK_TARGET_MAX + 1];
 	ssize_t n = readlinkat(repository->fd, name, target, sizeof(target) - 1);
 
-	/* A failing disk leaves links without a target, which nobody can make: they are no names. */
+	/* A failing disk leaves links without a target, which nobody can make: they are no names.
+	 */
 	if (n == 0)
 		return 0;
 	if (n < 0) {

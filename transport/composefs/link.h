@@ -10,6 +10,7 @@
 #include "transport/composefs/repository.h"
 
 #include <limits.h>
+#include <stdbool.h>
 
 #define SFD_LINK_TARGET_MAX PATH_MAX
 
@@ -44,6 +45,8 @@ int sfd_link_create(struct sfd_link_maker *maker, const char *name, const char *
 /* Makes the link or replaces what is there; nothing is written where it has that target. */
 int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char *target,
 	struct splitfd_error *err);
+/* Whether the link is there with that target. */
+bool sfd_link_is(struct splitfd_repository *repository, const char *name, const char *target);
 /* Takes back what was made, the last first, as far as nobody else has changed it meanwhile. */
 void sfd_link_maker_undo(struct sfd_link_maker *maker);
 void sfd_link_maker_done(struct sfd_link_maker *maker);

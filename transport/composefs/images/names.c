@@ -311,6 +311,23 @@ static int make_names(struct sfd_names *names, struct splitfd_error *err)
 	return r;
 }
 
+/* All names are there already: then only what others made may have to be written. */
+static bool is_made(struct sfd_names *names)
+{
+	bool made = true;
+
+	for (size_t i = 0; made && i < names->n; i++) {
+		const struct entry *e = &names->entries[i];
+		char target[SFD_LINK_TARGET_MAX];
+		int r = e->target != NULL
+				? sfd_link_target_name(e->name, e->target, target, NULL)
+				: sfd_link_target_object(e->name, &e->digest, target, NULL);
+
+		made = r == 0 && sfd_link_is(names->repository, e->name, target);
+	}
+	return made;
+}
+
 /* The objects are on the disk, under their names. */
 static int publish(struct sfd_names *names, struct splitfd_error *err)
 {
@@ -322,6 +339,8 @@ static int publish(struct sfd_names *names, struct splitfd_error *err)
 	r = sfd_objects_publish(names->repository, err);
 	if (r >= 0 && names->losses != sfd_repository_losses(names->repository))
 		return sfd_repository_lost(names->repository, err);
+	if (r == 0 && is_made(names))
+		return 0;
 	return r < 0 ? r : sfd_repository_sync(names->repository, err);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/stream/layer-whole.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/thread.h"
 #include "transport/composefs/link.h"
 #include "transport/composefs/object-check.h"
 #include "transport/composefs/object-path.h"
@@ -15,6 +16,9 @@
 
 SFD_DEFINE_CLEANUP(cleanup_stream, struct sfd_splitstream, sfd_splitstream_free);
 SFD_DEFINE_CLEANUP(cleanup_parser, struct sfd_tar_parser, sfd_tar_parser_free);
+
+#define NO_SIZE	    UINT64_MAX
+#define FEW_OBJECTS 256
 
 struct layer {
 	struct splitfd_repository *repository;
@@ -81,6 +85,91 @@ static int check_parts(struct layer *l, struct splitfd_error *err)
 	}
 }
 
+/* The quick way, for what is whole as a rule: one thread looks for the objects while another reads
+ * the tar for their sizes. */
+struct sizes {
+	struct layer *layer;
+	size_t n;
+	uint64_t *found,
+		*wanted; /* by the object's number in the stream; NO_SIZE: not, or unknown */
+	uint64_t next;	 /* of the content that the tar comes to; 0: none */
+};
+
+/* Touches nothing of the stream but its references. */
+static void *find_sizes(void *ctx)
+{
+	struct sizes *sizes = ctx;
+	struct splitfd_digest digest;
+	char path[SFD_OBJECT_PATH_SIZE];
+	struct stat st;
+
+	for (size_t i = 0; i < sizes->n; i++) {
+		sizes->found[i] = NO_SIZE;
+		if (sfd_splitstream_object_ref(sizes->layer->stream, i, &digest, NULL) < 0)
+			continue;
+		sfd_object_path(&digest, path);
+		if (fstatat(sizes->layer->objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode))
+			sizes->found[i] = (uint64_t)st.st_size;
+	}
+	return NULL;
+}
+
+static bool want_part(struct sizes *sizes, const struct sfd_splitstream_part *part)
+{
+	struct sfd_tar_parser *parser = sizes->layer->parser;
+	uint64_t *wanted = &sizes->wanted[part->object];
+	size_t taken = 0;
+
+	if (part->len > 0)
+		return sfd_tar_parser_feed_to_object(
+			       parser, part->data, part->len, &taken, &sizes->next, NULL) == 0 &&
+		       taken == part->len;
+	if (sizes->next == 0 || (*wanted != NO_SIZE && *wanted != sizes->next) ||
+		sfd_tar_parser_object(parser, UINT64_MAX, NULL) < 0)
+		return false;
+	*wanted = sizes->next;
+	sizes->next = 0;
+	return true;
+}
+
+static bool want_sizes(struct sizes *sizes)
+{
+	struct sfd_splitstream_part part;
+	int r;
+
+	for (size_t i = 0; i < sizes->n; i++)
+		sizes->wanted[i] = NO_SIZE;
+	while ((r = sfd_splitstream_next(sizes->layer->stream, &part, NULL)) > 0) {
+		if (!want_part(sizes, &part))
+			return false;
+	}
+	return r == 0;
+}
+
+/* Whether every object has its size. False also where this cannot be said so quickly. */
+static bool has_sizes(struct layer *l)
+{
+	struct sizes sizes = { .layer = l, .n = sfd_splitstream_n_objects(l->stream) };
+	sfd_cleanup_free uint64_t *found = calloc(sizes.n + 1, sizeof(*found));
+	sfd_cleanup_free uint64_t *wanted = calloc(sizes.n + 1, sizeof(*wanted));
+	struct sfd_thread thread = { 0 };
+	bool same;
+
+	if (found == NULL || wanted == NULL || l->repository->secure || l->repository->distrust)
+		return false;
+	sizes.found = found;
+	sizes.wanted = wanted;
+	if (sizes.n < FEW_OBJECTS ||
+		sfd_thread_start(&thread, SFD_STACK_SMALL, find_sizes, &sizes) < 0)
+		find_sizes(&sizes);
+	same = want_sizes(&sizes);
+	sfd_thread_join(&thread);
+	for (size_t i = 0; same && i < sizes.n; i++)
+		same = found[i] != NO_SIZE && (wanted[i] == NO_SIZE || wanted[i] == found[i]);
+	return same;
+}
+
 int sfd_layer_is_whole(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct splitfd_error *err)
 {
@@ -102,7 +191,12 @@ int sfd_layer_is_whole(struct splitfd_repository *repository, const struct split
 	if (parser == NULL)
 		return splitfd_error_oom(err);
 	l.parsing = strcmp(sfd_splitstream_content_type(stream), SFD_STREAM_LAYER) == 0;
-	return check_parts(&l, err);
+	if (l.parsing && has_sizes(&l))
+		return 1;
+	sfd_splitstream_rewind(stream);
+	sfd_tar_parser_free(parser);
+	l.parser = parser = sfd_tar_parser_new(ignore_entry, NULL);
+	return parser == NULL ? splitfd_error_oom(err) : check_parts(&l, err);
 }
 
 int sfd_layer_not_found(
