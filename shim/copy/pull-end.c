@@ -4,13 +4,12 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/digest.h"
 #include "transport/composefs/images/sync-ahead.h"
+#include "transport/composefs/object-store.h"
 #include "transport/composefs/stream/layer-proof.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-SFD_DEFINE_CLEANUP(cleanup_names, struct sfd_names, sfd_names_free);
 
 static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
 {
@@ -71,7 +70,7 @@ static void leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
 	drop_images(p);
 }
 
-static int commit(struct sfd_pull *p, struct sfd_names *names, struct splitfd_error *err)
+static int commit(struct sfd_pull *p, struct splitfd_error *err)
 {
 	struct sfd_oci_ref refs[SFD_PULL_IMAGES_MAX];
 	struct sfd_oci_image image = { .manifest = p->manifest,
@@ -88,32 +87,17 @@ static int commit(struct sfd_pull *p, struct sfd_names *names, struct splitfd_er
 		refs[i].digest = p->images.rows[i].digest;
 	}
 	if (r == 0)
-		r = sfd_oci_commit(p->repository, names, &image, &p->result, err);
+		r = sfd_oci_commit(
+			p->repository, sfd_import_names(p->import), &image, &p->result, err);
 	if (r == 0 && p->result.converted)
 		r = splitfd_sha256_text(p->manifest, p->manifest_size, p->original, err);
 	return r;
 }
 
-static int stored_streams(
-	struct sfd_pull *p, struct splitfd_digest *streams, struct splitfd_error *err)
-{
-	for (size_t i = 0; i < p->n_layers; i++) {
-		int r = splitfd_repository_has_layer(
-			p->repository, p->diff_ids[i], &streams[i], err);
-
-		if (r <= 0)
-			return r < 0 ? r
-				     : splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-					       "layer %s is not in the repository any more",
-					       p->diff_ids[i]);
-	}
-	return 0;
-}
-
-/* The layers are stored, but their tree is not plain: they are read again. */
+/* The layers are there, but their tree is not plain: they are read again. Their objects get their
+ * names for that; nothing refers to them yet. */
 static int read_again(struct sfd_pull *p, const char *why, struct splitfd_error *err)
 {
-	sfd_cleanup(cleanup_names) struct sfd_names *names = sfd_names_new(p->repository);
 	sfd_cleanup_free struct splitfd_digest *streams = calloc(p->n_layers + 1, sizeof(*streams));
 	const struct sfd_readings readings = { .repository = p->repository,
 		.diff_ids = p->diff_ids,
@@ -126,16 +110,19 @@ static int read_again(struct sfd_pull *p, const char *why, struct splitfd_error 
 		.ctx = p };
 	int r;
 
-	if (names == NULL || streams == NULL)
+	if (streams == NULL)
 		return splitfd_error_oom(err);
-	r = stored_streams(p, streams, err);
-	if (r == 0)
-		r = sfd_pull_make_images_of_readings(&readings, why, names, &p->images, err);
+	for (size_t i = 0; i < p->n_layers; i++)
+		streams[i] = p->layers[p->layers[i].first].digest;
+	r = sfd_objects_publish(p->repository, err);
+	if (r >= 0)
+		r = sfd_pull_make_images_of_readings(
+			&readings, why, sfd_import_names(p->import), &p->images, err);
 	if (r == -EOPNOTSUPP) {
 		leave_image_out(p, err);
 		return 0;
 	}
-	return r < 0 ? r : commit(p, names, err);
+	return r < 0 ? r : 0;
 }
 
 /* Those that this pull has stored and checked. */
@@ -177,15 +164,17 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 			return r;
 		}
 	}
-	if (again)
+	if (again) {
 		drop_images(p);
-	r = commit(p, sfd_import_names(p->import), err);
-	if (r >= 0)
-		mark_layers(p);
-	if (r == 0 && again)
 		r = read_again(p, why.text, err);
-	if (r >= 0)
+		if (r < 0)
+			return r;
+	}
+	r = commit(p, err);
+	if (r >= 0) {
+		mark_layers(p);
 		note_replaced(p);
+	}
 	p->progress = sfd_progress_free(p->progress);
 	return r;
 }
