@@ -27,15 +27,17 @@ void sfd_proxy_reply_done(struct sfd_proxy_reply *reply)
 	reply->json = NULL;
 }
 
-/* The program ended: its exit status says more than a closed socket. */
-static int went_away(struct sfd_proxy *proxy, struct splitfd_error *err)
+/* The connection broke. Where the program ended, its exit status says more than that; one that does
+ * not end is killed. */
+static int went_away(struct sfd_proxy *proxy, int errnum, struct splitfd_error *err)
 {
 	int status = sfd_process_end(proxy->pid, SFD_PROXY_END_MS, true);
 
 	proxy->pid = 0;
 	if (WIFSIGNALED(status))
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
-			"skopeo was killed by signal %d", WTERMSIG(status));
+			"the connection to skopeo broke (%s): skopeo was killed by signal %d",
+			strerror(errnum), WTERMSIG(status));
 	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
 		"skopeo ended with exit status %d; see its message above", WEXITSTATUS(status));
 }
@@ -54,7 +56,7 @@ int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_er
 
 	pthread_mutex_lock(&proxy->lock);
 	if (!proxy->broken && sfd_wait_fd(proxy->socket, POLLRDHUP, wait_ms) > 0) {
-		(void)went_away(proxy, &proxy->why);
+		(void)went_away(proxy, ECONNRESET, &proxy->why);
 		proxy->broken = true;
 	}
 	if (proxy->broken)
@@ -232,7 +234,7 @@ int sfd_proxy_receive(struct sfd_proxy *proxy, const char *method, const char *a
 	int r = sfd_seqpacket_receive(proxy->socket, &packet, proxy->stall_ms, err);
 
 	if (r == 0)
-		return went_away(proxy, err);
+		return went_away(proxy, ECONNRESET, err);
 	if (r > 0)
 		r = parse_reply(method, &packet, ret, err);
 	sfd_packet_close_fds(&packet);
@@ -255,10 +257,8 @@ static int exchange(struct sfd_proxy *proxy, const char *method, const char *arg
 		return r;
 	r = sfd_seqpacket_send(
 		proxy->socket, request->data, request->len, NULL, 0, proxy->stall_ms, err);
-	if (r == -EPIPE) {
-		r = went_away(proxy, err);
-		return splitfd_error_wrap(err, r, "cannot send to skopeo: %s", strerror(EPIPE));
-	}
+	if (r == -EPIPE)
+		return went_away(proxy, EPIPE, err);
 	if (r == 0)
 		r = wait_reply(proxy, waits, err);
 	if (r == 0)
