@@ -8,7 +8,7 @@ setup_file() { require_root; require_program skopeo; }
 sample() { # FILESYSTEM N
     require_root
     require_program skopeo
-    run timeout 280 "$SPLITFD_TOP/tests/fault/changing-source" --only "$1/" "$2"
+    run timeout 280 "$SPLITFD_TOP/tests/fault/changing-source" --only "$1/" "$2" "${WRITER_SEED:-1}"
     echo "$output"
     [ "$status" -eq 0 ]
     assert_match 'stored, .* 0 failed, 0 wrong' "${lines[-1]}"

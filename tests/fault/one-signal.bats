@@ -135,10 +135,10 @@ s.recv(1)' "$1" "$2" 3>&- &
 
 @test "peers that answer nothing, half or an error at each message, and leave pipes open" {
     "$SPLITFD_TOP/tests/fault/peers-misbehave" --build "$BUILD" --only '^(skopeo|splitfd-proxy)/4-FinishPipe/error/' 3>&-
-    "$SPLITFD_TOP/tests/fault/peers-misbehave" --build "$BUILD" --seconds 20 3>&-
+    "$SPLITFD_TOP/tests/fault/peers-misbehave" --build "$BUILD" --seed "${PEERS_SEED:-1}" --seconds 20 3>&-
 }
 
 @test "a signal at each system call of every command" {
     [ -z "${SANITIZED:-}" ] || skip "the sanitizer's own calls would be counted"
-    "$SPLITFD_TOP/tests/fault/campaign" --build "$BUILD" --part '/signal/' --seconds 15 3>&-
+    "$SPLITFD_TOP/tests/fault/campaign" --build "$BUILD" --part '/signal/' --seed "${CAMPAIGN_SEED:-1}" --seconds 15 3>&-
 }

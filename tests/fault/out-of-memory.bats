@@ -73,7 +73,7 @@ END
 
 # The whole: tests/fault/malloc-campaign --all.
 @test "allocations that fail in every command: a sample" {
-    "$SPLITFD_TOP/tests/fault/malloc-campaign" --build "$BUILD" --n "${MALLOC_SAMPLE:-240}" --jobs 4 3>&-
+    "$SPLITFD_TOP/tests/fault/malloc-campaign" --build "$BUILD" --n "${MALLOC_SAMPLE:-240}" --seed "${MALLOC_SEED:-1}" --jobs 4 3>&-
 }
 
 @test "a composefs-data that cannot be opened is an error, not a layer of another kind" {
