@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/cancel.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/ring.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +21,7 @@ static void on_signal(int signo)
 	if (client >= 0)
 		(void)shutdown(client, SHUT_RDWR);
 	if (cancel_fd > 0)
-		(void)eventfd_write(cancel_fd, 1); /* fails only where it is readable already */
+		sfd_ring(cancel_fd);
 	errno = saved;
 }
 

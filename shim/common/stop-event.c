@@ -2,6 +2,7 @@
 #include "shim/common/stop-event.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/ring.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -20,5 +21,5 @@ void sfd_stop_event_done(struct sfd_stop_event *stop)
 void sfd_stop_event_now(struct sfd_stop_event *stop)
 {
 	sfd_flag_set(&stop->flag, 1);
-	(void)eventfd_write(stop->fd, 1);
+	sfd_ring(stop->fd);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-pipe.h"
+#include "splitfdstream/base/ring.h"
 #include "transport/json/go-json.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
@@ -10,7 +11,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 struct pipe {
@@ -83,7 +83,7 @@ struct sfd_pipes *sfd_pipes_free(struct sfd_pipes *pipes)
 {
 	if (pipes == NULL)
 		return NULL;
-	(void)eventfd_write(pipes->cancel_fd, 1);
+	sfd_ring(pipes->cancel_fd);
 	while (pipes->first != NULL) {
 		struct pipe *p = pipes->first;
 

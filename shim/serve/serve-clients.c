@@ -2,6 +2,7 @@
 #include "shim/serve/serve-clients.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/clock.h"
+#include "splitfdstream/base/ring.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -37,7 +38,7 @@ struct sfd_clients {
 static void tell(struct sfd_clients *all)
 {
 	/* Only a full counter can fail, and that is readable too. */
-	(void)eventfd_write(all->changed_fd, 1);
+	sfd_ring(all->changed_fd);
 }
 
 int sfd_clients_new(size_t max, struct sfd_clients **ret, struct splitfd_error *err)

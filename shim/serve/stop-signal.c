@@ -2,6 +2,7 @@
 #include "shim/serve/stop-signal.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
+#include "splitfdstream/base/ring.h"
 #include "splitfdstream/base/thread.h"
 
 #include <poll.h>
@@ -44,7 +45,7 @@ static void *watch(void *ctx)
 			(void)raise((int)info.ssi_signo);
 		}
 		sfd_flag_set(&s->flag, (int)info.ssi_signo);
-		(void)eventfd_write(s->stop_fd, 1);
+		sfd_ring(s->stop_fd);
 	}
 }
 
@@ -104,7 +105,7 @@ struct sfd_stop *sfd_stop_free(struct sfd_stop *stop)
 {
 	if (stop == NULL)
 		return NULL;
-	(void)eventfd_write(stop->end_fd, 1);
+	sfd_ring(stop->end_fd);
 	sfd_thread_join(&stop->thread);
 	(void)pthread_sigmask(SIG_SETMASK, &stop->before, NULL);
 	close_all(stop);

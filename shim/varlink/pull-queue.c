@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink/pull-queue.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/ring.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -27,10 +28,7 @@ struct sfd_pull_queue {
 
 static void wake(struct sfd_pull_queue *q)
 {
-	const uint64_t one = 1;
-	ssize_t r = write(q->fd, &one, sizeof(one));
-
-	(void)r; /* only a full counter can fail, and that is readable too */
+	sfd_ring(q->fd);
 }
 
 /* A progress of the same layer that nobody has taken yet. */

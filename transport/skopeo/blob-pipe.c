@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/ring.h"
 #include "splitfdstream/base/thread.h"
 #include "transport/json/json-tree.h"
 #include "transport/skopeo/proxy-fetch.h"
@@ -68,7 +69,7 @@ static void *finish_thread(void *arg)
 	p->result = sfd_proxy_finish(p->proxy, p->pipeid, &p->err);
 	/* No more will come, even where the pipe stays open. */
 	if (p->result < 0)
-		(void)eventfd_write(p->stop_fd, 1);
+		sfd_ring(p->stop_fd);
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/process.h"
+#include "splitfdstream/base/ring.h"
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-client-private.h"
 #include "transport/skopeo/proxy-process.h"
@@ -32,7 +33,7 @@ struct sfd_proxy *sfd_proxy_ref(struct sfd_proxy *proxy)
 void sfd_proxy_hang_up(struct sfd_proxy *proxy)
 {
 	atomic_store(&proxy->hung_up, true);
-	(void)eventfd_write(proxy->hung_up_fd, 1);
+	sfd_ring(proxy->hung_up_fd);
 }
 
 int sfd_proxy_stop_fd(const struct sfd_proxy *proxy)
