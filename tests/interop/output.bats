@@ -126,8 +126,8 @@ on_terminal() { # COLUMNS ROWS TERM
             '$BUILD/splitfd' pull $(of_store) localhost/srv srv $redirection" < /dev/null > /dev/null 2>&1 || true
         run_splitfd 0 inspect --repo "$repo" srv
         grep -q '"/dev/null".* = [012]$' "$BATS_TEST_TMPDIR/opened"
-        # The loader's own are closed again before main.
-        grep -E ' = [012]$' "$BATS_TEST_TMPDIR/opened" | refute grep -vE '/dev/null|/lib|/etc/ld|F_GET|F_SET|F_OFD_SET'
+        # The loader's own are closed again before main; what was interrupted by another thread's call has no words.
+        grep -E ' = [012]$' "$BATS_TEST_TMPDIR/opened" | refute grep -vE '/dev/null|/lib|/etc/ld|F_GET|F_SET|F_OFD_SET|<... fcntl resumed>'
         run_splitfd 0 fsck --repo "$repo"
     done
 }
