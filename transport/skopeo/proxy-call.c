@@ -36,8 +36,8 @@ static int went_away(struct sfd_proxy *proxy, int errnum, struct splitfd_error *
 	proxy->pid = 0;
 	if (WIFSIGNALED(status))
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
-			"the connection to skopeo broke (%s): skopeo was killed by signal %d",
-			strerror(errnum), WTERMSIG(status));
+			"skopeo was killed by signal %d; its connection broke (%s)",
+			WTERMSIG(status), strerror(errnum));
 	return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECONNRESET,
 		"skopeo ended with exit status %d; see its message above", WEXITSTATUS(status));
 }
