@@ -138,7 +138,8 @@ assert_found() { # OPTION…
     local object
     object=$(find "$repo/objects" -type f -size 1000000c | head -n 1)
     printf X | dd of="$object" bs=1 seek=5000 conv=notrunc status=none
-    store_pull 0 "$repo" "$store" localhost/small again -- --verify-diffid
+    SPLITFD_STDERR_OK=1 store_pull 0 "$repo" "$store" localhost/small again -- --verify-diffid
+    assert_match 'damaged objects of the repository that were replaced: 1' "$errors"
     run_splitfd 0 fsck --repo "$repo"
     assert_fsck_clean "$repo"
 }
