@@ -172,9 +172,9 @@ theirs_repoints() {
 }
 
 @test "cfsctl repoints our layers while we name config, manifest and tag: ours is built anew" {
-    # We stand behind our layers' names, or behind all names, before the folders are synced.
+    # We stand behind our layers' names, or behind all names, before the last sync.
     local at try theirs ours moved
-    for at in 'symlinkat 4' 'fsync 1'; do
+    for at in 'symlinkat 4' 'syncfs 3'; do
         for try in 1 2 3 4 5 6; do
             theirs_stopped
             stopped_at $at "$BUILD/splitfd" $(pull_of "$repo" ours)

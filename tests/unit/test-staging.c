@@ -107,6 +107,9 @@ TEST(two_writers_make_the_same_object)
 	digest = put(b, "the same", SFD_OBJECT_COPIED);
 	put(b, "another", SFD_OBJECT_COPIED);
 	CHECK_INT(n_staging(a), 2);
+	CHECK(mkdirat(b->fd, "objects", 0755) == 0);
+	/* It looks, and knows from here on that the object's directory is not there. */
+	CHECK_INT(sfd_object_check(b, &digest, 8, &err), 0);
 	CHECK_INT(sfd_objects_publish(a, &err), 1);
 	CHECK_INT(sfd_objects_publish(b, &err), 1);
 	CHECK_INT(sfd_object_verify(a, &digest, &err), 1);

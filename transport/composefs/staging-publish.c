@@ -207,6 +207,8 @@ static int publish(struct sfd_staging *s, struct splitfd_error *err)
 	if (b == NULL)
 		return 0;
 	r = sfd_repository_sync(s->repository, err);
+	/* Where there was nothing, another process may have made objects meanwhile. */
+	sfd_object_dirs_changed(s->repository);
 	while (b != NULL) {
 		if (b->losses != sfd_repository_losses(s->repository)) {
 			if (r == 0)
