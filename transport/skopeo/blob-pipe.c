@@ -5,8 +5,10 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/ring.h"
 #include "splitfdstream/base/thread.h"
+#include "transport/json/json-member.h"
 #include "transport/json/json-tree.h"
 #include "transport/skopeo/proxy-fetch.h"
+#include "transport/skopeo/skopeo-reason.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -199,7 +201,7 @@ static int read_errors(struct sfd_blob_pipe *p, struct splitfd_error *err)
 {
 	char text[ERROR_MAX];
 	ssize_t n = read_text(p, text, sizeof(text) - 1, err);
-	const cJSON *message;
+	const char *message;
 	cJSON *json;
 	int r;
 
@@ -207,9 +209,11 @@ static int read_errors(struct sfd_blob_pipe *p, struct splitfd_error *err)
 		return (int)n;
 	if (sfd_json_tree(text, (size_t)n, &json) == -ENOMEM)
 		return splitfd_error_oom(err);
-	message = cJSON_GetObjectItemCaseSensitive(json, "message");
-	r = splitfd_error_set(err, SPLITFD_ERROR_FAILED, EREMOTEIO, "skopeo: %s",
-		cJSON_IsString(message) ? message->valuestring : "no reason is given");
+	message = sfd_member_text(json, "message");
+	if (message == NULL)
+		message = "no reason is given";
+	r = splitfd_error_set(
+		err, sfd_skopeo_kind(message, NULL), EREMOTEIO, "skopeo: %s", message);
 	cJSON_Delete(json);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "transport/rpc/seqpacket.h"
 #include "transport/skopeo/proxy-client-private.h"
 #include "transport/skopeo/proxy-process.h"
+#include "transport/skopeo/skopeo-reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -307,16 +308,22 @@ int sfd_proxy_call_beside(struct sfd_proxy *proxy, const char *method, const cha
 		ret, err);
 }
 
-int sfd_proxy_check(
-	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err)
+int sfd_proxy_check_open(const struct sfd_proxy_reply *reply, const char *method,
+	const char *reference, struct splitfd_error *err)
 {
 	bool ours = strcmp(reply->code, "EPIPE") == 0 ||
 		    (reply->code[0] == '\0' && strstr(reply->error, "broken pipe") != NULL);
 
 	if (reply->success)
 		return 0;
-	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ours ? EPIPE : EREMOTEIO,
-		"skopeo: %s%s",
+	return splitfd_error_set(err, sfd_skopeo_kind(reply->error, reference),
+		ours ? EPIPE : EREMOTEIO, "skopeo: %s%s",
 		reply->error[0] != '\0' ? reply->error : "no reason is given for the failure of ",
 		reply->error[0] != '\0' ? "" : method);
+}
+
+int sfd_proxy_check(
+	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err)
+{
+	return sfd_proxy_check_open(reply, method, NULL, err);
 }

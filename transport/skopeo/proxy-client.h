@@ -109,10 +109,13 @@ int sfd_proxy_call(struct sfd_proxy *proxy, const char *method, const char *args
 int sfd_proxy_call_beside(struct sfd_proxy *proxy, const char *method, const char *args,
 	struct sfd_proxy_beside *beside, struct sfd_proxy_reply *ret, struct splitfd_error *err);
 
-/* Turns a reply without success into an error, -EPIPE where it says that we have closed a pipe; 0
- * otherwise. */
+/* Turns a reply without success into an error of the kind that its text has, -EPIPE where it says
+ * that we have closed a pipe; 0 otherwise. */
 int sfd_proxy_check(
 	const struct sfd_proxy_reply *reply, const char *method, struct splitfd_error *err);
+/* The same of a method that opens the image `reference`. */
+int sfd_proxy_check_open(const struct sfd_proxy_reply *reply, const char *method,
+	const char *reference, struct splitfd_error *err);
 
 /* Closes what was not taken, frees the JSON. */
 void sfd_proxy_reply_done(struct sfd_proxy_reply *reply);

@@ -59,7 +59,7 @@ static int open_image(
 	r = sfd_proxy_call(image->proxy, "OpenImage", (const char *)args.data, -1, &reply, err);
 	if (r < 0)
 		return r;
-	r = sfd_proxy_check(&reply, "OpenImage", err);
+	r = sfd_proxy_check_open(&reply, "OpenImage", reference, err);
 	if (r == 0 && (!cJSON_IsNumber(reply.value) || reply.value->valuedouble < 1 ||
 			      reply.value->valuedouble > SFD_JSON_EXACT_MAX - 1))
 		r = bad_image(err, "skopeo's reply to OpenImage has no number");
