@@ -194,3 +194,28 @@ link_object() { echo "$repo/streams/$(readlink "$1")"; } # LINK in streams/ or i
     assert_same "$(repo_names "$WHOLE")" "$(repo_names "$fs/repo")"
     fs_drop "$fs"
 }
+
+# btrfs says EIO of such a link.
+@test "links that cannot be read, or are no links, are made again" {
+    local name inject=$BUILD/tests/fault/inject report=$BATS_TEST_TMPDIR/report n i failed=0
+    ln -sfn nowhere "$repo/streams/$(cd "$repo/streams" && echo oci-layer-* | cut -d' ' -f1)"
+    for name in "$repo"/streams/oci-config-* "$repo"/streams/oci-manifest-* "$repo"/images/*; do
+        [ -L "$name" ] || continue
+        rm "$name"
+        echo "no link" > "$name"
+    done
+    pull_again
+    is_whole_again
+    set -- "$BUILD/splitfd" pull --repo "$repo" --root "$store/root" --runroot "$store/run" --storage-driver overlay \
+        localhost/small small
+    "$inject" --report "$report" --count --calls readlinkat -- "$@" > /dev/null
+    n=$(sed -n 's/^calls //p' "$report")
+    [ "$n" -ge 4 ]
+    for i in $(seq "$n"); do
+        # Only where the link was read a moment ago an error is one of the disk.
+        "$inject" --report "$report" --calls readlinkat --at "$i" --action errno:EIO -- "$@" 2> "$BATS_TEST_TMPDIR/err" ||
+            { failed=$((failed + 1)) && assert_match 'streams/oci-layer.*Input/output error' "$(cat "$BATS_TEST_TMPDIR/err")"; }
+        is_whole_again
+    done
+    [ "$failed" -le 3 ]
+}

@@ -328,6 +328,17 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 	return 1;
 }
 
+int sfd_name_find(struct splitfd_repository *repository, const char *name,
+	struct splitfd_digest *ret, struct splitfd_error *err)
+{
+	int r = sfd_name_read(repository, name, ret, err);
+
+	if (r != -EIO && r != -EBADMSG)
+		return r;
+	splitfd_error_clear(err);
+	return 0;
+}
+
 int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
 	struct splitfd_error *err)
 {

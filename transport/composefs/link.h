@@ -56,7 +56,13 @@ void sfd_link_maker_done(struct sfd_link_maker *maker);
 int sfd_name_read(struct splitfd_repository *repository, const char *name,
 	struct splitfd_digest *ret, struct splitfd_error *err);
 
-/* The same of a reference ("streams/refs/…"), which points at a name of its top directory. */
+/* The same for who writes that name next: what a disk lost (EIO), or is no link to an object,
+ * counts as "no such name", for sfd_link_replace() puts the right link there. */
+int sfd_name_find(struct splitfd_repository *repository, const char *name,
+	struct splitfd_digest *ret, struct splitfd_error *err);
+
+/* As sfd_name_read() of a reference ("streams/refs/…"), which points at a name of its top
+ * directory. */
 int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct splitfd_digest *ret,
 	struct splitfd_error *err);
 

@@ -198,7 +198,7 @@ static int is_that_layer(struct splitfd_repository *repository, const char *name
 static int find_other(struct splitfd_repository *repository, const struct entry *e,
 	struct splitfd_digest *ret, bool *ret_damaged, struct splitfd_error *err)
 {
-	int r = sfd_name_read(repository, e->name, ret, err);
+	int r = sfd_name_find(repository, e->name, ret, err);
 
 	*ret_damaged = false;
 	if (r <= 0 || splitfd_digest_equal(ret, &e->digest))

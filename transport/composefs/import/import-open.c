@@ -154,7 +154,7 @@ int splitfd_repository_has_layer(struct splitfd_repository *repository, const ch
 	if (snprintf(name, sizeof(name), "streams/oci-layer-%s", diff_id) >= (int)sizeof(name))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EINVAL, "'%s' is not a diff_id", diff_id);
-	r = sfd_name_read(repository, name, ret, err);
+	r = sfd_name_find(repository, name, ret, err);
 	/* Storing a layer that is not whole mends it. */
 	return r <= 0 || repository->distrust ? (r < 0 ? r : 0)
 					      : sfd_layer_is_whole(repository, ret, err);
