@@ -7,6 +7,7 @@
 #include "shim/copy/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/chunk-cleanup.h"
+#include "splitfdstream/verify-sink.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/tar/tar-entry.h"
 
@@ -26,6 +27,16 @@ struct get_layer {
 	const char *algorithm;
 };
 
+/* A tar's diff_id is the caller's word: it is checked before the end is sent. */
+static int check_tar(
+	const struct sfd_origin *origin, struct splitfd_sink **sink, struct splitfd_error *err)
+{
+	const struct splitfd_verify_options options = { .diff_id = sfd_origin_diff_id(origin, 0),
+		.size = UINT64_MAX };
+
+	return splitfd_verify_sink_new(sfd_take_ptr(sink), &options, sink, err);
+}
+
 static int send_layer(const struct sfd_channel_options *o, struct sfd_origin *origin, size_t i,
 	bool frames, struct splitfd_error *err)
 {
@@ -42,6 +53,8 @@ static int send_layer(const struct sfd_channel_options *o, struct sfd_origin *or
 		if (r >= 0)
 			r = sfd_channel_writer(o, output, &sink, err);
 	}
+	if (r >= 0 && origin->tar && sfd_origin_diff_id(origin, i) != NULL)
+		r = check_tar(origin, &sink, err);
 	if (r >= 0)
 		r = sfd_origin_layer(origin, i, &source, err);
 	if (r >= 0)

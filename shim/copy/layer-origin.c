@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -119,16 +120,17 @@ static int find_stored(
 		"no layer '%s' in this image of %zu layers", layer, n);
 }
 
-int sfd_origin_find(
-	const struct sfd_origin *o, const char *layer, size_t *ret, struct splitfd_error *err)
+int sfd_origin_find(struct sfd_origin *o, const char *layer, size_t *ret, struct splitfd_error *err)
 {
 	if (o->image != NULL)
 		return splitfd_image_find_layer(o->image, layer, ret, err);
 	if (o->repository != NULL)
 		return find_stored(&o->stored, layer, ret, err);
-	if (strcmp(layer, "0") != 0)
+	if (sfd_parse_sha256(layer, NULL))
+		snprintf(o->tar_diff_id, sizeof(o->tar_diff_id), "%s", layer);
+	else if (strcmp(layer, "0") != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-			"a tar is one layer, number 0; there is no '%s'", layer);
+			"a tar is one layer: 0, or its diff_id (sha256:HEX), not '%s'", layer);
 	*ret = 0;
 	return 0;
 }
@@ -137,7 +139,9 @@ const char *sfd_origin_diff_id(const struct sfd_origin *o, size_t i)
 {
 	if (o->image != NULL)
 		return splitfd_image_layer(o->image, i)->diff_id;
-	return o->repository != NULL ? o->stored.config_facts.diff_ids[i] : NULL;
+	if (o->repository != NULL)
+		return o->stored.config_facts.diff_ids[i];
+	return o->tar_diff_id[0] != '\0' ? o->tar_diff_id : NULL;
 }
 
 static int layer_of_repository(

@@ -32,6 +32,7 @@ struct sfd_origin {
 	struct splitfd_repository *repository;
 	struct sfd_oci_stored stored;
 	bool tar;
+	char tar_diff_id[72]; /* that the tar must have; "": any */
 	int timeout_ms;
 	size_t n_layers;
 };
@@ -41,11 +42,12 @@ int sfd_origin_open(struct sfd_origin_options *options, const char *image, struc
 	struct splitfd_error *err);
 void sfd_origin_done(struct sfd_origin *o);
 
-/* The layer by diff_id, the manifest's digest of it, or decimal index (0 is the base). */
+/* The layer by diff_id, the manifest's digest of it, or decimal index (0 is the base). A diff_id of
+ * tar:- is noted: only whoever reads the tar can check it. */
 int sfd_origin_find(
-	const struct sfd_origin *o, const char *layer, size_t *ret, struct splitfd_error *err);
+	struct sfd_origin *o, const char *layer, size_t *ret, struct splitfd_error *err);
 
-/* "sha256:HEX", borrowed; NULL where it is not known (tar:-). */
+/* "sha256:HEX", borrowed; NULL where it is not known (tar:- by its number). */
 const char *sfd_origin_diff_id(const struct sfd_origin *o, size_t i);
 
 /* The layer as a source; *ret is the caller's, to be freed before the origin. */

@@ -44,6 +44,7 @@ int sfd_archive_library_open(struct sfd_archive_library *ret, struct splitfd_err
 		{ "archive_read_open", &l.read_open },
 		{ "archive_read_next_header", &l.next_header },
 		{ "archive_read_data", &l.read_data },
+		{ "archive_filter_bytes", &l.filter_bytes },
 		{ "archive_error_string", &l.error_string },
 		{ "archive_errno", &l.error_number },
 		{ "archive_set_error", &l.set_error },

@@ -24,6 +24,7 @@ struct sfd_archive_library {
 	__typeof__(&archive_read_open) read_open;
 	__typeof__(&archive_read_next_header) next_header;
 	__typeof__(&archive_read_data) read_data;
+	__typeof__(&archive_filter_bytes) filter_bytes;
 	__typeof__(&archive_error_string) error_string;
 	__typeof__(&archive_errno) error_number;
 	__typeof__(&archive_set_error) set_error;

@@ -26,6 +26,7 @@ struct bytes_source {
 	size_t have;			/* bytes in `raw` that were read to look at them */
 	struct sfd_gzip_reader *gzip;	/* NULL: not gzip */
 	struct archive *archive;	/* NULL: bytes as they are */
+	uint64_t given;			/* compressed bytes that it has got */
 	struct sfd_archive_library lib; /* where there is an archive */
 	int failed;			/* 0 or -errno: sticks */
 	struct splitfd_error error;
@@ -85,6 +86,8 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **ret)
 	bs->have = 0;
 	if (got == 0)
 		got = read_raw(bs, bs->raw, sizeof(bs->raw), &bs->error);
+	if (got > 0)
+		bs->given += (uint64_t)got;
 	if (got < 0) {
 		bs->failed = (int)got;
 		bs->lib.set_error(archive, (int)-got, "input failed");
@@ -106,6 +109,24 @@ static int archive_failed(struct bytes_source *bs, struct splitfd_error *err)
 		text != NULL ? text : "damaged data");
 }
 
+/* Whatever follows a bzip2 stream and is none ends it for libarchive, also a damaged next stream.
+ */
+static int check_end(struct bytes_source *bs, struct splitfd_error *err)
+{
+	la_int64_t used = bs->lib.filter_bytes(bs->archive, -1);
+	ssize_t more = 0;
+
+	if (used >= 0 && (uint64_t)used == bs->given)
+		more = read_raw(bs, bs->raw, 1, err);
+	if (more < 0)
+		return (int)more;
+	if (more == 0 && (uint64_t)used == bs->given)
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+		"cannot decompress: bytes after its end, at byte %lld of the compressed file",
+		(long long)used);
+}
+
 static ssize_t read_archive(struct bytes_source *bs, struct splitfd_error *err)
 {
 	struct archive_entry *entry;
@@ -119,12 +140,14 @@ static ssize_t read_archive(struct bytes_source *bs, struct splitfd_error *err)
 			r = bs->lib.next_header(bs->archive, &entry);
 		bs->opened = true;
 		if (r == ARCHIVE_EOF)
-			return bs->failed < 0 ? bs->failed : 0;
+			return bs->failed < 0 ? bs->failed : check_end(bs, err);
 		if (r != ARCHIVE_OK)
 			return archive_failed(bs, err);
 	}
 	n = bs->lib.read_data(bs->archive, bs->buffer, sizeof(bs->buffer));
-	return n < 0 || bs->failed < 0 ? archive_failed(bs, err) : (ssize_t)n;
+	if (n < 0 || bs->failed < 0)
+		return archive_failed(bs, err);
+	return n > 0 ? (ssize_t)n : check_end(bs, err);
 }
 
 static int open_archive(struct bytes_source *bs, struct splitfd_error *err)
