@@ -67,16 +67,14 @@ func line(h *tar.Header, content []byte) string {
 	if isFile(h.Typeflag) {
 		s += fmt.Sprintf(" %d %016x", h.Size, crc64.Checksum(content, table))
 	}
-	var keys []string
-	for k := range h.PAXRecords {
+	var xattrs []string
+	for k, v := range h.PAXRecords {
 		if strings.HasPrefix(k, "SCHILY.xattr.") {
-			keys = append(keys, k)
+			xattrs = append(xattrs, " "+quote(strings.TrimPrefix(k, "SCHILY.xattr."))+"="+quote(v))
 		}
 	}
-	sort.Strings(keys)
-	for _, k := range keys {
-		s += " " + quote(strings.TrimPrefix(k, "SCHILY.xattr.")) + "=" + quote(h.PAXRecords[k])
-	}
+	sort.Strings(xattrs)
+	s += strings.Join(xattrs, "")
 	return s
 }
 
@@ -119,11 +117,11 @@ func normal(s string) string {
 		}
 		values[k] = v
 	}
-	sort.Strings(keys)
 	f = f[:n:n]
 	for _, k := range keys {
 		f = append(f, k+"="+values[k])
 	}
+	sort.Strings(f[n:])
 	return strings.Join(f, " ")
 }
 
