@@ -53,3 +53,15 @@ get() { timeout 60 "$BUILD/splitfd" get-layer --format=tar tar:- "${2:-0}" < "$1
         assert_match 'cannot decompress: .* at byte [0-9]+' "$(cat errors)"
     done
 }
+
+@test "what comes in pieces, with every field and any damage: as zlib reads it" {
+    local seed=${SEED:-$RANDOM} got=0
+    [ -x "$BUILD/tests/fuzz/fuzz-gzip" ] || skip "needs zlib; contrib/install-deps --tests installs it"
+    echo "# SEED=$seed"
+    mkdir files
+    python3 "$LIB/gzip-files.py" files "${FILES:-3000}" "$seed"
+    "$BUILD/tests/fuzz/fuzz-gzip" files > out 2> errors || got=$?
+    echo "# $got after $(tail -n 1 out): $(cat errors)"
+    [ "$got" -eq 0 ]
+    [ "$(grep -c ^ok out)" -eq "${FILES:-3000}" ]
+}

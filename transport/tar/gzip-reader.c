@@ -2,6 +2,7 @@
 #include "transport/tar/gzip-reader.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "transport/tar/gzip-header.h"
 
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
@@ -17,6 +18,7 @@ struct sfd_gzip_reader {
 	void *ctx;
 	char *what;
 	bool in_member; /* a member has begun and is not complete */
+	struct sfd_gzip_header header;
 	bool any_member;
 	bool padded;	    /* nothing but padding follows */
 	bool input_done;    /* end of file seen */
@@ -41,7 +43,7 @@ static int make_reader(int fd, sfd_gzip_input *input, void *ctx, const char *wha
 	reader->next = input;
 	reader->ctx = ctx;
 	isal_inflate_init(&reader->inflate);
-	reader->inflate.crc_flag = ISAL_GZIP;
+	reader->inflate.crc_flag = ISAL_GZIP_NO_HDR_VER;
 	reader->inflate.next_in = reader->input;
 	reader->what = strdup(what);
 	if (reader->what == NULL)
@@ -81,18 +83,10 @@ static int damaged(struct sfd_gzip_reader *reader, const char *why, struct split
 		(unsigned long long)(reader->input_end - reader->inflate.avail_in));
 }
 
-/* Text for a result of isal_inflate, by its phase: header errors and data errors share codes. */
+/* Text for a result of isal_inflate. */
 static const char *inflate_text(int r)
 {
-	switch (r) {
-	case ISAL_INVALID_WRAPPER:
-	case ISAL_UNSUPPORTED_METHOD:
-		return "not gzip, or a damaged gzip header";
-	case ISAL_INCORRECT_CHECKSUM:
-		return "wrong gzip checksum";
-	default:
-		return "damaged deflate data";
-	}
+	return r == ISAL_INCORRECT_CHECKSUM ? "wrong gzip checksum" : "damaged deflate data";
 }
 
 /* Fills the empty input. 1: there is some; 0: end of file. */
@@ -145,13 +139,33 @@ static int skip_padding(struct sfd_gzip_reader *reader, struct splitfd_error *er
 	return r;
 }
 
-/* One call of isal_inflate, and the change to the next member. */
+/* What there is of a member's header. */
+static int take_header(struct sfd_gzip_reader *reader, struct splitfd_error *err)
+{
+	struct inflate_state *state = &reader->inflate;
+
+	while (state->avail_in > 0 && reader->header.field != SFD_GZIP_DONE) {
+		const char *wrong = sfd_gzip_header_put(&reader->header, *state->next_in);
+
+		state->next_in++;
+		state->avail_in--;
+		if (wrong != NULL)
+			return damaged(reader, wrong, err);
+	}
+	return 0;
+}
+
+/* A piece of the header, or one call of isal_inflate and the change to the next member. */
 static int step(struct sfd_gzip_reader *reader, struct splitfd_error *err)
 {
 	struct inflate_state *state = &reader->inflate;
 	int r;
 
+	if (!reader->in_member)
+		reader->header = (struct sfd_gzip_header){ 0 };
 	reader->in_member = true;
+	if (reader->header.field != SFD_GZIP_DONE)
+		return take_header(reader, err);
 	r = isal_inflate(state);
 	if (r < 0 || r == ISAL_NEED_DICT)
 		return damaged(reader, inflate_text(r), err);
@@ -159,7 +173,7 @@ static int step(struct sfd_gzip_reader *reader, struct splitfd_error *err)
 		reader->in_member = false;
 		reader->any_member = true;
 		isal_inflate_reset(state);
-		state->crc_flag = ISAL_GZIP;
+		state->crc_flag = ISAL_GZIP_NO_HDR_VER;
 	}
 	return 0;
 }
