@@ -55,15 +55,19 @@ B := build/$(VARIANT)
 
 no_build_goals := clean help dist format uninstall print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
-# libarchive and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
+# liblzma, libbz2 and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
 linked := libzstd libcjson libcrypto libisal
-required := libarchive $(linked)
+required := liblzma $(linked)
 missing := $(strip $(foreach p,$(required),$(if $(shell $(PKG_CONFIG) --exists $(p) && echo y),,$(p))))
 ifneq ($(missing),)
 $(error missing libraries: $(missing); contrib/install-deps installs them or says what to install)
 endif
 # As a variable: a backslash in front of it stays there with some versions of make.
 hash := \#
+# Some distributions have no bzip2.pc.
+ifeq ($(shell printf '$(hash)include <bzlib.h>\n' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo y),)
+$(error missing libraries: libbz2; contrib/install-deps installs it or says what to install)
+endif
 have_ipsec_mb := $(shell printf '$(hash)include <intel-ipsec-mb.h>\n' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo y)
 ifeq ($(WITH_IPSEC_MB)$(have_ipsec_mb),yes)
 $(error WITH_IPSEC_MB=yes, but intel-ipsec-mb is not installed)

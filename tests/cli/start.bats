@@ -22,12 +22,14 @@ END
 }
 
 @test "libraries that few commands need are not loaded at the start, and named in a note" {
-    local elf
+    local elf soname
     for elf in "$BUILD/splitfd" "$BUILD"/libsplitfd.so.*; do
         [ -e "$elf" ] || continue
         readelf -dW "$elf" > "$BATS_TEST_TMPDIR/dynamic"
-        refute grep -qE 'NEEDED.*(archive|IPSec|xml|icu|stdc)' "$BATS_TEST_TMPDIR/dynamic"
-        dlopen_notes "$elf" | jq -e 'any(.[]; .soname == ["libarchive.so.13"] and .priority == "recommended")'
+        refute grep -qE 'NEEDED.*(archive|lzma|bz2|IPSec|xml|icu|stdc)' "$BATS_TEST_TMPDIR/dynamic"
+        for soname in liblzma.so.5 libbz2.so.1.0; do
+            dlopen_notes "$elf" | jq -e --arg n $soname 'any(.[]; .soname == [$n] and .priority == "recommended")'
+        done
     done
     [ "$(ldd "$BUILD/splitfd" | wc -l)" -lt 14 ]
 }
@@ -59,21 +61,31 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     done
 }
 
-@test "without libarchive a compressed tar is a clear error, all else works" {
+@test "without liblzma and libbz2 what they have compressed is a clear error, all else works" {
     require_root
-    local lib
-    lib=$(ldconfig -p | awk '$1 == "libarchive.so.13" { print $NF; exit }')
-    [ -n "$lib" ]
-    # gzip is read without it.
-    tar -C "$BATS_TEST_TMPDIR" --zstd -cf "$BATS_TEST_TMPDIR/t.tar.zst" --files-from /dev/null
-    "$BUILD/splitfd" init --insecure --repo "$BATS_TEST_TMPDIR/r" > /dev/null
+    require_program zstd xz bzip2
+    local libs soname name
+    libs=$(ldconfig -p | awk '$1 == "liblzma.so.5" || $1 ~ /^libbz2[.]so[.]1([.]0)?$/ { print $NF }')
+    [ -n "$libs" ]
+    tar -C "$BATS_TEST_TMPDIR" -cf "$BATS_TEST_TMPDIR/t.tar" --files-from /dev/null
     without() {
-        unshare --mount sh -c 'mount --bind /dev/null "$1" && shift && exec "$@"' sh "$lib" "$BUILD/splitfd" "$@"
+        unshare --mount sh -c 'for l in $1; do mount --bind /dev/null "$l"; done; shift; exec "$@"' sh "$libs" \
+            "$BUILD/splitfd" "$@"
     }
-    without images --repo "$BATS_TEST_TMPDIR/r"
-    run without import-layer --format=tar --repo "$BATS_TEST_TMPDIR/r" "sha256:$(printf '%064d' 0)" < "$BATS_TEST_TMPDIR/t.tar.zst"
-    [ "$status" -eq 1 ]
-    assert_match 'cannot read a tar that may be compressed without libarchive: .*install libarchive.so.13' "$output"
+    for name in gzip zstd xz bzip2; do
+        "$name" -c "$BATS_TEST_TMPDIR/t.tar" > "$BATS_TEST_TMPDIR/t.$name"
+    done
+    for name in gzip zstd; do
+        without get-layer --format=tar tar:- 0 < "$BATS_TEST_TMPDIR/t.$name" > "$BATS_TEST_TMPDIR/out"
+        cmp "$BATS_TEST_TMPDIR/t.tar" "$BATS_TEST_TMPDIR/out"
+    done
+    for name in xz bzip2; do
+        soname=liblzma.so.5
+        [ $name = xz ] || soname=libbz2.so.1.0
+        run without get-layer --format=tar tar:- 0 < "$BATS_TEST_TMPDIR/t.$name"
+        [ "$status" -eq 1 ]
+        assert_match "cannot read what $name has compressed: .*install $soname" "$output"
+    done
 }
 
 @test "a wrong command line is one line that names the command's help" {

@@ -16,6 +16,8 @@ from scenarios import LIMIT, PULL, STORE, Process, Scenario
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 import proxy_client  # noqa: E402
 
+COMPRESSIONS = ["gzip", "zstd", "xz", "bzip2"]
+
 # malloc-inject becomes the program itself.
 scenarios.first_child = lambda pid: pid
 
@@ -145,6 +147,8 @@ def all_scenarios(diff_ids):
             "inspect-config": "inspect --config " + whole + "tiny"}
     return scenarios.all_scenarios(diff_ids) + [Scenario(k, v, writes=False) for k, v in read.items()] + [
         Scenario("pull-json", PULL + "--json localhost/tiny tiny"),
+        *[Scenario("tar-" + k, "get-layer --format=tar tar:- " + first, stdin="tars/0.tar." + k, writes=False)
+          for k in COMPRESSIONS],
         Scenario("import-json", "import-layer --json --format=tar --repo @W/repo " + first, stdin="tars/0.tar"),
         Service("varlink-client", "client", "varlink", STORE),
         Service("varlink-store", "service", "varlink", STORE),
