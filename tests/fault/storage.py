@@ -32,9 +32,12 @@ def mount(kind, image, directory):
     os.makedirs(directory, exist_ok=True)
     options = "loop,nouuid" if kind == "xfs" else "loop"
     run_quiet("mount", "-t", kind, "-o", options, image, directory)
+    loop = os.path.basename(subprocess.check_output(["findmnt", "-n", "-o", "SOURCE", directory]).decode().strip())
+    # A loop device reports a write as done of which its file took a part only: one page is taken or not.
+    with open("/sys/block/%s/queue/max_sectors_kb" % loop, "w") as f:
+        f.write("4")
     if kind == "xfs":
         # Else XFS tries for ever to write its own metadata where there is no room.
-        loop = os.path.basename(subprocess.check_output(["findmnt", "-n", "-o", "SOURCE", directory]).decode().strip())
         for error in ("ENOSPC", "EIO", "default"):
             with open("/sys/fs/xfs/%s/error/metadata/%s/max_retries" % (loop, error), "w") as f:
                 f.write("1")
