@@ -13,6 +13,8 @@
 struct reader {
 	struct splitfd_source base;
 	int spool_dir;
+	int (*files_new)(void *ctx, int dir, struct splitfd_files **ret, struct splitfd_error *err);
+	void *files_ctx;
 	bool ended;
 	uint64_t metadata_left; /* of the Metadata chunk that is being given */
 
@@ -118,8 +120,8 @@ static int find_files(struct reader *rd, uint32_t index, uint64_t offset,
 	if (r < 0)
 		return r;
 	if (rd->files[index] == NULL) {
-		r = sfd_dir_files_new(
-			sfd_take_fd(&rd->dirs[index]), &rd->files[index], &rd->cursor.error);
+		r = rd->files_new(rd->files_ctx, sfd_take_fd(&rd->dirs[index]), &rd->files[index],
+			&rd->cursor.error);
 		if (r < 0) {
 			(void)splitfd_error_wrap(&rd->cursor.error, r, "directory %u", index);
 			return sfd_cursor_fail(&rd->cursor, offset, r, err);
@@ -192,6 +194,12 @@ static void reader_free(struct splitfd_source *source)
 	free(rd);
 }
 
+static int own_files(void *ctx, int dir, struct splitfd_files **ret, struct splitfd_error *err)
+{
+	(void)ctx;
+	return sfd_dir_files_new(dir, ret, err);
+}
+
 int splitfd_splitdirfdstream_reader_new(struct splitfd_input *input,
 	const struct splitfd_splitdirfdstream_reader_options *options, struct splitfd_source **ret,
 	struct splitfd_error *err)
@@ -205,6 +213,11 @@ int splitfd_splitdirfdstream_reader_new(struct splitfd_input *input,
 	}
 	rd->base.ops = &ops;
 	rd->spool_dir = options != NULL ? options->spool_dir : -EBADF;
+	rd->files_new = own_files;
+	if (options != NULL && options->files_new != NULL) {
+		rd->files_new = options->files_new;
+		rd->files_ctx = options->files_ctx;
+	}
 	rd->cursor.format = "splitdirfdstream";
 	rd->cursor.input = input;
 	*ret = &rd->base;

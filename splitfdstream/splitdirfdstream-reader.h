@@ -29,6 +29,11 @@ struct splitfd_splitdirfdstream_reader_options {
 	/* A directory (borrowed, may be O_PATH) in which InlineData of more than 64 KiB is kept in
 	 * a file without a name; negative: in anonymous memory (memfd). */
 	int spool_dir;
+	/* The files below a directory that came with the stream: takes `dir`, always, and gives a
+	 * set with one reference. NULL: they are opened with this process's own rights. For streams
+	 * of a peer that may name what it could not open itself. */
+	int (*files_new)(void *ctx, int dir, struct splitfd_files **ret, struct splitfd_error *err);
+	void *files_ctx; /* borrowed until the source is freed */
 };
 
 /* A source that reads the format. Always takes the input, also on failure; its get_fd is asked for

@@ -12,7 +12,8 @@
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/json/json-member.h"
-#include "transport/rpc/peer-rights.h"
+#include "transport/rpc/fdpass.h"
+#include "transport/rpc/peer-opener.h"
 #include "transport/tar/tar-source.h"
 
 #include <errno.h>
@@ -78,20 +79,33 @@ static int open_source(const struct import_layer *o, struct splitfd_repository *
 	return objects < 0 ? objects : sfd_channel_source(&o->channel, objects, ret, err);
 }
 
+/* For the files that the other end of a socket names, where that is another user's. */
+static int find_opener(struct import_layer *o, struct splitfd_error *err)
+{
+	int socket = o->channel.fds >= 0 ? (int)o->channel.fds : STDIN_FILENO;
+
+	if (splitfd_fds_check_socket(socket, "", NULL, NULL) < 0)
+		return 0;
+	return sfd_peer_opener_new(
+		socket, sfd_channel_timeout(&o->channel), sfd_cancel_fd(), &o->channel.opener, err);
+}
+
 static int import_layer(
-	const struct import_layer *o, struct sfd_layer_import *ret, struct splitfd_error *err)
+	struct import_layer *o, struct sfd_layer_import *ret, struct splitfd_error *err)
 {
 	struct splitfd_import_options options = { .jobs = (unsigned int)o->jobs,
-		.cancel = sfd_cancel_flag(),
-		.foreign_source = o->channel.fds >= 0 && !sfd_peer_is_own((int)o->channel.fds) };
+		.cancel = sfd_cancel_flag() };
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	int r = sfd_parse_reflink(o->reflink, &options.reflink, err);
 
 	if (r >= 0)
 		r = sfd_repo_open(&o->repo, true, &repository, err);
+	if (r >= 0)
+		r = find_opener(o, err);
 	if (r < 0)
 		return r;
+	options.foreign_source = o->channel.opener != NULL;
 	sfd_confine(o->sandbox, &(struct sfd_needs){ .repository = repository, .objects = -EBADF });
 	r = open_source(o, repository, &source, err);
 	if (r >= 0)
@@ -171,6 +185,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		return r;
 	sfd_cancel_install();
 	r = import_layer(&o, &out, err);
+	o.channel.opener = sfd_peer_opener_unref(o.channel.opener);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "layer %s", o.diff_id);
 	return print_outcome(&o, &out, err);

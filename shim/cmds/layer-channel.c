@@ -7,6 +7,7 @@
 #include "splitfdstream/splitdirfdstream-writer.h"
 #include "splitfdstream/splitfdstream-reader.h"
 #include "splitfdstream/splitfdstream-writer.h"
+#include "transport/rpc/peer-opener.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/tar/tar-sink.h"
 #include "transport/tar/tar-source.h"
@@ -258,7 +259,9 @@ static int open_input(const struct sfd_channel_options *o, int timeout, struct s
 static int open_wire(const struct sfd_channel_options *o, enum sfd_wire_format format,
 	int spool_dir, struct splitfd_source **ret, struct splitfd_error *err)
 {
-	const struct splitfd_splitdirfdstream_reader_options dir = { .spool_dir = spool_dir };
+	const struct splitfd_splitdirfdstream_reader_options dir = { .spool_dir = spool_dir,
+		.files_new = o->opener != NULL ? sfd_peer_opener_files : NULL,
+		.files_ctx = o->opener };
 	int timeout = sfd_channel_timeout(o), fd, r;
 	struct splitfd_input *input;
 

@@ -26,6 +26,8 @@ struct sfd_channel_options {
 	long inline_max;
 	bool reads_all;
 	bool verify; /* a tar's file contents by CRC-64 */
+	/* Consumer only: opens the files that the other end names; borrowed, or NULL. */
+	struct sfd_peer_opener *opener;
 };
 
 int sfd_channel_format(

@@ -2,6 +2,7 @@
 #include "shim/copy/pull-varlink-layer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/splitdirfdstream-reader.h"
+#include "transport/rpc/peer-opener.h"
 #include "transport/tar/tar-source.h"
 
 /* What the importer takes in memory as well as in a file. */
@@ -42,7 +43,9 @@ static void held_free(struct splitfd_source *source)
 static int read_layer(struct sfd_oci_layer *layer, const struct sfd_pull_service *service,
 	int spool_dir, struct splitfd_source **ret, struct splitfd_error *err)
 {
-	const struct splitfd_splitdirfdstream_reader_options options = { .spool_dir = spool_dir };
+	const struct splitfd_splitdirfdstream_reader_options options = { .spool_dir = spool_dir,
+		.files_new = service->opener != NULL ? sfd_peer_opener_files : NULL,
+		.files_ctx = service->opener };
 	struct splitfd_input *input = NULL;
 	int r = splitfd_input_new(
 		layer->fds[0], layer->fds + 1, layer->n_dirs, service->timeout_ms, &input, err);

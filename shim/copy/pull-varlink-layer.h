@@ -12,9 +12,10 @@
 struct sfd_pull_service {
 	struct sfd_varlink *connection; /* borrowed */
 	uint64_t handle;
-	bool reads_all; /* we can open what the service can */
-	int timeout_ms; /* its longest silence; < 0: for ever */
-	int cancel_fd;	/* readable when waiting for it shall end; 0: none */
+	bool reads_all;			/* we can open what the service can */
+	struct sfd_peer_opener *opener; /* of the files that it names; borrowed, or NULL */
+	int timeout_ms;			/* its longest silence; < 0: for ever */
+	int cancel_fd;			/* readable when waiting for it shall end; 0: none */
 };
 
 /* Calls GetLayer. The chunks are cut as the tar says, whatever the service makes of it. Every file

@@ -8,6 +8,7 @@
 #include "splitfdstream/digest.h"
 #include "transport/oci/oci-json.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/rpc/peer-opener.h"
 #include "transport/rpc/peer-rights.h"
 
 #include <limits.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 SFD_DEFINE_CLEANUP(cleanup_connection, struct sfd_varlink, sfd_varlink_free);
+SFD_DEFINE_CLEANUP(cleanup_opener, struct sfd_peer_opener, sfd_peer_opener_unref);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
 /* What the service says that the image is. */
@@ -144,13 +146,19 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 	struct sfd_pull_service s = { .connection = connection,
 		.timeout_ms = timeout_ms,
 		.cancel_fd = sfd_pull_cancel_fd(pull) };
+	sfd_cleanup(cleanup_opener) struct sfd_peer_opener *opener = NULL;
 	struct description d = { 0 };
 	struct sfd_peer_rights rights;
-	int r;
+	int r = sfd_peer_opener_new(
+		sfd_varlink_socket(connection), timeout_ms, s.cancel_fd, &opener, err);
 
+	if (r < 0)
+		return r;
+	s.opener = opener;
 	sfd_peer_rights(sfd_varlink_socket(connection), &rights);
-	s.reads_all = rights.we_read_theirs;
-	if (!sfd_peer_is_own(sfd_varlink_socket(connection)))
+	/* The opener has the rights of the service's user, who may have more in a namespace. */
+	s.reads_all = rights.we_read_theirs && opener == NULL;
+	if (opener != NULL)
 		sfd_pull_other_writers(pull);
 	sfd_confine(sfd_pull_get_options(pull)->sandbox,
 		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });

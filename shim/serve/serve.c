@@ -7,6 +7,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/thread.h"
+#include "transport/rpc/peer-rights.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -54,7 +55,11 @@ static void *client_thread(void *ctx)
 
 static bool may_call(const struct server *s, uid_t uid)
 {
-	if (s->access->any || uid == 0 || uid == geteuid())
+	if (s->access->any)
+		return true;
+	if (!sfd_peer_uid_known(uid))
+		return false;
+	if (uid == 0 || uid == geteuid())
 		return true;
 	for (size_t i = 0; i < s->access->n_uids; i++) {
 		if (s->access->uids[i] == uid)

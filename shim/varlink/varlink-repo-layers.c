@@ -7,13 +7,14 @@
 #include "splitfdstream/splitdirfdstream-reader.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
-#include "transport/rpc/peer-rights.h"
+#include "transport/rpc/peer-opener.h"
 #include "transport/tar/tar-source.h"
 #include "transport/composefs/stream/layer-whole.h"
 
 #include <string.h>
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
+SFD_DEFINE_CLEANUP(cleanup_opener, struct sfd_peer_opener, sfd_peer_opener_unref);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
 int sfd_varlink_repo_has_layer(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
@@ -104,10 +105,12 @@ int sfd_varlink_repo_get_layer(struct sfd_varlink_session *s, const struct sfd_v
 
 /* The call's descriptors as a source of the tar's chunks: the stream, then its directories. */
 static int open_stream(struct sfd_varlink_session *s, struct sfd_varlink_message *m,
-	struct splitfd_source **ret, struct splitfd_error *err)
+	struct sfd_peer_opener *opener, struct splitfd_source **ret, struct splitfd_error *err)
 {
 	int objects = sfd_repository_objects(s->repository, true, err), r;
-	const struct splitfd_splitdirfdstream_reader_options dir = { .spool_dir = objects };
+	const struct splitfd_splitdirfdstream_reader_options dir = { .spool_dir = objects,
+		.files_new = opener != NULL ? sfd_peer_opener_files : NULL,
+		.files_ctx = opener };
 	const struct sfd_tar_source_options tar = { .inline_content_max = (size_t)64 * 1024,
 		.spool_dir = objects };
 	struct splitfd_input *input = NULL;
@@ -128,12 +131,16 @@ static int open_stream(struct sfd_varlink_session *s, struct sfd_varlink_message
 static int put(struct sfd_varlink_session *s, const char *diff_id, struct sfd_varlink_message *m,
 	struct sfd_layer_import *ret, struct splitfd_error *err)
 {
-	struct splitfd_import_options options = { .cancel = s->settings->cancel,
-		.foreign_source = !sfd_peer_is_own(sfd_varlink_socket(s->v)) };
+	struct splitfd_import_options options = { .cancel = s->settings->cancel };
+	sfd_cleanup(cleanup_opener) struct sfd_peer_opener *opener = NULL;
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	unsigned int workers;
-	int r = open_stream(s, m, &source, err);
+	int r = sfd_peer_opener_new(sfd_varlink_socket(s->v), s->settings->timeout_ms,
+		s->settings->cancel_fd, &opener, err);
 
+	options.foreign_source = opener != NULL;
+	if (r == 0)
+		r = open_stream(s, m, opener, &source, err);
 	if (r < 0)
 		return r;
 	workers = sfd_worker_budget_take(&s->shared->workers);
