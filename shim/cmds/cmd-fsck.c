@@ -4,8 +4,11 @@
 #include "shim/common/fsck-json.h"
 #include "shim/common/repo-options.h"
 #include "shim/common/report.h"
-#include "shim/copy/pull-proxy.h"
-#include "shim/copy/pull-transports.h"
+#include "shim/common/progress.h"
+#include "shim/common/proxy-flags.h"
+#include "shim/common/rootless.h"
+#include "shim/common/store-options.h"
+#include "transport/copy/pull-transports.h"
 #include "splitfdstream/base/cleanup.h"
 
 extern const struct sfd_command sfd_cmd_fsck;
@@ -94,10 +97,22 @@ static int check(const struct sfd_repo_options *repo, const struct sfd_fsck_opti
 	return r;
 }
 
+/* The command line. */
+struct request {
+	struct sfd_pull_options pull;
+	struct sfd_fsck_options fsck;
+	struct sfd_repo_options repo;
+	struct sfd_store_arguments from;
+	struct sfd_proxy_flags proxy;
+	struct sfd_strings proxy_arguments;
+	bool repair, json;
+};
+
 /* Reads one image again from where it is, and compares what the repository has. */
-static int repair(struct sfd_pull_options *options, const char *image, struct splitfd_error *err)
+static int repair(struct request *q, const char *image, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_pull) struct sfd_pull *pull = NULL;
+	struct sfd_pull_options *options = &q->pull;
 	struct sfd_pull_result result;
 	int r;
 
@@ -110,7 +125,7 @@ static int repair(struct sfd_pull_options *options, const char *image, struct sp
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "image '%s'", image);
 	sfd_pull_get_result(pull, &result);
-	if (!options->json)
+	if (!q->json)
 		printf("read again: %s, %u damaged and %llu missing objects made\n", image,
 			result.replaced,
 			(unsigned long long)(result.stats.objects_copied +
@@ -119,16 +134,25 @@ static int repair(struct sfd_pull_options *options, const char *image, struct sp
 	return 0;
 }
 
-static int repair_and_check(struct sfd_pull_options *pull, const struct sfd_fsck_options *fsck,
-	char **images, int n, struct splitfd_error *err)
+static int repair_and_check(struct request *q, char **images, int n, struct splitfd_error *err)
 {
-	for (int i = 0; i < n; i++) {
-		int r = repair(pull, images[i], err);
+	char repository[PATH_MAX], program[PATH_MAX];
+	struct sfd_bars bars;
+	int r = sfd_proxy_flags_apply(&q->proxy, &q->proxy_arguments, err);
 
-		if (r < 0)
-			return r;
-	}
-	return check(pull->repo, fsck, pull->json, err);
+	sfd_bars_init(&bars, true);
+	q->pull.listener = &bars.listener;
+	q->pull.stop = sfd_cancel_stop();
+	q->pull.store = q->from.store;
+	q->pull.store.options = q->from.storage_options.items;
+	q->pull.store.rootless_helper = sfd_rootless_helper(program);
+	q->pull.proxy_arguments = q->proxy_arguments.items;
+	q->pull.repository = repository;
+	if (r == 0 && n > 0)
+		r = sfd_repo_path(&q->repo, repository, err);
+	for (int i = 0; r == 0 && i < n; i++)
+		r = repair(q, images[i], err);
+	return r == 0 ? check(&q->repo, &q->fsck, q->json, err) : r;
 }
 
 static int count(int argc, bool repair, bool metadata_only, struct splitfd_error *err)
@@ -147,45 +171,38 @@ static int count(int argc, bool repair, bool metadata_only, struct splitfd_error
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct sfd_pull_options pull = { .timeout = 300,
-		.no_tag = true,
-		.repair = true,
-		.verify_diff_id = true,
-		.quiet = true };
-	struct sfd_repo_options repo = { 0 };
-	struct sfd_proxy_flags proxy = { .tls_verify = true };
-	struct sfd_fsck_options fsck = { 0 };
-	bool repair = false;
+	struct request q = { .pull = { .timeout = 300,
+				     .raise_fd_limit = true,
+				     .no_tag = true,
+				     .repair = true,
+				     .verify_diff_id = true },
+		.proxy = { .tls_verify = true } };
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&repo),
-		{ "repair", 0, SFD_OPTION_FLAG, &repair, 0, 0, NULL,
+		SFD_REPO_OPTIONS(&q.repo),
+		{ "repair", 0, SFD_OPTION_FLAG, &q.repair, 0, 0, NULL,
 			"Read the images IMAGE... again and replace what is damaged" },
-		{ "metadata-only", 0, SFD_OPTION_FLAG, &fsck.metadata_only, 0, 0, NULL,
+		{ "metadata-only", 0, SFD_OPTION_FLAG, &q.fsck.metadata_only, 0, 0, NULL,
 			"Do not read the contents of objects and layers" },
-		{ "jobs", 'j', SFD_OPTION_NUMBER, &pull.jobs, 1, SPLITFD_JOBS_MAX, "N",
+		{ "jobs", 'j', SFD_OPTION_NUMBER, &q.pull.jobs, 1, SPLITFD_JOBS_MAX, "N",
 			"Threads (default: the number of CPUs)" },
-		{ "json", 0, SFD_OPTION_FLAG, &pull.json, 0, 0, NULL, "Print the report as JSON" },
-		SFD_STORE_OPTIONS(&pull),
-		SFD_PROXY_FLAGS(&proxy),
+		{ "json", 0, SFD_OPTION_FLAG, &q.json, 0, 0, NULL, "Print the report as JSON" },
+		SFD_STORE_OPTIONS(&q.from),
+		SFD_PROXY_FLAGS(&q.proxy),
 		{ NULL },
 	};
 	int r = sfd_parse_options(&sfd_cmd_fsck, options, &argc, &argv, err);
 
 	if (r == 0)
-		r = count(argc, repair, fsck.metadata_only, err);
+		r = count(argc, q.repair, q.fsck.metadata_only, err);
 	if (r == 0) {
 		sfd_cancel_install();
-		pull.repo = &repo;
-		pull.store.options = pull.storage_options.items;
-		fsck.image = !repair && argc == 1 ? argv[0] : NULL;
-		fsck.jobs = (unsigned int)pull.jobs;
-		fsck.cancel = sfd_cancel_flag();
-		r = sfd_proxy_flags_apply(&proxy, &pull, err);
-		if (r == 0)
-			r = repair_and_check(&pull, &fsck, argv, repair ? argc : 0, err);
+		q.fsck.image = !q.repair && argc == 1 ? argv[0] : NULL;
+		q.fsck.jobs = (unsigned int)q.pull.jobs;
+		q.fsck.cancel = sfd_cancel_flag();
+		r = repair_and_check(&q, argv, q.repair ? argc : 0, err);
 	}
-	sfd_strings_done(&pull.storage_options);
-	sfd_proxy_flags_release(&pull);
+	sfd_strings_done(&q.from.storage_options);
+	sfd_flags_done(&q.proxy_arguments);
 	return r < 0 ? r : 0;
 }
 

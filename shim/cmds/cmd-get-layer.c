@@ -3,8 +3,11 @@
 #include "shim/common/command.h"
 #include "shim/common/confine.h"
 #include "shim/cmds/layer-channel.h"
-#include "shim/copy/layer-objects.h"
-#include "shim/copy/layer-origin.h"
+#include "shim/common/repo-options.h"
+#include "shim/common/rootless.h"
+#include "shim/common/store-options.h"
+#include "transport/copy/layer-objects.h"
+#include "transport/copy/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/verify-sink.h"
@@ -23,6 +26,9 @@ SFD_DEFINE_CLEANUP(cleanup_output, struct splitfd_output, splitfd_output_free);
 struct get_layer {
 	struct sfd_channel_options channel;
 	struct sfd_origin_options origin;
+	struct sfd_store_arguments from;
+	struct sfd_repo_options repo;
+	bool sandbox;
 	long objects;
 	const char *algorithm;
 };
@@ -123,11 +129,27 @@ static int send_splitstream(
 		source, sfd_cancel_flag(), sfd_output_bytes, output, err);
 }
 
+static int open_origin(
+	struct get_layer *g, const char *image, struct sfd_origin *ret, struct splitfd_error *err)
+{
+	char repository[PATH_MAX], program[PATH_MAX];
+	struct sfd_origin_options *o = &g->origin;
+	int r = sfd_origin_is_stored(image) ? sfd_repo_path(&g->repo, repository, err) : 0;
+
+	o->repository = repository;
+	o->store = g->from.store;
+	o->store.options = g->from.storage_options.items;
+	o->store.rootless_helper = sfd_rootless_helper(program);
+	o->stop = sfd_cancel_stop();
+	o->confine = g->sandbox ? sfd_confine_now : NULL;
+	return r == 0 ? sfd_origin_open(o, image, ret, err) : r;
+}
+
 static int get_layer(struct get_layer *g, const char *image, const char *layer,
 	struct sfd_origin *origin, struct splitfd_error *err)
 {
 	size_t i;
-	int r = sfd_origin_open(&g->origin, image, origin, err);
+	int r = open_origin(g, image, origin, err);
 
 	if (r < 0)
 		return r;
@@ -166,7 +188,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 				       .timeout = 300,
 				       .inline_max = SFD_TAR_INLINE_MAX,
 				       .verify = true },
-		.origin = { .sandbox = true },
+		.sandbox = true,
 		.objects = -1 };
 	const struct sfd_option options[] = {
 		{ "format", 0, SFD_OPTION_STRING, &g.channel.format, 0, 0, "FORMAT",
@@ -186,8 +208,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"them)" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &g.channel.timeout, 0, 1000000, "SECONDS",
 			"Silence of the other side that is an error (300; 0: none)" },
-		SFD_STORE_OPTIONS(&g.origin), SFD_REPO_OPTIONS(&g.origin.repo),
-		SFD_SANDBOX_OPTION(&g.origin.sandbox), { NULL }
+		SFD_STORE_OPTIONS(&g.from), SFD_REPO_OPTIONS(&g.repo),
+		SFD_SANDBOX_OPTION(&g.sandbox), { NULL }
 	};
 	extern const struct sfd_command sfd_cmd_get_layer;
 	struct sfd_origin origin = { 0 };
@@ -208,7 +230,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		r = get_layer(&g, image, layer, &origin, err);
 	}
 	sfd_origin_done(&origin);
-	sfd_strings_done(&g.origin.storage_options);
+	sfd_strings_done(&g.from.storage_options);
 	return r < 0 ? r : 0;
 }
 

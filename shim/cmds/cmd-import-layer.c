@@ -3,7 +3,7 @@
 #include "shim/common/command.h"
 #include "shim/common/confine.h"
 #include "shim/cmds/layer-channel.h"
-#include "shim/copy/layer-import.h"
+#include "transport/copy/layer-import.h"
 #include "shim/common/repo-options.h"
 #include "shim/common/report.h"
 #include "splitfdstream/base/buffer.h"

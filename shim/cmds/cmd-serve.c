@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/command.h"
 #include "shim/common/confine.h"
-#include "shim/copy/layer-origin.h"
+#include "shim/common/repo-options.h"
+#include "shim/common/store-options.h"
 #include "shim/serve/serve-socket.h"
 #include "shim/serve/serve.h"
 #include "shim/serve/stop-signal.h"
@@ -15,7 +16,8 @@
 extern const struct sfd_command sfd_cmd_serve;
 
 struct request {
-	struct sfd_origin_options origin;
+	struct sfd_store_arguments from;
+	struct sfd_repo_options repo;
 	const char *protocol, *socket;
 	struct sfd_strings allowed;
 	bool allow_any, sandbox;
@@ -69,7 +71,7 @@ static int serve(
 		.n_uids = q->allowed.n,
 		.any = q->allow_any,
 		.max_clients = (size_t)q->max_clients };
-	struct sfd_serve_settings settings = { .store = q->origin.store,
+	struct sfd_serve_settings settings = { .store = q->from.store,
 		.repository = q->repository[0] != '\0' ? q->repository : NULL,
 		.timeout_ms = (int)q->timeout * 1000,
 		.idle_ms = (int)q->idle_timeout * 1000,
@@ -102,15 +104,15 @@ static int serve(
 static int check(
 	struct request *q, const struct sfd_serve_protocol **ret, struct splitfd_error *err)
 {
-	const struct sfd_repo_options *repo = &q->origin.repo;
+	const struct sfd_repo_options *repo = &q->repo;
 	int r = parse_uids(q, err);
 
 	*ret = sfd_serve_find_protocol(q->protocol);
 	if (r == 0 && *ret == NULL)
 		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--protocol is varlink or jsonrpc, not '%s'", q->protocol);
-	if (q->origin.storage_options.n > 0)
-		q->origin.store.options = q->origin.storage_options.items;
+	if (q->from.storage_options.n > 0)
+		q->from.store.options = q->from.storage_options.items;
 	if (r == 0 && (repo->repo != NULL || repo->user || repo->system))
 		r = sfd_repo_path(repo, q->repository, err);
 	return r;
@@ -146,8 +148,8 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Silence between calls, 3600 by default; 0: for ever" },
 		{ "hold", 0, SFD_OPTION_NUMBER, &q.hold, 1, 1000000, "SECONDS",
 			"How long a sent layer may be held, 600 by default" },
-		SFD_STORE_OPTIONS(&q.origin),
-		SFD_REPO_OPTIONS(&q.origin.repo),
+		SFD_STORE_OPTIONS(&q.from),
+		SFD_REPO_OPTIONS(&q.repo),
 		SFD_SANDBOX_OPTION(&q.sandbox),
 		{ NULL },
 	};
@@ -162,7 +164,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		r = serve(&q, protocol, err);
 	free(q.uids);
 	sfd_strings_done(&q.allowed);
-	sfd_strings_done(&q.origin.storage_options);
+	sfd_strings_done(&q.from.storage_options);
 	return r < 0 ? r : 0;
 }
 

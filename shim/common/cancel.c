@@ -8,20 +8,20 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-static volatile int cancelled;
-/* Set before the handlers are there: the socket of a server's client, and what is readable after a
- * signal. */
-static int client = -1, cancel_fd;
+/* The number of the signal, and what is readable after it (0: nothing), which is set before the
+ * handlers are there, as is the socket of a server's client. */
+static struct sfd_stop_event stop;
+static int client = -EBADF;
 
 static void on_signal(int signo)
 {
 	int saved = errno;
 
-	sfd_flag_set(&cancelled, signo);
+	sfd_flag_set(&stop.flag, signo);
 	if (client >= 0)
 		(void)shutdown(client, SHUT_RDWR);
-	if (cancel_fd > 0)
-		sfd_ring(cancel_fd);
+	if (stop.fd > 0)
+		sfd_ring(stop.fd);
 	errno = saved;
 }
 
@@ -44,23 +44,28 @@ void sfd_cancel_install(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	cancel_fd = fd > 0 ? fd : 0;
+	stop.fd = fd > 0 ? fd : 0;
 	install();
 }
 
 void sfd_cancel_install_server(int client_socket, int event_fd)
 {
 	client = client_socket;
-	cancel_fd = event_fd;
+	stop.fd = event_fd;
 	install();
 }
 
 int sfd_cancel_fd(void)
 {
-	return cancel_fd;
+	return stop.fd;
 }
 
 const volatile int *sfd_cancel_flag(void)
 {
-	return &cancelled;
+	return &stop.flag;
+}
+
+const struct sfd_stop_event *sfd_cancel_stop(void)
+{
+	return &stop;
 }

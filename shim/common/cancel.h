@@ -7,6 +7,8 @@
  * path and leaves nothing half-written.
  */
 
+#include "splitfdstream/base/stop-event.h"
+
 /* Installs the handlers; a second signal ends the program at once. */
 void sfd_cancel_install(void);
 
@@ -17,6 +19,9 @@ void sfd_cancel_install_server(int client_socket, int event_fd);
 /* Readable as soon as the flag is set: for who waits. Borrowed; 0 where nothing is installed, or
  * could not be made. */
 int sfd_cancel_fd(void);
+
+/* Both, for the engine. Borrowed. */
+const struct sfd_stop_event *sfd_cancel_stop(void);
 
 /* The flag: 0, or the number of the signal that came. */
 const volatile int *sfd_cancel_flag(void);

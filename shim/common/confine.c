@@ -116,8 +116,14 @@ void sfd_confine(bool wanted, const struct sfd_needs *needs)
 	if (needs->spool)
 		add_owned(&rules, sfd_unnamed_dir(), SFD_SANDBOX_SPOOL);
 	add_output(&rules);
-	confined = sfd_sandbox_enter(rules.rows, rules.n, needs->reading);
+	confined = sfd_sandbox_enter(rules.rows, rules.n,
+		needs->read_rules ? SFD_SANDBOX_READ_RULES : SFD_SANDBOX_READ_ALL);
 	rules_done(&rules);
+}
+
+void sfd_confine_now(const struct sfd_needs *needs)
+{
+	sfd_confine(true, needs);
 }
 
 const char *sfd_confine_hint(const struct splitfd_error *err)

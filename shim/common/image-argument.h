@@ -7,7 +7,7 @@
  * digest of a manifest or (as cfsctl's dump and compute-id have it) of a config.
  */
 
-#include "shim/common/image-readings.h"
+#include "transport/copy/image-readings.h"
 #include "transport/composefs/images/image-tree.h"
 
 /* The tree of the image. `xattrs` is cfsctl's word: "allowlist-only" or "keep-user-xattrs". What

@@ -236,3 +236,42 @@ struct sfd_progress *sfd_progress_free(struct sfd_progress *p)
 	}
 	return NULL;
 }
+
+static void on_event(void *ctx, const struct sfd_copy_event *e)
+{
+	struct sfd_bars *b = ctx;
+
+	switch (e->kind) {
+	case SFD_COPY_BEGIN:
+		b->progress = b->quiet ? NULL : sfd_progress_new((size_t)e->total);
+		break;
+	case SFD_COPY_LAYER:
+		sfd_progress_layer(b->progress, e->layer, e->id, e->total);
+		break;
+	case SFD_COPY_STARTED:
+		if (e->worked != NULL)
+			sfd_progress_watch(b->progress, e->layer, e->worked, e->worked_ctx);
+		break;
+	case SFD_COPY_PROGRESS:
+		sfd_progress_update(b->progress, e->layer, e->bytes);
+		break;
+	case SFD_COPY_STORED:
+		sfd_progress_done(b->progress, e->layer);
+		break;
+	case SFD_COPY_MESSAGE:
+		sfd_progress_say(b->progress, "note", e->id);
+		break;
+	case SFD_COPY_END:
+		b->progress = sfd_progress_free(b->progress);
+		break;
+	case SFD_COPY_SKIPPED:
+	case SFD_COPY_DONE:
+	case SFD_COPY_STAGE:
+		break;
+	}
+}
+
+void sfd_bars_init(struct sfd_bars *bars, bool quiet)
+{
+	*bars = (struct sfd_bars){ .listener = { on_event, bars }, .quiet = quiet };
+}

@@ -8,8 +8,9 @@
  * where the work is done within half a second. Lines are as long as the terminal allows.
  */
 
-#include <stddef.h>
-#include <stdint.h>
+#include "transport/copy/listener.h"
+
+#include <stdbool.h>
 
 struct sfd_progress;
 
@@ -28,5 +29,16 @@ void sfd_progress_update(struct sfd_progress *p, size_t i, uint64_t bytes);
 void sfd_progress_say(struct sfd_progress *p, const char *what, const char *text);
 /* Layer i is complete. */
 void sfd_progress_done(struct sfd_progress *p, size_t i);
+
+/* A listener that draws, and prints notes to stderr. Its owner is the one who copies: the bars are
+ * gone with the copy's last event. */
+struct sfd_bars {
+	struct sfd_copy_listener listener;
+	struct sfd_progress *progress;
+	bool quiet;
+};
+
+/* quiet: notes only. */
+void sfd_bars_init(struct sfd_bars *bars, bool quiet);
 
 #endif

@@ -40,18 +40,6 @@ int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct 
 	return 0;
 }
 
-int sfd_repo_absolute(const char *path, char ret[PATH_MAX], struct splitfd_error *err)
-{
-	char here[PATH_MAX] = "";
-
-	if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
-		return splitfd_error_sys(err, errno, "cannot tell the current folder");
-	if (snprintf(ret, PATH_MAX, "%s%s%s", here, path[0] == '/' ? "" : "/", path) >= PATH_MAX)
-		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, ENAMETOOLONG,
-			"the repository's path is too long");
-	return 0;
-}
-
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
 	struct splitfd_error *err)
 {

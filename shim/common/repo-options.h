@@ -32,9 +32,6 @@ struct sfd_repo_options {
 /* The folder that the options mean. USAGE where more than one of them is given. */
 int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct splitfd_error *err);
 
-/* A repository's path for another process, whose working directory may be another one. */
-int sfd_repo_absolute(const char *path, char ret[PATH_MAX], struct splitfd_error *err);
-
 /* Opens it; see sfd_repository_open. */
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
 	struct splitfd_error *err);

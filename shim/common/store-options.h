@@ -10,6 +10,12 @@
 #include "shim/common/options.h"
 #include "transport/containers-storage/store.h"
 
+/* What the rows fill. */
+struct sfd_store_arguments {
+	struct splitfd_store_options store;
+	struct sfd_strings storage_options;
+};
+
 /* The rows of a command's option table, for a struct with the members `store` (struct
  * splitfd_store_options) and `storage_options` (struct sfd_strings), whose items are for
  * store.options. */

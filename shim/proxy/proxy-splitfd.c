@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GetLayerSplitfd (contrib/proposal.md): options, and the stream with its descriptors. */
-#include "shim/copy/layer-objects.h"
+#include "transport/copy/layer-objects.h"
 #include "transport/json/go-json.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"

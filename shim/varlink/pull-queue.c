@@ -12,13 +12,13 @@
 #define WAITING_MAX 1024
 
 struct node {
-	struct sfd_pull_event event; /* the first member: it is what the taker frees */
+	struct sfd_copy_event event; /* the first member: it is what the taker frees */
 	struct node *next;
 	char id[];
 };
 
 struct sfd_pull_queue {
-	struct sfd_pull_listener listener;
+	struct sfd_copy_listener listener;
 	int fd; /* an eventfd */
 	pthread_mutex_t lock;
 	struct node *first, **last;
@@ -35,13 +35,13 @@ static void wake(struct sfd_pull_queue *q)
 static struct node *find_progress(const struct sfd_pull_queue *q, const char *id)
 {
 	for (struct node *n = q->first; n != NULL; n = n->next) {
-		if (n->event.kind == SFD_PULL_PROGRESS && strcmp(n->id, id) == 0)
+		if (n->event.kind == SFD_COPY_PROGRESS && strcmp(n->id, id) == 0)
 			return n;
 	}
 	return NULL;
 }
 
-static void append(struct sfd_pull_queue *q, const struct sfd_pull_event *event)
+static void append(struct sfd_pull_queue *q, const struct sfd_copy_event *event)
 {
 	size_t size = strlen(event->id) + 1;
 	struct node *node = malloc(sizeof(*node) + size);
@@ -60,14 +60,20 @@ static void append(struct sfd_pull_queue *q, const struct sfd_pull_event *event)
 		wake(q);
 }
 
-static void on_event(void *ctx, const struct sfd_pull_event *event)
+static void on_event(void *ctx, const struct sfd_copy_event *event)
 {
 	struct sfd_pull_queue *q = ctx;
-	bool may_go = event->kind == SFD_PULL_PROGRESS || event->kind == SFD_PULL_MESSAGE;
+	const struct sfd_copy_event stage = { .kind = SFD_COPY_MESSAGE, .id = event->id };
+	bool may_go;
 	struct node *before = NULL;
 
+	if (event->kind == SFD_COPY_STAGE)
+		event = &stage;
+	if (event->kind > SFD_COPY_MESSAGE)
+		return;
+	may_go = event->kind == SFD_COPY_PROGRESS || event->kind == SFD_COPY_MESSAGE;
 	pthread_mutex_lock(&q->lock);
-	if (event->kind == SFD_PULL_PROGRESS)
+	if (event->kind == SFD_COPY_PROGRESS)
 		before = find_progress(q, event->id);
 	if (before != NULL)
 		before->event.bytes = event->bytes;
@@ -82,7 +88,7 @@ int sfd_pull_queue_new(struct sfd_pull_queue **ret, struct splitfd_error *err)
 
 	if (q == NULL)
 		return splitfd_error_oom(err);
-	q->listener = (struct sfd_pull_listener){ on_event, q };
+	q->listener = (struct sfd_copy_listener){ on_event, q };
 	q->last = &q->first;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -112,7 +118,7 @@ struct sfd_pull_queue *sfd_pull_queue_free(struct sfd_pull_queue *queue)
 	return NULL;
 }
 
-const struct sfd_pull_listener *sfd_pull_queue_listener(const struct sfd_pull_queue *queue)
+const struct sfd_copy_listener *sfd_pull_queue_listener(const struct sfd_pull_queue *queue)
 {
 	return &queue->listener;
 }
@@ -130,7 +136,7 @@ int sfd_pull_queue_fd(const struct sfd_pull_queue *queue)
 	return queue->fd;
 }
 
-struct sfd_pull_event *sfd_pull_queue_take(struct sfd_pull_queue *queue, bool *ret_end)
+struct sfd_copy_event *sfd_pull_queue_take(struct sfd_pull_queue *queue, bool *ret_end)
 {
 	struct node *node;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* FinalizeImage: config, manifest and tag of an image whose layers are there. */
-#include "shim/copy/pull-image.h"
-#include "shim/copy/pull-tree.h"
+#include "transport/copy/pull-image.h"
+#include "transport/copy/pull-tree.h"
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/images/oci.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The layers of a repository: HasLayer, GetLayer, PutLayer. */
-#include "shim/copy/layer-import.h"
+#include "transport/copy/layer-import.h"
 #include "shim/varlink/varlink-layer.h"
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"

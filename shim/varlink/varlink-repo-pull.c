@@ -2,7 +2,9 @@
 /* org.composefs.Oci.Pull: a thread pulls, the client's thread tells the client how it goes on and
  * notices when it has gone. */
 #include "shim/varlink/pull-queue.h"
-#include "shim/copy/pull-transports.h"
+#include "shim/common/progress.h"
+#include "shim/common/rootless.h"
+#include "transport/copy/pull-transports.h"
 #include "shim/common/report.h"
 #include "shim/varlink/varlink-repo.h"
 #include "splitfdstream/base/cleanup.h"
@@ -84,14 +86,14 @@ static enum splitfd_reflink reflink_of(const char *word)
 	return SPLITFD_REFLINK_NEVER;
 }
 
-static void fill_options(const struct sfd_varlink_session *s, const struct request *q,
-	const struct sfd_repo_options *repo, struct sfd_pull_options *ret)
+static void fill_options(
+	const struct sfd_varlink_session *s, const struct request *q, struct sfd_pull_options *ret)
 {
 	*ret = (struct sfd_pull_options){ .reference = q->image->valuestring,
 		.name = cJSON_GetStringValue(q->name),
 		.no_tag = q->name == NULL,
-		.repo = repo,
-		.quiet = true,
+		.repository = s->settings->repository,
+		.raise_fd_limit = true,
 		.timeout = s->settings->timeout_ms / 1000 };
 	if (sfd_pull_is_store(ret))
 		ret->reflink = reflink_of(q->local_fetch->valuestring);
@@ -108,37 +110,37 @@ static bool add_total(cJSON *o, uint64_t total)
 }
 
 /* The members of the event's own object. */
-static bool fill_event(cJSON *o, const struct sfd_pull_event *event)
+static bool fill_event(cJSON *o, const struct sfd_copy_event *event)
 {
 	if (cJSON_AddStringToObject(o, "id", event->id) == NULL)
 		return false;
 	switch (event->kind) {
-	case SFD_PULL_STARTED:
+	case SFD_COPY_STARTED:
 		return add_total(o, event->total) &&
 		       cJSON_AddStringToObject(o, "unit", "Bytes") != NULL;
-	case SFD_PULL_PROGRESS:
+	case SFD_COPY_PROGRESS:
 		return cJSON_AddNumberToObject(o, "fetched", (double)event->bytes) != NULL &&
 		       add_total(o, event->total);
-	case SFD_PULL_DONE:
+	case SFD_COPY_DONE:
 		return cJSON_AddNumberToObject(o, "transferred", (double)event->bytes) != NULL;
 	default:
 		return true;
 	}
 }
 
-static cJSON *frame_of(const struct sfd_pull_event *event)
+static cJSON *frame_of(const struct sfd_copy_event *event)
 {
 	static const char *const names[] = {
-		[SFD_PULL_SKIPPED] = "skipped",
-		[SFD_PULL_STARTED] = "started",
-		[SFD_PULL_PROGRESS] = "progress",
-		[SFD_PULL_DONE] = "done",
-		[SFD_PULL_MESSAGE] = "message",
+		[SFD_COPY_SKIPPED] = "skipped",
+		[SFD_COPY_STARTED] = "started",
+		[SFD_COPY_PROGRESS] = "progress",
+		[SFD_COPY_DONE] = "done",
+		[SFD_COPY_MESSAGE] = "message",
 	};
 	const char *name = names[event->kind];
 	cJSON *frame = cJSON_CreateObject();
 
-	if (event->kind == SFD_PULL_MESSAGE
+	if (event->kind == SFD_COPY_MESSAGE
 			? cJSON_AddStringToObject(frame, name, event->id) != NULL
 			: fill_event(cJSON_AddObjectToObject(frame, name), event))
 		return frame;
@@ -148,9 +150,9 @@ static cJSON *frame_of(const struct sfd_pull_event *event)
 
 /* Takes the event. */
 static int send_event(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
-	struct sfd_pull_event *event, struct splitfd_error *err)
+	struct sfd_copy_event *event, struct splitfd_error *err)
 {
-	sfd_cleanup_free struct sfd_pull_event *owned = event;
+	sfd_cleanup_free struct sfd_copy_event *owned = event;
 	cJSON *frame;
 
 	/* Names of a hostile image may be in it, and JSON has only text. */
@@ -172,7 +174,7 @@ static int follow(struct sfd_varlink_session *s, const struct sfd_varlink_call *
 			{ .fd = sfd_varlink_socket(s->v) }, /* POLLHUP */
 			{ .fd = s->settings->cancel_fd, .events = POLLIN },
 		};
-		struct sfd_pull_event *event;
+		struct sfd_copy_event *event;
 		bool ended = false;
 		int r = 0;
 
@@ -245,9 +247,10 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	const struct request *q, struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
-	const struct sfd_repo_options repo = { .repo = s->settings->repository };
 	sfd_cleanup_pull struct sfd_pull *p = NULL;
 	struct sfd_pull_options options;
+	char program[PATH_MAX];
+	struct sfd_bars bars;
 	struct job job = { 0 };
 	unsigned int workers;
 	int r = sfd_pull_queue_new(&job.queue, err);
@@ -259,9 +262,11 @@ static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *ca
 		sfd_pull_queue_free(job.queue);
 		return r;
 	}
-	fill_options(s, q, &repo, &options);
+	fill_options(s, q, &options);
+	sfd_bars_init(&bars, true);
+	options.store.rootless_helper = sfd_rootless_helper(program);
 	options.stop = &job.stop;
-	options.listener = call->more ? sfd_pull_queue_listener(job.queue) : NULL;
+	options.listener = call->more ? sfd_pull_queue_listener(job.queue) : &bars.listener;
 	workers = sfd_worker_budget_take(&s->shared->workers);
 	options.jobs = workers > 0 ? workers : 1;
 	r = sfd_pull_new(&options, &p, err);

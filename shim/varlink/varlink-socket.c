@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink/varlink-socket.h"
-#include "shim/common/stop-event.h"
+#include "splitfdstream/base/stop-event.h"
 #include "shim/varlink/varlink-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
