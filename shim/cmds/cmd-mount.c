@@ -50,6 +50,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "workdir", 0, SFD_OPTION_STRING, &mount.work, 0, 0, "DIR", "Its work directory" },
 		{ "read-write", 0, SFD_OPTION_FLAG, &mount.read_write, 0, 0, NULL,
 			"Mount read-write (with --upperdir)" },
+		{ "suid", 0, SFD_OPTION_FLAG, &mount.suid, 0, 0, NULL,
+			"Honour set-user-ID bits and file capabilities" },
+		{ "dev", 0, SFD_OPTION_FLAG, &mount.dev, 0, 0, NULL, "Honour device files" },
 		{ NULL },
 	};
 	int r;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 static int run(int argc, char **argv, struct splitfd_error *err);
 
@@ -41,6 +42,9 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 		NULL, err);
 	if (r < 0)
 		return r;
+	/* No program that we start inherits the client's connection. */
+	if (a->sockfd > STDERR_FILENO && fcntl((int)a->sockfd, F_SETFD, FD_CLOEXEC) < 0)
+		return splitfd_error_sys(err, errno, "cannot use the socket %ld", a->sockfd);
 	/* Not 0, which a program that we start gets as its own. */
 	socket = fcntl((int)a->sockfd, F_DUPFD_CLOEXEC, 3);
 	if (socket < 0)

@@ -2,6 +2,7 @@
 /* OpenVarlinkSocket: [], [store] or [image]. What is served are layers; manifest and config are the
  * proxy's own business, and so is the policy. */
 #include "transport/json/go-json.h"
+#include "shim/common/rootless.h"
 #include "shim/proxy/proxy-session.h"
 #include "shim/varlink/varlink-socket.h"
 #include "splitfdstream/base/cleanup.h"
@@ -17,7 +18,7 @@ static int check_policy(
 	struct sfd_proxy_session *s, const struct splitfd_store *store, struct splitfd_error *err)
 {
 	sfd_cleanup_policy struct sfd_policy *policy = NULL;
-	sfd_cleanup_free char *scope = NULL;
+	sfd_cleanup_free char *scope = NULL, *plain = NULL;
 	int r;
 
 	if (s->settings->insecure_policy)
@@ -27,9 +28,11 @@ static int check_policy(
 		return r;
 	scope = sfd_asprintf(
 		"[%s@%s]", splitfd_store_driver(store), splitfd_store_graphroot(store));
-	if (scope == NULL)
+	plain = sfd_asprintf("[%s]", splitfd_store_graphroot(store));
+	if (scope == NULL || plain == NULL)
 		return splitfd_error_oom(err);
-	if (sfd_policy_accepts_all(policy, "containers-storage", scope))
+	if (sfd_policy_accepts_all(
+		    policy, "containers-storage", (const char *const[]){ scope, plain, NULL }))
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EACCES,
 		"the policy does not accept every image of %s; give OpenVarlinkSocket the ID of an "
@@ -46,10 +49,13 @@ static int of_store(struct sfd_proxy_session *s, const char *spec, struct sfd_pr
 	int r = sfd_varlink_parse_spec(spec, &options, &text, err);
 
 	if (r == 0)
-		r = splitfd_store_open(&options, &store, err);
+		r = sfd_rootless_store_open(&options, &store, err);
 	if (r == 0)
 		r = check_policy(s, store, err);
-	return r < 0 ? r : sfd_varlink_sockets_open(s->varlink, spec, NULL, &answer->fds[0], err);
+	/* This very store, whatever is at its path later. */
+	return r < 0 ? r
+		     : sfd_varlink_sockets_open(
+			       s->varlink, sfd_take_ptr(&store), NULL, &answer->fds[0], err);
 }
 
 /* The image once more, for another thread. */
@@ -75,7 +81,8 @@ static int of_image(struct sfd_proxy_session *s, const cJSON *args, struct sfd_p
 		    splitfd_image_manifest_digest(sfd_native_image(image->native))) != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ESTALE,
 			"the image is another one since it was opened");
-	return sfd_varlink_sockets_open(s->varlink, "", sfd_take_ptr(&copy), &answer->fds[0], err);
+	return sfd_varlink_sockets_open(
+		s->varlink, NULL, sfd_take_ptr(&copy), &answer->fds[0], err);
 }
 
 int sfd_proxy_open_varlink_socket(struct sfd_proxy_session *s, const cJSON *args,

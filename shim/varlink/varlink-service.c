@@ -234,8 +234,8 @@ static int serve_calls(struct sfd_varlink_session *s, struct splitfd_error *err)
 }
 
 int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varlink_shared *shared,
-	bool layers_only, struct splitfd_image *image, int socket, struct sfd_client *client,
-	struct splitfd_error *err)
+	bool layers_only, struct splitfd_store *store, struct splitfd_image *image, int socket,
+	struct sfd_client *client, struct splitfd_error *err)
 {
 	const struct sfd_varlink_options options = { .message_max = MESSAGE_MAX,
 		.values_max = VALUES_MAX,
@@ -247,6 +247,7 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varl
 		.shared = shared,
 		.client = client,
 		.layers_only = layers_only,
+		.store = store,
 		.image = image };
 	int r = sfd_varlink_new(socket, &options, &v, err);
 
@@ -293,7 +294,7 @@ static int service_handle(
 	struct service *service = ctx;
 
 	return sfd_varlink_serve(
-		service->settings, &service->shared, false, NULL, socket, client, err);
+		service->settings, &service->shared, false, NULL, NULL, socket, client, err);
 }
 
 static void service_refuse(int socket)

@@ -36,6 +36,7 @@ struct sfd_varlink_session {
 	 * (borrowed). */
 	bool layers_only;
 	struct splitfd_image *image;
+	struct splitfd_store *store; /* NULL: the one of the settings, opened anew by each call */
 	/* Locked (flock) from the first use on. */
 	struct splitfd_repository *repository;
 	bool writable;
@@ -74,11 +75,12 @@ extern const struct sfd_varlink_interface sfd_varlink_oci_of_repository;
 extern const struct sfd_varlink_interface sfd_varlink_repository;
 
 /* Serves a client until it closes; see struct sfd_serve_protocol. Takes the socket, always. With
- * `layers_only` neither images nor the repository are served, and where `image` is not NULL
- * (borrowed) only its layers are. `client` is NULL, or told when the service waits for it. */
+ * `layers_only` neither images nor the repository are served; where `store` is not NULL (borrowed)
+ * it is the one that is served, and where `image` is not NULL (borrowed) only its layers are.
+ * `client` is NULL, or told when the service waits for it. */
 int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varlink_shared *shared,
-	bool layers_only, struct splitfd_image *image, int socket, struct sfd_client *client,
-	struct splitfd_error *err);
+	bool layers_only, struct splitfd_store *store, struct splitfd_image *image, int socket,
+	struct sfd_client *client, struct splitfd_error *err);
 
 /*
  * Parameters and results.

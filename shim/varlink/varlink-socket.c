@@ -5,6 +5,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/base/thread.h"
+#include "transport/containers-storage/store-private.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 struct served {
 	struct sfd_varlink_sockets *all;
 	struct sfd_serve_settings settings;
-	char *spec; /* what the settings' store borrows from */
+	struct splitfd_store *store; /* or */
 	struct splitfd_image *image;
 	int socket;
 	bool used, ended; /* ended: under the lock */
@@ -58,8 +59,8 @@ static void *serve_thread(void *ctx)
 	struct splitfd_error err = { 0 };
 	int socket = sfd_take_fd(&s->socket);
 
-	if (sfd_varlink_serve(&s->settings, &s->all->shared, true, s->image, socket, NULL, &err) <
-			0 &&
+	if (sfd_varlink_serve(&s->settings, &s->all->shared, true, s->store, s->image, socket, NULL,
+		    &err) < 0 &&
 		err.errnum != ECANCELED)
 		fprintf(stderr, "splitfd: a client on a varlink socket: %s\n", err.text);
 	pthread_mutex_lock(&s->all->lock);
@@ -72,7 +73,7 @@ static void clean(struct served *s)
 {
 	splitfd_image_close(s->image);
 	sfd_close(s->socket);
-	free(s->spec);
+	splitfd_store_close(s->store);
 	*s = (struct served){ .socket = -EBADF };
 }
 
@@ -96,8 +97,8 @@ static struct served *find_place(struct sfd_varlink_sockets *all)
 	return NULL;
 }
 
-static int start(struct sfd_varlink_sockets *all, struct served *s, const char *spec, int *ret_fd,
-	struct splitfd_error *err)
+static int start(
+	struct sfd_varlink_sockets *all, struct served *s, int *ret_fd, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int theirs = -EBADF;
 	int pair[2], r;
@@ -107,9 +108,8 @@ static int start(struct sfd_varlink_sockets *all, struct served *s, const char *
 	s->settings.max_layers = LAYERS_MAX;
 	s->settings.cancel_fd = all->stop.fd;
 	s->settings.cancel = &all->stop.flag;
-	r = sfd_varlink_parse_spec(spec, &s->settings.store, &s->spec, err);
-	if (r < 0)
-		return r;
+	if (s->store != NULL)
+		s->store->cancel_fd = all->stop.fd;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return splitfd_error_sys(err, errno, "cannot make a socket");
 	s->socket = pair[0];
@@ -122,7 +122,7 @@ static int start(struct sfd_varlink_sockets *all, struct served *s, const char *
 	return 0;
 }
 
-int sfd_varlink_sockets_open(struct sfd_varlink_sockets *sockets, const char *spec,
+int sfd_varlink_sockets_open(struct sfd_varlink_sockets *sockets, struct splitfd_store *store,
 	struct splitfd_image *image, int *ret_fd, struct splitfd_error *err)
 {
 	struct served *s = find_place(sockets);
@@ -130,11 +130,13 @@ int sfd_varlink_sockets_open(struct sfd_varlink_sockets *sockets, const char *sp
 
 	if (s == NULL) {
 		splitfd_image_close(image);
+		splitfd_store_close(store);
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EMFILE,
 			"there are %d varlink sockets already; close one", SFD_VARLINK_SOCKETS_MAX);
 	}
+	s->store = store;
 	s->image = image;
-	r = start(sockets, s, spec, ret_fd, err);
+	r = start(sockets, s, ret_fd, err);
 	if (r < 0)
 		clean(s);
 	return r;

@@ -21,13 +21,14 @@ int sfd_varlink_sockets_new(
 /* Ends the threads and closes all. NULL is allowed. Returns NULL. */
 struct sfd_varlink_sockets *sfd_varlink_sockets_free(struct sfd_varlink_sockets *sockets);
 
-/* A new socket that serves the store that `spec` means, "[DRIVER@ROOT+RUNROOT:OPTIONS]" or "" for
- * the default one; or, where image is not NULL, the layers of that image only. Takes the image,
- * always. *ret_fd, the client's end, is the caller's. -EMFILE where there are too many. */
-int sfd_varlink_sockets_open(struct sfd_varlink_sockets *sockets, const char *spec,
+/* A new socket that serves the layers of this store; or, where image is not NULL, of that image
+ * only. Takes both, always. *ret_fd, the client's end, is the caller's. -EMFILE where there are too
+ * many. */
+int sfd_varlink_sockets_open(struct sfd_varlink_sockets *sockets, struct splitfd_store *store,
 	struct splitfd_image *image, int *ret_fd, struct splitfd_error *err);
 
-/* Cuts a specifier: *options borrow from *ret_text, which the caller frees. */
+/* Cuts the specifier of a store, "[DRIVER@ROOT+RUNROOT:OPTIONS]" or "" for the default one:
+ * *options borrow from *ret_text, which the caller frees. */
 int sfd_varlink_parse_spec(const char *spec, struct splitfd_store_options *options, char **ret_text,
 	struct splitfd_error *err);
 

@@ -2,6 +2,7 @@
 #include "shim/varlink/varlink-store-images.h"
 #include "shim/common/rootless.h"
 #include "splitfdstream/base/cleanup.h"
+#include "transport/containers-storage/store-private.h"
 #include "transport/oci/oci-json.h"
 
 #include <string.h>
@@ -15,6 +16,10 @@ int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
 	struct splitfd_store_options options = s->settings->store;
 	int r;
 
+	if (s->store != NULL) {
+		*ret = sfd_store_ref(s->store);
+		return 1;
+	}
 	options.cancel_fd = s->settings->cancel_fd;
 	r = sfd_rootless_store_open(&options, ret, err);
 	if (r >= 0)

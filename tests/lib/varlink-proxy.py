@@ -61,13 +61,26 @@ assert "a store is" in refused("/var/lib/containers/storage")
 assert "found 2 args" in refused("", "")
 assert "expecting" in refused(None)
 assert "is not in a containers-storage" in refused(proxy.open("oci:" + layout))
+# What was checked is served, whatever comes to its path afterwards.
+c = connect(spec)
+os.rename(graphroot, graphroot + ".away")
+try:
+    os.mkdir(graphroot)
+    assert get_layer(c, diff_id=diff_ids[0])[0] == diff_ids[0]
+finally:
+    os.rmdir(graphroot)
+    os.rename(graphroot + ".away", graphroot)
+c.close()
 # A store is served only where the policy accepts all of it, whatever is named.
-store, yes, no = f"[overlay@{graphroot}]", [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+store, plain, yes, no = f"[overlay@{graphroot}]", f"[{graphroot}]", [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
 signed = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/nonexistent"}]
 for default, scopes, served in ((yes, {}, True), (no, {}, False), (signed, {}, False), (no, {store: yes}, True),
                                 (no, {"": yes}, True), (yes, {store: no}, False), (no, {store + "localhost/x": yes}, False),
                                 (yes, {store + "localhost/x": no}, False), (yes, {store + "localhost": signed}, False),
-                                (yes, {"[overlay@/elsewhere]": no}, True)):
+                                (yes, {"[overlay@/elsewhere]": no}, True),
+                                # The store without its driver is a scope of every image, too.
+                                (yes, {plain: no}, False), (yes, {plain: signed}, False), (no, {plain: yes}, True),
+                                (no, {store: yes, plain: no}, False), (no, {store: no, plain: yes}, False)):
     with open(folder + "/policy.json", "w") as f:
         json.dump({"default": default, "transports": {"containers-storage": scopes}}, f)
     other = Proxy(argv + ["--policy", folder + "/policy.json"], env=env)

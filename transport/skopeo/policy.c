@@ -332,16 +332,17 @@ enum sfd_verdict sfd_policy_verdict(
 }
 
 bool sfd_policy_accepts_all(
-	const struct sfd_policy *policy, const char *transport, const char *scope)
+	const struct sfd_policy *policy, const char *transport, const char *const *scopes)
 {
 	const cJSON *transports = cJSON_GetObjectItemCaseSensitive(policy->json, "transports");
 	const cJSON *all = cJSON_GetObjectItemCaseSensitive(transports, transport), *list;
-	const char *const scopes[] = { scope, NULL };
 
 	cJSON_ArrayForEach (list, all) {
-		if (strncmp(list->string, scope, strlen(scope)) == 0 &&
-			judge(list) != SFD_POLICY_ACCEPT)
-			return false;
+		for (const char *const *scope = scopes; *scope != NULL; scope++) {
+			if (strncmp(list->string, *scope, strlen(*scope)) == 0 &&
+				judge(list) != SFD_POLICY_ACCEPT)
+				return false;
+		}
 	}
 	return sfd_policy_verdict(policy, transport, scopes) == SFD_POLICY_ACCEPT;
 }

@@ -34,10 +34,10 @@ enum sfd_verdict {
 enum sfd_verdict sfd_policy_verdict(
 	const struct sfd_policy *policy, const char *transport, const char *const *scopes);
 
-/* True where every image in `scope` is accepted: no narrower scope, which begins with it, says
- * anything else. */
+/* True where every image in each of `scopes` (NULL-terminated, narrowest first) is accepted: no
+ * scope that is one of them, or narrower and so begins with it, says anything else. */
 bool sfd_policy_accepts_all(
-	const struct sfd_policy *policy, const char *transport, const char *scope);
+	const struct sfd_policy *policy, const char *transport, const char *const *scopes);
 
 /* The verdict for an image of a transport whose names are not known: what all scopes of it agree
  * on, else CONDITION. */

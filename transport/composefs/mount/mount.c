@@ -71,7 +71,8 @@ static int mount_erofs(const char *source, struct splitfd_error *err)
 		return r;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return mount_error(fs, errno, "mounting the image", err);
-	mount = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY);
+	mount = fsmount(
+		fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	return mount >= 0 ? mount : mount_error(fs, errno, "mounting the image", err);
 }
 
@@ -222,7 +223,9 @@ static int mount_overlay(const struct splitfd_repository *repository, int image_
 	}
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return mount_error(fs, errno, "mounting the overlay", err);
-	mount = fsmount(fs, FSMOUNT_CLOEXEC, o->read_write ? 0 : MOUNT_ATTR_RDONLY);
+	mount = fsmount(fs, FSMOUNT_CLOEXEC,
+		(o->read_write ? 0 : MOUNT_ATTR_RDONLY) | (o->suid ? 0 : MOUNT_ATTR_NOSUID) |
+			(o->dev ? 0 : MOUNT_ATTR_NODEV));
 	return mount >= 0 ? mount : mount_error(fs, errno, "mounting the overlay", err);
 }
 

@@ -14,6 +14,7 @@
 struct sfd_mount_options {
 	const char *upper, *work; /* directories of a writable layer, or NULL */
 	bool read_write;	  /* with upper and work only */
+	bool suid, dev;		  /* set-user-id programs and device files work */
 	bool old_kernel;	  /* do as on kernels before 6.12 (for tests) */
 };
 
