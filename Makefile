@@ -126,7 +126,7 @@ helper_bin := $(helper_src:%.c=$(B)/%)
 private_headers := splitfdstream/chunk-cleanup.h splitfdstream/wire-buffer.h splitfdstream/wire-cursor.h splitfdstream/wire-header.h \
 	splitfdstream/dir-files.h splitfdstream/chunk-content.h
 public_headers := splitfdstream/base/error.h $(filter-out $(private_headers),$(wildcard splitfdstream/*.h)) \
-	transport/containers-storage/store.h transport/composefs/repository.h transport/composefs/object-digest.h transport/rpc/fdpass.h
+	transport/containers-storage/store.h transport/composefs/repository.h transport/composefs/object-digest.h transport/copy/copy.h transport/rpc/fdpass.h
 program := $(B)/splitfd
 static_lib := $(B)/libsplitfd.a
 shared_lib := $(B)/libsplitfd.so.$(SOVERSION)
