@@ -17,8 +17,9 @@
 SFD_DEFINE_CLEANUP(cleanup_stream, struct sfd_splitstream, sfd_splitstream_free);
 SFD_DEFINE_CLEANUP(cleanup_parser, struct sfd_tar_parser, sfd_tar_parser_free);
 
-#define NO_SIZE	    UINT64_MAX
-#define FEW_OBJECTS 256
+#define NO_SIZE	      UINT64_MAX
+#define FEW_OBJECTS   256
+#define TAKEN_AT_ONCE 64
 
 struct layer {
 	struct splitfd_repository *repository;
@@ -86,33 +87,43 @@ static int check_parts(struct layer *l, struct splitfd_error *err)
 }
 
 /* The quick way, for what is whole as a rule: one thread looks for the objects while another reads
- * the tar for their sizes. */
+ * the tar for their sizes, and then helps. */
 struct sizes {
 	struct layer *layer;
-	size_t n;
+	size_t n, taken; /* objects that some thread looks for, or has */
 	uint64_t *found,
 		*wanted; /* by the object's number in the stream; NO_SIZE: not, or unknown */
 	uint64_t next;	 /* of the content that the tar comes to; 0: none */
 };
 
-/* Touches nothing of the stream but its references. */
-static void *find_sizes(void *ctx)
+/* The size of the stream's i-th object. Touches nothing of the stream but its references. */
+static uint64_t find_size(const struct layer *l, size_t i)
 {
-	struct sizes *sizes = ctx;
 	struct splitfd_digest digest;
 	char path[SFD_OBJECT_PATH_SIZE];
 	struct stat st;
 
-	for (size_t i = 0; i < sizes->n; i++) {
-		sizes->found[i] = NO_SIZE;
-		if (sfd_splitstream_object_ref(sizes->layer->stream, i, &digest, NULL) < 0)
-			continue;
-		sfd_object_path(&digest, path);
-		if (fstatat(sizes->layer->objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			S_ISREG(st.st_mode))
-			sizes->found[i] = (uint64_t)st.st_size;
+	if (sfd_splitstream_object_ref(l->stream, i, &digest, NULL) < 0)
+		return NO_SIZE;
+	sfd_object_path(&digest, path);
+	return fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)
+		       ? (uint64_t)st.st_size
+		       : NO_SIZE;
+}
+
+/* Looks for what no other thread has taken. */
+static void *find_sizes(void *ctx)
+{
+	struct sizes *sizes = ctx;
+
+	for (;;) {
+		size_t at = __atomic_fetch_add(&sizes->taken, TAKEN_AT_ONCE, __ATOMIC_RELAXED);
+
+		if (at >= sizes->n)
+			return NULL;
+		for (size_t i = at; i < sizes->n && i < at + TAKEN_AT_ONCE; i++)
+			sizes->found[i] = find_size(sizes->layer, i);
 	}
-	return NULL;
 }
 
 static bool want_part(struct sizes *sizes, const struct sfd_splitstream_part *part)
@@ -160,10 +171,14 @@ static bool has_sizes(struct layer *l)
 		return false;
 	sizes.found = found;
 	sizes.wanted = wanted;
-	if (sizes.n < FEW_OBJECTS ||
-		sfd_thread_start(&thread, SFD_STACK_SMALL, find_sizes, &sizes) < 0)
-		find_sizes(&sizes);
+	/* Where there is no thread to be had, this one does all. */
+	if (sizes.n >= FEW_OBJECTS)
+		(void)sfd_thread_start(&thread, SFD_STACK_SMALL, find_sizes, &sizes);
 	same = want_sizes(&sizes);
+	if (same)
+		find_sizes(&sizes);
+	else
+		__atomic_store_n(&sizes.taken, sizes.n, __ATOMIC_RELAXED);
 	sfd_thread_join(&thread);
 	for (size_t i = 0; same && i < sizes.n; i++)
 		same = found[i] != NO_SIZE && (wanted[i] == NO_SIZE || wanted[i] == found[i]);
