@@ -238,6 +238,7 @@ TEST(silence)
 	struct sfd_jsonrpc_options patient = { .timeout_ms = 100, .fds_max = 9 };
 	int event = eventfd(0, EFD_CLOEXEC), code = 0;
 	struct ends e = connect_ends(&hasty);
+	struct splitfd_error err = { 0 };
 	struct sfd_jsonrpc_message m;
 
 	CHECK_INT(receive_one(&e, &code), -ETIMEDOUT); /* idle_ms */
@@ -254,6 +255,16 @@ TEST(silence)
 	sfd_jsonrpc_message_done(&m);
 	CHECK_INT(take_number(e.c), -ETIMEDOUT);
 	close_ends(&e);
+	/* One that ends while it sends has failed, and is refused nothing. */
+	e = connect_ends(&patient);
+	say(&e, "{\"fds\":1}");
+	CHECK_INT(sfd_jsonrpc_receive(e.c, &m, NULL), 1);
+	sfd_jsonrpc_message_done(&m);
+	e.peer = sfd_close(e.peer);
+	CHECK_INT(sfd_jsonrpc_take_fd(e.c, &code, &err), -EBADMSG);
+	CHECK_INT(err.kind, SPLITFD_ERROR_PEER);
+	close_ends(&e);
+	code = 0;
 	patient.cancel_fd = event;
 	CHECK_INT(eventfd_write(event, 1), 0);
 	e = connect_ends(&patient);

@@ -42,6 +42,15 @@ static int wrong_count(struct sfd_jsonrpc *c, const char *what, struct splitfd_e
 	return fail(c, r, SFD_JSONRPC_FDS, err);
 }
 
+/* A peer that failed, or was ended, while it sent. */
+static int cut_off(struct sfd_jsonrpc *c, struct splitfd_error *err)
+{
+	int r = splitfd_error_set(&c->error, SPLITFD_ERROR_PEER, EBADMSG,
+		"the peer closed the socket before all descriptors came");
+
+	return fail(c, r, SFD_JSONRPC_FDS, err);
+}
+
 int sfd_jsonrpc_failure(const struct sfd_jsonrpc *c)
 {
 	return c->code;
@@ -110,8 +119,7 @@ int sfd_jsonrpc_take_fd(struct sfd_jsonrpc *c, int *ret_fd, struct splitfd_error
 	while (c->n_queued == 0) {
 		r = read_more(c, sfd_deadline(c->options.timeout_ms), err);
 		if (r == 0)
-			return wrong_count(
-				c, "the peer closed the socket before all descriptors came", err);
+			return cut_off(c, err);
 		if (r < 0 || skip_blanks(c, err) < 0)
 			return c->failed;
 		if (c->n_queued < c->owed && c->start < c->in.len)
