@@ -27,8 +27,7 @@ static void print_help(void)
 		printf("%s\n", titles[class]);
 		for (size_t i = 0; i < sfd_n_commands; i++) {
 			if ((int)sfd_commands[i]->class == class)
-				printf("  %-26s %s\n", sfd_commands[i]->name,
-					sfd_commands[i]->summary);
+				sfd_print_row(sfd_commands[i]->name, 26, sfd_commands[i]->summary);
 		}
 	}
 	printf("\n'splitfd COMMAND --help' shows a command's options.\n");

@@ -67,6 +67,6 @@ const struct sfd_command sfd_cmd_compute_id = {
 	.name = "compute-id",
 	.class = SFD_PORCELAIN,
 	.operands = "NAME",
-	.summary = "The digest of the EROFS image of a stored image, made anew from its layers",
+	.summary = "Print the digest of a stored image's EROFS image, made anew from its layers",
 	.run = run,
 };

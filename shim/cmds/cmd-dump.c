@@ -40,6 +40,6 @@ const struct sfd_command sfd_cmd_dump = {
 	.name = "dump",
 	.class = SFD_PORCELAIN,
 	.operands = "NAME",
-	.summary = "The file tree of a stored image as a composefs dumpfile",
+	.summary = "Print the file tree of a stored image as a composefs dumpfile",
 	.run = run,
 };

@@ -207,7 +207,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"Check contents of a tar (default; --no-verify: let the kernel move "
 			"them)" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &g.channel.timeout, 0, 1000000, "SECONDS",
-			"Silence of the other side that is an error (300; 0: none)" },
+			"Fail if the other side is silent for SECONDS (default 300; 0 disables)" },
 		SFD_STORE_OPTIONS(&g.from), SFD_REPO_OPTIONS(&g.repo),
 		SFD_SANDBOX_OPTION(&g.sandbox), { NULL }
 	};

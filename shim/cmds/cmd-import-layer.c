@@ -166,7 +166,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "fds", 0, SFD_OPTION_NUMBER, &o.channel.fds, 0, 1 << 20, "N",
 			"Receive descriptors over the inherited Unix socket N" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &o.channel.timeout, 0, 1000000, "SECONDS",
-			"Silence of the producer that is an error (300; 0: none)" },
+			"Fail if the producer is silent for SECONDS (default 300; 0 disables)" },
 		{ "reflink", 0, SFD_OPTION_STRING, &o.reflink, 0, 0, "HOW",
 			"auto (default), always, never" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, SPLITFD_JOBS_MAX, "N",

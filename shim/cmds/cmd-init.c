@@ -67,7 +67,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		return r < 0 ? r : 0;
 	if (argc == 1 && (repo.repo != NULL || repo.user || repo.system))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"give the folder as an argument or by an option, not both");
+			"give the directory as an argument or by an option, not both");
 	if (argc == 1)
 		repo.repo = argv[0];
 	init.erofs_default = (int)version;

@@ -70,6 +70,6 @@ const struct sfd_command sfd_cmd_mount = {
 	.name = "mount",
 	.class = SFD_PORCELAIN,
 	.operands = "NAME DIR",
-	.summary = "Mount a stored image (root)",
+	.summary = "Mount a stored image (requires root)",
 	.run = run,
 };

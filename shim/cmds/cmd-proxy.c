@@ -21,7 +21,7 @@ const struct sfd_command sfd_cmd_proxy = {
 	.name = "experimental-image-proxy",
 	.class = SFD_SERVER,
 	.operands = NULL, /* counted by its own words, skopeo's */
-	.summary = "Skopeo's image proxy, with containers-storage read natively",
+	.summary = "Serve skopeo's image proxy protocol, with containers-storage read natively",
 	.run = run,
 };
 

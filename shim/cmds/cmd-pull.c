@@ -21,7 +21,7 @@ const struct sfd_command sfd_cmd_pull = {
 	.name = "pull",
 	.class = SFD_PORCELAIN,
 	.operands = "IMAGE [NAME]",
-	.summary = "An image into a composefs repository",
+	.summary = "Pull an image into a composefs repository",
 	.run = run,
 };
 
@@ -93,7 +93,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "verify-diffid", 0, SFD_OPTION_FLAG, &o->verify_diff_id, 0, 0, NULL,
 			"Check each layer's SHA-256 with its diff_id" },
 		{ "no-verify-diffid", 0, SFD_OPTION_FLAG, &o->no_verify_diff_id, 0, 0, NULL,
-			"Do not, also where other users can write the store" },
+			"Check it only where another process sends the layer" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o->jobs, 1, SPLITFD_JOBS_MAX, "N",
 			"Worker threads, 1 to 64 (default: number of CPUs, at most 12)" },
 		{ "no-image", 0, SFD_OPTION_FLAG, &o->no_image, 0, 0, NULL,
@@ -105,9 +105,10 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "json", 0, SFD_OPTION_FLAG, &q.json, 0, 0, NULL, "Print the result as JSON" },
 		{ "quiet", 'q', SFD_OPTION_FLAG, &q.quiet, 0, 0, NULL, "No progress bars" },
 		{ "from-repo", 0, SFD_OPTION_STRING, &o->from_repo, 0, 0, "DIR",
-			"The repository that a varlink service shall open" },
+			"The repository that a varlink service opens" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &o->timeout, 0, 1000000, "SECONDS",
-			"Silence of a service or skopeo that is an error (300; 0: none)" },
+			"Fail if a service or skopeo is silent for SECONDS (default 300; 0 "
+			"disables)" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &o->skopeo, 0, 0, "PATH",
 			"Read the image through this skopeo" },
 		SFD_PROXY_FLAGS(&q.proxy),

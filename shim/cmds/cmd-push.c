@@ -17,7 +17,7 @@ const struct sfd_command sfd_cmd_push = {
 	.class = SFD_PORCELAIN,
 	.required = "--to SOCKET",
 	.operands = "IMAGE [NAME]",
-	.summary = "An image into a running composefs service (cfsctl varlink)",
+	.summary = "Push an image into a running composefs service (cfsctl varlink)",
 	.run = run,
 };
 
@@ -81,9 +81,9 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "from-repo", 0, SFD_OPTION_STRING, &q.from_repo.repo, 0, 0, "DIR",
 			"The repository of composefs:NAME" },
 		{ "zerocopy", 0, SFD_OPTION_FLAG, &q.push.zerocopy, 0, 0, NULL,
-			"The service shall fail rather than copy a file" },
+			"Fail rather than let the service copy a file" },
 		{ "timeout", 0, SFD_OPTION_NUMBER, &q.push.timeout, 0, 1000000, "SECONDS",
-			"Silence of the service that is an error (300; 0: none)" },
+			"Fail if the service is silent for SECONDS (default 300; 0 disables)" },
 		{ "json", 0, SFD_OPTION_FLAG, &q.json, 0, 0, NULL, "Print the result as JSON" },
 		{ "quiet", 'q', SFD_OPTION_FLAG, &q.quiet, 0, 0, NULL, "No progress bars" },
 		{ NULL },

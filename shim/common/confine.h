@@ -15,7 +15,7 @@
 #define SFD_SANDBOX_OPTION(wanted)                                                                 \
 	{                                                                                          \
 		"sandbox", 0, SFD_OPTION_FLAG, (wanted), 0, 0, NULL,                               \
-			"Give up beforehand what the work does not need (default; --no-sandbox)"   \
+			"Confine the process with Landlock and seccomp (default; --no-sandbox)"    \
 	}
 
 /* Gives up the rest. Nothing where it is not `wanted`, and where the store has files that another

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HELP_COLUMNS 80
+#define OPTION_WIDTH 34
+
 void sfd_strings_done(struct sfd_strings *s)
 {
 	free(s->items);
@@ -63,6 +66,22 @@ static void print_usage(const struct sfd_command *command, const struct sfd_opti
 			printf(" %s", parts[i]);
 }
 
+void sfd_print_row(const char *left, int width, const char *text)
+{
+	int column = printf("  %-*s", width, left);
+
+	for (size_t n; *text != '\0'; text += n) {
+		text += strspn(text, " ");
+		n = strcspn(text, " ");
+		if (column + 1 + (int)n > HELP_COLUMNS && column > 2 + width) {
+			printf("\n  %-*s", width, "");
+			column = 2 + width;
+		}
+		column += printf(" %.*s", (int)n, text);
+	}
+	printf("\n");
+}
+
 static void print_help(const struct sfd_command *command, const struct sfd_option *options)
 {
 	print_usage(command, options);
@@ -74,9 +93,9 @@ static void print_help(const struct sfd_command *command, const struct sfd_optio
 			options->letter ? options->letter : ' ', options->letter ? ',' : ' ',
 			options->name, options->argument ? " " : "",
 			options->argument ? options->argument : "");
-		printf("  %-34s %s\n", left, options->help);
+		sfd_print_row(left, OPTION_WIDTH, options->help);
 	}
-	printf("  %-34s %s\n", "    --help", "Show this text");
+	sfd_print_row("    --help", OPTION_WIDTH, "Show this text");
 }
 
 /* The words of "IMAGE [NAME]" one by one: the length of the one at *text, 0 at the end. */

@@ -44,6 +44,10 @@ struct sfd_option {
 
 struct sfd_command;
 
+/* Prints a row of a help text on standard output: "  LEFT", padded to `width`, and the text, broken
+ * at 80 columns. */
+void sfd_print_row(const char *left, int width, const char *text);
+
 /* Reads options anywhere among the arguments; "--" ends them. *argv keeps what is no option
  * (without the command's name) and *argc their count. Prints the command's help and returns 1 on
  * --help. -EINVAL with kind USAGE otherwise, also where the command takes more or fewer operands.

@@ -18,7 +18,8 @@ static int user_path(char path[PATH_MAX], struct splitfd_error *err)
 
 	if (home == NULL || home[0] != '/')
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"HOME names no folder, so the user's repository is not known; give --repo "
+			"HOME is not an absolute path, so the user's repository is not known; use "
+			"--repo "
 			"DIR");
 	if (snprintf(path, PATH_MAX, "%s/" USER_REPOSITORY, home) >= PATH_MAX)
 		return splitfd_error_set(
@@ -33,7 +34,7 @@ int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct 
 			"give only one of --repo, --user and --system");
 	if (o->repo != NULL && (o->repo[0] == '\0' || strlen(o->repo) >= PATH_MAX))
 		return splitfd_error_set(
-			err, SPLITFD_ERROR_USAGE, EINVAL, "--repo needs the path of a folder");
+			err, SPLITFD_ERROR_USAGE, EINVAL, "--repo needs the path of a directory");
 	if (o->user || (o->repo == NULL && !o->system && geteuid() != 0))
 		return user_path(path, err);
 	snprintf(path, PATH_MAX, "%s", o->repo != NULL ? o->repo : SYSTEM_REPOSITORY);

@@ -141,9 +141,9 @@ on_terminal() { # COLUMNS ROWS TERM
     (cd "$SCRATCH" && run_splitfd 0 pull --repo "$repo" --root store/root --runroot store/run localhost/srv srv)
     cd "$SCRATCH"
     run_splitfd 3 pull --repo "$repo" --root nowhere/root localhost/srv
-    assert_match "the folder 'nowhere/root' of --root does not exist" "$errors"
+    assert_match "the directory 'nowhere/root' of --root does not exist" "$errors"
     HOME=relative run_splitfd 2 images --user
-    assert_match "HOME names no folder" "$errors"
+    assert_match "HOME is not an absolute path" "$errors"
     run_splitfd 3 mount --bootable --repo "$repo" srv "$SCRATCH"
     assert_match "no bootable EROFS image; 'cfsctl oci pull --bootable' makes it" "$errors"
     chmod 755 "$SCRATCH" "$repo"

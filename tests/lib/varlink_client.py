@@ -55,7 +55,10 @@ class Connection:
         message = {"method": method, **flags}
         if parameters is not None:
             message["parameters"] = parameters
-        self.send(message, fds)
+        try:
+            self.send(message, fds)
+        except BrokenPipeError:
+            pass  # a service that refuses the client answers, and closes, before it is asked
         return self.receive()
 
     def call_more(self, method, parameters=None, fds=()):

@@ -205,7 +205,7 @@ static int option_path(const char *option, const char *path, char **ret, struct 
 	if (r < 0 || **ret == '/')
 		return r;
 	return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
-		"the folder '%s' of %s does not exist", path, option);
+		"the directory '%s' of %s does not exist", path, option);
 }
 
 static int find_roots(const struct splitfd_store_options *options, const struct sfd_conf *conf,
