@@ -106,6 +106,7 @@ struct request {
 	struct sfd_proxy_flags proxy;
 	struct sfd_strings proxy_arguments;
 	bool repair, json;
+	char repository[PATH_MAX], program[PATH_MAX];
 };
 
 /* Reads one image again from where it is, and compares what the repository has. */
@@ -136,7 +137,6 @@ static int repair(struct request *q, const char *image, struct splitfd_error *er
 
 static int repair_and_check(struct request *q, char **images, int n, struct splitfd_error *err)
 {
-	char repository[PATH_MAX], program[PATH_MAX];
 	struct sfd_bars bars;
 	int r = sfd_proxy_flags_apply(&q->proxy, &q->proxy_arguments, err);
 
@@ -145,11 +145,11 @@ static int repair_and_check(struct request *q, char **images, int n, struct spli
 	q->pull.stop = sfd_cancel_stop();
 	q->pull.store = q->from.store;
 	q->pull.store.options = q->from.storage_options.items;
-	q->pull.store.rootless_helper = sfd_rootless_helper(program);
+	q->pull.store.rootless_helper = sfd_rootless_helper(q->program);
 	q->pull.proxy_arguments = q->proxy_arguments.items;
-	q->pull.repository = repository;
+	q->pull.repository = q->repository;
 	if (r == 0 && n > 0)
-		r = sfd_repo_path(&q->repo, repository, err);
+		r = sfd_repo_path(&q->repo, q->repository, err);
 	for (int i = 0; r == 0 && i < n; i++)
 		r = repair(q, images[i], err);
 	return r == 0 ? check(&q->repo, &q->fsck, q->json, err) : r;

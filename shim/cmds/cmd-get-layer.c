@@ -31,6 +31,7 @@ struct get_layer {
 	bool sandbox;
 	long objects;
 	const char *algorithm;
+	char repository[PATH_MAX], program[PATH_MAX];
 };
 
 /* A tar's diff_id is the caller's word: it is checked before the end is sent. */
@@ -132,14 +133,13 @@ static int send_splitstream(
 static int open_origin(
 	struct get_layer *g, const char *image, struct sfd_origin *ret, struct splitfd_error *err)
 {
-	char repository[PATH_MAX], program[PATH_MAX];
 	struct sfd_origin_options *o = &g->origin;
-	int r = sfd_origin_is_stored(image) ? sfd_repo_path(&g->repo, repository, err) : 0;
+	int r = sfd_origin_is_stored(image) ? sfd_repo_path(&g->repo, g->repository, err) : 0;
 
-	o->repository = repository;
+	o->repository = g->repository;
 	o->store = g->from.store;
 	o->store.options = g->from.storage_options.items;
-	o->store.rootless_helper = sfd_rootless_helper(program);
+	o->store.rootless_helper = sfd_rootless_helper(g->program);
 	o->stop = sfd_cancel_stop();
 	o->confine = g->sandbox ? sfd_confine_now : NULL;
 	return r == 0 ? sfd_origin_open(o, image, ret, err) : r;

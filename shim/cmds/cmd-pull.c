@@ -33,12 +33,12 @@ struct request {
 	struct sfd_proxy_flags proxy;
 	struct sfd_strings proxy_arguments;
 	bool bootable, json, quiet, sandbox;
+	char repository[PATH_MAX], program[PATH_MAX];
 };
 
 static int pull(struct request *q, struct splitfd_error *err)
 {
 	struct sfd_pull_options *o = &q->pull;
-	char repository[PATH_MAX], program[PATH_MAX];
 	struct sfd_bars bars; /* outlives the pull */
 	sfd_cleanup_pull struct sfd_pull *p = NULL;
 	int r;
@@ -49,15 +49,15 @@ static int pull(struct request *q, struct splitfd_error *err)
 	o->confine = q->sandbox ? sfd_confine_now : NULL;
 	o->store = q->from.store;
 	o->store.options = q->from.storage_options.items;
-	o->store.rootless_helper = sfd_rootless_helper(program);
+	o->store.rootless_helper = sfd_rootless_helper(q->program);
 	r = sfd_proxy_flags_apply(&q->proxy, &q->proxy_arguments, err);
 	if (r < 0)
 		return r;
 	o->proxy_arguments = q->proxy_arguments.items;
-	o->repository = repository;
+	o->repository = q->repository;
 	r = sfd_pull_check(o, err);
 	if (r == 0)
-		r = sfd_repo_path(&q->repo, repository, err);
+		r = sfd_repo_path(&q->repo, q->repository, err);
 	if (r == 0)
 		r = sfd_pull_new(o, &p, err);
 	if (r == 0)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -90,22 +91,41 @@ static int check_parts(struct layer *l, struct splitfd_error *err)
  * the tar for their sizes, and then helps. */
 struct sizes {
 	struct layer *layer;
-	size_t n, taken; /* objects that some thread looks for, or has */
+	size_t n;
+	pthread_mutex_t lock; /* of `taken`, and of the stream's references */
+	size_t taken;	      /* objects that some thread looks for, or has */
 	uint64_t *found,
 		*wanted; /* by the object's number in the stream; NO_SIZE: not, or unknown */
 	uint64_t next;	 /* of the content that the tar comes to; 0: none */
 };
 
-/* The size of the stream's i-th object. Touches nothing of the stream but its references. */
-static uint64_t find_size(const struct layer *l, size_t i)
+/* Some references of the stream that no other thread has, which has a buffer of them. Touches
+ * nothing else of the stream. Their number; the first one's in *ret_at. One that cannot be read is
+ * all zeros. */
+static size_t take_some(
+	struct sizes *sizes, struct splitfd_digest ret[TAKEN_AT_ONCE], size_t *ret_at)
 {
-	struct splitfd_digest digest;
+	size_t n = 0;
+
+	pthread_mutex_lock(&sizes->lock);
+	*ret_at = sizes->taken;
+	for (; n < TAKEN_AT_ONCE && sizes->taken < sizes->n; n++, sizes->taken++) {
+		if (sfd_splitstream_object_ref(sizes->layer->stream, sizes->taken, &ret[n], NULL) <
+			0)
+			memset(&ret[n], 0, sizeof(ret[n]));
+	}
+	pthread_mutex_unlock(&sizes->lock);
+	return n;
+}
+
+static uint64_t find_size(const struct layer *l, const struct splitfd_digest *digest)
+{
 	char path[SFD_OBJECT_PATH_SIZE];
 	struct stat st;
 
-	if (sfd_splitstream_object_ref(l->stream, i, &digest, NULL) < 0)
+	if (digest->size == 0)
 		return NO_SIZE;
-	sfd_object_path(&digest, path);
+	sfd_object_path(digest, path);
 	return fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)
 		       ? (uint64_t)st.st_size
 		       : NO_SIZE;
@@ -115,15 +135,21 @@ static uint64_t find_size(const struct layer *l, size_t i)
 static void *find_sizes(void *ctx)
 {
 	struct sizes *sizes = ctx;
+	struct splitfd_digest some[TAKEN_AT_ONCE];
+	size_t at, n;
 
-	for (;;) {
-		size_t at = __atomic_fetch_add(&sizes->taken, TAKEN_AT_ONCE, __ATOMIC_RELAXED);
-
-		if (at >= sizes->n)
-			return NULL;
-		for (size_t i = at; i < sizes->n && i < at + TAKEN_AT_ONCE; i++)
-			sizes->found[i] = find_size(sizes->layer, i);
+	while ((n = take_some(sizes, some, &at)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			sizes->found[at + i] = find_size(sizes->layer, &some[i]);
 	}
+	return NULL;
+}
+
+static void take_rest(struct sizes *sizes)
+{
+	pthread_mutex_lock(&sizes->lock);
+	sizes->taken = sizes->n;
+	pthread_mutex_unlock(&sizes->lock);
 }
 
 static bool want_part(struct sizes *sizes, const struct sfd_splitstream_part *part)
@@ -161,7 +187,9 @@ static bool want_sizes(struct sizes *sizes)
 /* Whether every object has its size. False also where this cannot be said so quickly. */
 static bool has_sizes(struct layer *l)
 {
-	struct sizes sizes = { .layer = l, .n = sfd_splitstream_n_objects(l->stream) };
+	struct sizes sizes = { .layer = l,
+		.n = sfd_splitstream_n_objects(l->stream),
+		.lock = PTHREAD_MUTEX_INITIALIZER };
 	sfd_cleanup_free uint64_t *found = calloc(sizes.n + 1, sizeof(*found));
 	sfd_cleanup_free uint64_t *wanted = calloc(sizes.n + 1, sizeof(*wanted));
 	struct sfd_thread thread = { 0 };
@@ -178,8 +206,9 @@ static bool has_sizes(struct layer *l)
 	if (same)
 		find_sizes(&sizes);
 	else
-		__atomic_store_n(&sizes.taken, sizes.n, __ATOMIC_RELAXED);
+		take_rest(&sizes);
 	sfd_thread_join(&thread);
+	pthread_mutex_destroy(&sizes.lock);
 	for (size_t i = 0; same && i < sizes.n; i++)
 		same = found[i] != NO_SIZE && (wanted[i] == NO_SIZE || wanted[i] == found[i]);
 	return same;
