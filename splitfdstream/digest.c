@@ -71,7 +71,18 @@ int splitfd_sha256_text(const void *data, size_t n, char text[72], struct splitf
 	return splitfd_sha256_final_text(&h, text, err);
 }
 
+/* ISA-L's own choice asks for SSE4.2 only, and then multiplies carry-less: SIGILL on CPUs, and
+ * models of CPUs in virtual machines, that have the one without the other. */
+static bool can_choose(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	return __builtin_cpu_supports("pclmul");
+#else
+	return true;
+#endif
+}
+
 uint64_t splitfd_crc64(uint64_t crc, const void *data, size_t n)
 {
-	return crc64_iso_refl(crc, data, n);
+	return can_choose() ? crc64_iso_refl(crc, data, n) : crc64_iso_refl_base(crc, data, n);
 }
