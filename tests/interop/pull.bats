@@ -144,6 +144,10 @@ assert_all_copied() {
     assert_all_copied
     assert_same_streams content "$repo" small "$ORACLE"
     local jobs other
+    # Nor are extents shared by copy_file_range(2), which large files would be copied by.
+    find "$repo/objects" -type f -size +300k -print0 | xargs -0 filefrag -v > "$BATS_TEST_TMPDIR/extents"
+    [ "$(grep -c 'extents\? found' "$BATS_TEST_TMPDIR/extents")" -ge 3 ]
+    refute grep -q 'shared' "$BATS_TEST_TMPDIR/extents"
     for jobs in 1 2 7; do
         other=$SCRATCH/xfs/jobs-$jobs
         repo_init "$other"

@@ -177,6 +177,9 @@ static int copy_all(struct sfd_cloner *c, int from, int to, uint64_t size)
 {
 	uint64_t at = 0;
 
+	/* copy_file_range(2) may share extents. */
+	if (c->reflink == SPLITFD_REFLINK_NEVER)
+		return copy_through(c, from, to, 0, size);
 	while (at < size) {
 		off_t in = (off_t)at, out = (off_t)at;
 		size_t step = size - at < COPY_STEP ? (size_t)(size - at) : COPY_STEP;
