@@ -55,8 +55,10 @@ static int write_meta(int dirfd, const struct sfd_meta *meta, bool secure, const
 	r = sfd_temp_link(&temp, SFD_META_NAME);
 	if (r < 0 && r != -EEXIST)
 		splitfd_error_sys(err, -r, "cannot make %s/" SFD_META_NAME, path);
-	if (r == 0 && fsync(dirfd) < 0)
-		return splitfd_error_sys(err, errno, "cannot sync the directory '%s'", path);
+	/* Of a file that got fs-verity, btrfs makes neither fsync(2) of it nor of its directory
+	 * durable. */
+	if (r == 0 && syncfs(dirfd) < 0)
+		return splitfd_error_sys(err, errno, "cannot write '%s' to the disk", path);
 	return r;
 }
 
