@@ -28,13 +28,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_tree) struct sfd_tree *tree = NULL;
-	struct sfd_repo_options repo = { 0 };
+	struct sfd_repo_options repo = SFD_REPO_READER;
 	int formats[SFD_IMAGE_FORMATS];
 	const char *xattrs = NULL, *tree_of = NULL;
 	bool bootable = false;
 	long format = -1;
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&repo),
+		SFD_REPO_READER_OPTIONS(&repo),
 		{ "erofs-version", 0, SFD_OPTION_NUMBER, &format, 0, 2, "N",
 			"The format: 0, 1 or 2 (default: the repository's)" },
 		{ "xattrs", 0, SFD_OPTION_STRING, &xattrs, 0, 0, "MODE",
@@ -55,7 +55,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 			"the boot variant is not supported; 'cfsctl oci compute-id --bootable' "
 			"makes "
 			"it");
-	r = sfd_repo_open(&repo, false, &repository, err);
+	r = sfd_repo_open_reader(&repo, &repository, err);
 	if (r < 0)
 		return r;
 	sfd_image_formats(repository, formats);

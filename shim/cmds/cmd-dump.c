@@ -14,10 +14,10 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	sfd_cleanup(cleanup_tree) struct sfd_tree *tree = NULL;
-	struct sfd_repo_options repo = { 0 };
+	struct sfd_repo_options repo = SFD_REPO_READER;
 	const char *xattrs = NULL, *tree_of = NULL;
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&repo),
+		SFD_REPO_READER_OPTIONS(&repo),
 		{ "xattrs", 0, SFD_OPTION_STRING, &xattrs, 0, 0, "MODE",
 			"allowlist-only (default) or keep-user-xattrs" },
 		{ "tree", 0, SFD_OPTION_STRING, &tree_of, 0, 0, "PROGRAM",
@@ -29,7 +29,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	r = sfd_parse_options(&sfd_cmd_dump, options, &argc, &argv, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = sfd_repo_open(&repo, false, &repository, err);
+	r = sfd_repo_open_reader(&repo, &repository, err);
 	if (r == 0)
 		r = sfd_image_argument_tree(
 			repository, "dump", argv[0], xattrs, tree_of, &tree, err);

@@ -86,7 +86,7 @@ static int check(const struct sfd_repo_options *repo, const struct sfd_fsck_opti
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository = NULL;
 	struct sfd_fsck_report report;
-	int r = sfd_repo_open(repo, false, &repository, err);
+	int r = sfd_repo_open_reader(repo, &repository, err);
 
 	if (r < 0)
 		return r;
@@ -176,9 +176,10 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 				     .no_tag = true,
 				     .repair = true,
 				     .verify_diff_id = true },
+		.repo = SFD_REPO_READER,
 		.proxy = { .tls_verify = true } };
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&q.repo),
+		SFD_REPO_READER_OPTIONS(&q.repo),
 		{ "repair", 0, SFD_OPTION_FLAG, &q.repair, 0, 0, NULL,
 			"Read the images IMAGE... again and replace what is damaged" },
 		{ "metadata-only", 0, SFD_OPTION_FLAG, &q.fsck.metadata_only, 0, 0, NULL,

@@ -79,7 +79,7 @@ static int list_images(const struct sfd_repo_options *repo, bool json, struct sp
 {
 	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct sfd_image_list list;
-	int r = sfd_repo_open(repo, false, &repository, err);
+	int r = sfd_repo_open_reader(repo, &repository, err);
 
 	if (r < 0)
 		return r;
@@ -94,10 +94,10 @@ static int list_images(const struct sfd_repo_options *repo, bool json, struct sp
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct sfd_repo_options repo = { 0 };
+	struct sfd_repo_options repo = SFD_REPO_READER;
 	bool json = false;
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&repo),
+		SFD_REPO_READER_OPTIONS(&repo),
 		{ "json", 0, SFD_OPTION_FLAG, &json, 0, 0, NULL, "Print the list as JSON" },
 		{ NULL },
 	};

@@ -90,7 +90,7 @@ static int inspect(const struct request *q, struct splitfd_error *err)
 	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	sfd_cleanup_free char *manifest = NULL;
 	struct sfd_oci_stored stored;
-	int r = sfd_repo_open(&q->repo, false, &repository, err);
+	int r = sfd_repo_open_reader(&q->repo, &repository, err);
 
 	if (r == 0)
 		r = sfd_tag_resolve(repository, q->image, &manifest, err);
@@ -105,9 +105,9 @@ static int inspect(const struct request *q, struct splitfd_error *err)
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct request q = { 0 };
+	struct request q = { .repo = SFD_REPO_READER };
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&q.repo),
+		SFD_REPO_READER_OPTIONS(&q.repo),
 		{ "manifest", 0, SFD_OPTION_FLAG, &q.manifest, 0, 0, NULL,
 			"Print the manifest as it is stored" },
 		{ "config", 0, SFD_OPTION_FLAG, &q.config, 0, 0, NULL,

@@ -118,7 +118,7 @@ static int list_layers(const struct sfd_repo_options *repo, const char *image, b
 {
 	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct rows rows = { 0 };
-	int r = sfd_repo_open(repo, false, &repository, err);
+	int r = sfd_repo_open_reader(repo, &repository, err);
 
 	if (r < 0)
 		return r;
@@ -134,10 +134,10 @@ static int list_layers(const struct sfd_repo_options *repo, const char *image, b
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct sfd_repo_options repo = { 0 };
+	struct sfd_repo_options repo = SFD_REPO_READER;
 	bool json = false;
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&repo),
+		SFD_REPO_READER_OPTIONS(&repo),
 		{ "json", 0, SFD_OPTION_FLAG, &json, 0, 0, NULL, "Print the list as JSON" },
 		{ NULL },
 	};

@@ -21,9 +21,9 @@ static const struct {
 
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
-	struct sfd_stream_request q = { 0 };
+	struct sfd_stream_request q = { .repo = SFD_REPO_READER };
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&q.repo),
+		SFD_REPO_READER_OPTIONS(&q.repo),
 		{ "json", 0, SFD_OPTION_FLAG, &q.json, 0, 0, NULL, "Print JSON (dump, check)" },
 		{ "format", 0, SFD_OPTION_STRING, &q.format, 0, 0, "FORMAT",
 			"STREAM is a file: splitfdstream or splitdirfdstream" },

@@ -178,7 +178,7 @@ int sfd_stream_dump(const struct sfd_stream_request *q, struct splitfd_error *er
 	sfd_cleanup_splitstream struct sfd_splitstream *stream = NULL;
 	struct subject s = { 0 };
 	cJSON *root = NULL;
-	int r = sfd_repo_open(&q->repo, false, &repository, err);
+	int r = sfd_repo_open_reader(&q->repo, &repository, err);
 
 	s.repository = repository;
 	if (r == 0)
@@ -212,7 +212,7 @@ int sfd_stream_cat(const struct sfd_stream_request *q, struct splitfd_error *err
 	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	const struct sfd_stream_taker taker = { cat_bytes, NULL };
 	struct subject s = { 0 };
-	int r = sfd_repo_open(&q->repo, false, &repository, err);
+	int r = sfd_repo_open_reader(&q->repo, &repository, err);
 
 	s.repository = repository;
 	if (r == 0)
@@ -226,7 +226,7 @@ int sfd_stream_check(const struct sfd_stream_request *q, struct splitfd_error *e
 	struct subject s = { 0 };
 	uint64_t size = 0;
 	char sha256[72];
-	int r = sfd_repo_open(&q->repo, false, &repository, err);
+	int r = sfd_repo_open_reader(&q->repo, &repository, err);
 	cJSON *root;
 
 	s.repository = repository;

@@ -110,6 +110,7 @@ static int wire_open(
 	fd = open_file(q->name, err);
 	if (fd < 0)
 		return fd;
+	sfd_confine(q->repo.sandbox, &(struct sfd_needs){ .read_rules = true, .objects = -EBADF });
 	r = splitfd_input_new(fd, NULL, 0, -1, &w->cursor.input, err);
 	if (r >= 0)
 		r = q->format != NULL ? format_by_name(w, err) : format_by_bytes(w, err);

@@ -52,6 +52,18 @@ int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_r
 			       o->cancel_fd > 0 ? o->cancel_fd : sfd_cancel_fd(), ret, err);
 }
 
+int sfd_repo_open_reader(const struct sfd_repo_options *o, struct splitfd_repository **ret,
+	struct splitfd_error *err)
+{
+	int r = sfd_repo_open(o, false, ret, err);
+
+	if (r == 0)
+		sfd_confine(o->sandbox,
+			&(struct sfd_needs){
+				.read_rules = true, .repository = *ret, .objects = -EBADF });
+	return r;
+}
+
 int sfd_parse_reflink(const char *text, enum splitfd_reflink *ret, struct splitfd_error *err)
 {
 	static const struct {

@@ -7,6 +7,7 @@
  * system's, everyone else the user's.
  */
 
+#include "shim/common/confine.h"
 #include "shim/common/options.h"
 #include "transport/composefs/repository.h"
 
@@ -15,6 +16,7 @@
 struct sfd_repo_options {
 	const char *repo;
 	bool user, system;
+	bool sandbox;  /* of a command that only reads it; see SFD_REPO_READER */
 	int cancel_fd; /* as soon as it is readable, waiting for the repository's lock ends; 0: the
 			  command's own (cancel.h) */
 };
@@ -29,11 +31,23 @@ struct sfd_repo_options {
 			"The system's repository, /sysroot/composefs"                              \
 	}
 
+/* The same with --sandbox, which is the default: of a command that only reads the repository. */
+#define SFD_REPO_READER                                                                            \
+	{                                                                                          \
+		.sandbox = true                                                                    \
+	}
+#define SFD_REPO_READER_OPTIONS(o) SFD_REPO_OPTIONS(o), SFD_SANDBOX_OPTION(&(o)->sandbox)
+
 /* The folder that the options mean. USAGE where more than one of them is given. */
 int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct splitfd_error *err);
 
 /* Opens it; see sfd_repository_open. */
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
+	struct splitfd_error *err);
+
+/* Opens it for reading, and drops the privileges that reading it does not need (confine.h). Before
+ * any thread. */
+int sfd_repo_open_reader(const struct sfd_repo_options *o, struct splitfd_repository **ret,
 	struct splitfd_error *err);
 
 /* The value of --reflink; NULL is "auto". USAGE where it is none of the three words. */

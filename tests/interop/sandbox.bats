@@ -5,6 +5,7 @@
 load ../lib/common
 load ../lib/store
 load ../lib/repo
+load ../lib/sandbox
 
 setup_file() {
     require_interop || return 0
@@ -18,17 +19,11 @@ setup_file() {
 teardown_file() { scratch_drop; }
 setup() {
     [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"
-    [ -z "${SANITIZED:-}" ] || skip "kernel: a build with a sanitizer keeps everything"
-    has_landlock || skip "kernel: no Landlock, or an old one"
-    case $("$BUILD/splitfd" --version) in *+seccomp*) ;; *) missing "a build with libseccomp" ;; esac
+    require_sandbox
     repo=$SCRATCH/repo$BATS_TEST_NUMBER
     repo_init "$repo"
     store_options="--root $SCRATCH/store/root --runroot $SCRATCH/store/run"
 }
-has_landlock() { # landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)
-    python3 -c 'import ctypes; exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 2)'
-}
-
 traced() { # ARGUMENT…
     strace -f -qq -y -o "$SCRATCH/trace" \
         -e trace=landlock_add_rule,landlock_restrict_self,seccomp,clone,clone3,execve "$BUILD/splitfd" "$@"
@@ -46,22 +41,6 @@ assert_confined() { # RULE…: regular expressions
         grep -qE "landlock_add_rule\(.*$rule.* = 0" "$SCRATCH/before" || { echo "no rule: $rule"; return 1; }
     done
 }
-# The same with a library in the process that tries what it should not.
-probed() { # ARGUMENT…
-    local loader library=$SCRATCH/probe.so
-    [ -e "$library" ] || gcc -std=gnu17 -D_GNU_SOURCE -fPIC -shared -o "$library" "$LIB/preload/sandbox-probe.c"
-    loader=$(readelf -l "$BUILD/splitfd" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
-    "$loader" --preload "$library" "$BUILD/splitfd" "$@" 2> "$SCRATCH/said" > /dev/null
-    cat "$SCRATCH/said"
-    grep '^probe: ' "$SCRATCH/said" > "$SCRATCH/probe"
-}
-assert_probe() { # WHAT=ERRNO…
-    local want
-    for want in "$@"; do
-        grep -qxE "probe: ${want%=*} ${want#*=}" "$SCRATCH/probe" || { echo "not $want"; return 1; }
-    done
-}
-
 @test "the filter is part of the program: libseccomp is not opened at run time" {
     refute grep -qa libseccomp "$BUILD/splitfd"
     strace -f -qq -e trace=openat -o "$SCRATCH/opened" "$BUILD/splitfd" pull --repo "$repo" $store_options localhost/plain plain

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A library for ld.so's --preload. Near its end a pull or an import calls syncfs(2); here it tries
- * what a process that was taken over would: to read what is not the image's, to write elsewhere, to
- * run a program, to reach the network. It prints a line for each, with the errno (0: it worked).
+ * A library for ld.so's --preload. Near its end a pull or an import calls syncfs(2), and every
+ * command ends; at the first of these it tries what a process that was taken over would: to read
+ * what is not the image's, to write elsewhere, to run a program, to reach the network. It prints a
+ * line for each, with the errno (0: it worked).
  *	PROBE_FILE	a file to read; PROBE_DIR	a directory to make a file in
  */
 #include <errno.h>
@@ -37,7 +38,7 @@ static int run_program(void)
 	return errno == 0 ? 0 : -1;
 }
 
-int syncfs(int fd)
+static __attribute__((destructor)) void probe(void)
 {
 	static int tried;
 	const char *file = getenv("PROBE_FILE"), *dir = getenv("PROBE_DIR");
@@ -50,5 +51,10 @@ int syncfs(int fd)
 		say("connect", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 		say("umount", umount2("/nowhere", 0));
 	}
+}
+
+int syncfs(int fd)
+{
+	probe();
 	return (int)syscall(SYS_syncfs, fd);
 }
