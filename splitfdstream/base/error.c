@@ -88,6 +88,13 @@ int splitfd_error_wrap(struct splitfd_error *err, int r, const char *format, ...
 	return r;
 }
 
+int splitfd_error_copy(struct splitfd_error *err, int r, const struct splitfd_error *from)
+{
+	if (err != NULL)
+		*err = *from;
+	return r;
+}
+
 int splitfd_error_oom(struct splitfd_error *err)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ENOMEM, "out of memory");

@@ -59,6 +59,9 @@ int splitfd_error_sys(struct splitfd_error *err, int errnum, const char *format,
 int splitfd_error_wrap(struct splitfd_error *err, int r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Sets `err` to one that was kept elsewhere. Returns r, the code of the function that failed. */
+int splitfd_error_copy(struct splitfd_error *err, int r, const struct splitfd_error *from);
+
 /* Out of memory: sets kind FAILED, ENOMEM; returns -ENOMEM. */
 int splitfd_error_oom(struct splitfd_error *err);
 

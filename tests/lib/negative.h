@@ -19,6 +19,7 @@ static inline int sfd_always_negative(int r)
 #define splitfd_error_set(...)	sfd_always_negative(splitfd_error_set(__VA_ARGS__))
 #define splitfd_error_sys(...)	sfd_always_negative(splitfd_error_sys(__VA_ARGS__))
 #define splitfd_error_wrap(...) sfd_always_negative(splitfd_error_wrap(__VA_ARGS__))
+#define splitfd_error_copy(...) sfd_always_negative(splitfd_error_copy(__VA_ARGS__))
 #define splitfd_error_oom(err)	sfd_always_negative(splitfd_error_oom(err))
 
 #endif

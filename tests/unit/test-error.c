@@ -76,6 +76,18 @@ TEST(long_texts_are_cut)
 	}
 }
 
+TEST(copies)
+{
+	struct splitfd_error kept = { 0 }, err = { 0 };
+
+	(void)splitfd_error_set(&kept, SPLITFD_ERROR_PEER, EPIPE, "gone");
+	CHECK_INT(splitfd_error_copy(&err, -EIO, &kept), -EIO);
+	CHECK_STR(err.text, "gone");
+	CHECK_INT(err.errnum, EPIPE);
+	CHECK_INT(err.kind, SPLITFD_ERROR_PEER);
+	CHECK_INT(splitfd_error_copy(NULL, -EIO, &kept), -EIO);
+}
+
 TEST(exit_codes)
 {
 	CHECK_INT(splitfd_error_exit_code(SPLITFD_ERROR_NONE), 0);

@@ -5,6 +5,7 @@
 #include "transport/composefs/images/listing.h"
 #include "transport/composefs/images/oci.h"
 #include "transport/composefs/images/tags.h"
+#include "transport/oci/go-oci.h"
 
 #define DIFF_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define DIFF_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -301,4 +302,33 @@ TEST(docker_manifests_are_converted)
 	CHECK_INT(sfd_oci_convert_docker("{\"manifests\":[]}", 16, &out, &size, &err),
 		-EPROTONOSUPPORT);
 	CHECK_INT(sfd_oci_convert_docker("nothing", 7, &out, &size, &err), -EBADMSG);
+}
+
+/* What a pull stores and what a client of the proxy gets is the same manifest where the config is
+ * OCI's already. */
+TEST(both_conversions_of_a_docker_manifest_write_the_same_bytes)
+{
+	sfd_cleanup_buffer struct sfd_buffer proxy = { .max = 65536 }, config = { .max = 65536 };
+	sfd_cleanup_free char *stored = NULL;
+	char docker[2048], digest[72];
+	size_t size = 0;
+
+	CHECK_OK(sfd_oci_config(CONFIG, strlen(CONFIG), false, &config, &err), &err);
+	CHECK_INT(splitfd_sha256_text(config.data, config.len, digest, NULL), 0);
+	(void)snprintf(docker, sizeof(docker),
+		"{\"schemaVersion\":2,\"mediaType\":"
+		"\"application/vnd.docker.distribution.manifest.v2+json\",\"config\":{\"size\":%zu,"
+		"\"mediaType\":\"application/vnd.docker.container.image.v1+json\",\"digest\":"
+		"\"%s\"},\"layers\":[{\"mediaType\":"
+		"\"application/vnd.docker.image.rootfs.diff.tar.gzip\",\"size\":9007199254740991,"
+		"\"digest\":\"" DIFF_B "\",\"urls\":[]},{\"mediaType\":"
+		"\"application/vnd.docker.image.rootfs.foreign.diff.tar\",\"size\":0,"
+		"\"digest\":\"" DIFF_A "\",\"urls\":[\"\\b\\f\\u001f\\/\\\"<>&\\u2028\",\"\"]}]}",
+		config.len, digest);
+	CHECK_OK(sfd_oci_manifest(docker, strlen(docker), CONFIG, strlen(CONFIG), &proxy, &err),
+		&err);
+	CHECK_INT(sfd_oci_convert_docker(docker, strlen(docker), &stored, &size, &err), 1);
+	CHECK_INT(sfd_buffer_append(&proxy, "", 1), 0);
+	CHECK_STR((const char *)proxy.data, stored);
+	CHECK(strstr(stored, "[\"\\b\\f\\u001f/\\\"\\u003c\\u003e\\u0026\\u2028\",\"\"]") != NULL);
 }

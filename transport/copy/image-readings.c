@@ -117,14 +117,10 @@ static int choose(const struct sfd_readings *readings, const char *why,
 
 	r_podman = make_tree(readings, SFD_TAR_OF_PODMAN, objects, &podman, &podman_error);
 	r_cfsctl = make_tree(readings, SFD_TAR_OF_CFSCTL, NULL, &cfsctl, &cfsctl_error);
-	if (r_podman < 0 && (r_cfsctl < 0 || !is_refusal(r_podman))) {
-		*err = podman_error;
-		return r_podman;
-	}
-	if (r_cfsctl < 0 && !is_refusal(r_cfsctl)) {
-		*err = cfsctl_error;
-		return r_cfsctl;
-	}
+	if (r_podman < 0 && (r_cfsctl < 0 || !is_refusal(r_podman)))
+		return splitfd_error_copy(err, r_podman, &podman_error);
+	if (r_cfsctl < 0 && !is_refusal(r_cfsctl))
+		return splitfd_error_copy(err, r_cfsctl, &cfsctl_error);
 	if (r_podman == 0 && r_cfsctl == 0) {
 		same = compare(readings, podman, cfsctl, err);
 		if (same <= 0)
@@ -149,7 +145,8 @@ int sfd_image_tree_of_readings(const struct sfd_readings *readings, const char *
 	/* The layers are right by themselves. */
 	if (is_refusal(r)) {
 		r = -EOPNOTSUPP;
-		err->errnum = EOPNOTSUPP;
+		if (err != NULL)
+			err->errnum = EOPNOTSUPP;
 	}
 	return r;
 }
@@ -188,9 +185,7 @@ int sfd_image_tree_of_choice(const struct sfd_readings *readings,
 			all.repository, config, facts, all.xattrs, all.told, all.ctx, ret, &why);
 	if (r == -EOPNOTSUPP)
 		return tree_of_stored(&all, config, why.text, ret, err);
-	if (r < 0 && err != NULL)
-		*err = why;
-	return r;
+	return r < 0 ? splitfd_error_copy(err, r, &why) : r;
 }
 
 int sfd_image_objects_stream(struct splitfd_repository *repository,

@@ -59,14 +59,13 @@ static void drop_images(struct sfd_pull *p)
 
 /* Names the failure that leaves the image out: layers, config, manifest and tag are right by
  * themselves. */
-static void leave_image_out(struct sfd_pull *p, struct splitfd_error *err)
+static void leave_image_out(struct sfd_pull *p, const struct splitfd_error *why)
 {
 	char text[sizeof(p->why_no_image) + 64];
 
-	snprintf(p->why_no_image, sizeof(p->why_no_image), "%s", err->text);
-	snprintf(text, sizeof(text), "no mountable image was made: %s", err->text);
+	snprintf(p->why_no_image, sizeof(p->why_no_image), "%s", why->text);
+	snprintf(text, sizeof(text), "no mountable image was made: %s", why->text);
 	sfd_pull_note(p, text);
-	splitfd_error_clear(err);
 	drop_images(p);
 }
 
@@ -108,21 +107,22 @@ static int read_again(struct sfd_pull *p, const char *why, struct splitfd_error 
 		.store = true,
 		.told = sfd_pull_note,
 		.ctx = p };
+	struct splitfd_error failure = { 0 };
 	int r;
 
 	if (streams == NULL)
 		return splitfd_error_oom(err);
 	for (size_t i = 0; i < p->n_layers; i++)
 		streams[i] = p->layers[p->layers[i].first].digest;
-	r = sfd_objects_publish(p->repository, err);
+	r = sfd_objects_publish(p->repository, &failure);
 	if (r >= 0)
 		r = sfd_pull_make_images_of_readings(
-			&readings, why, sfd_import_names(p->import), &p->images, err);
+			&readings, why, sfd_import_names(p->import), &p->images, &failure);
 	if (r == -EOPNOTSUPP) {
-		leave_image_out(p, err);
+		leave_image_out(p, &failure);
 		return 0;
 	}
-	return r < 0 ? r : 0;
+	return r < 0 ? splitfd_error_copy(err, r, &failure) : 0;
 }
 
 /* Those that this pull has stored and checked. */
@@ -159,10 +159,8 @@ int sfd_pull_end(struct sfd_pull *p, struct splitfd_error *err)
 	if (want_image && !again) {
 		r = make_images(p, &why);
 		again = r == -EOPNOTSUPP;
-		if (r < 0 && !again) {
-			*err = why;
-			return r;
-		}
+		if (r < 0 && !again)
+			return splitfd_error_copy(err, r, &why);
 	}
 	if (again) {
 		drop_images(p);
