@@ -106,7 +106,9 @@ static int import_layer(
 	if (r < 0)
 		return r;
 	options.foreign_source = o->channel.opener != NULL;
-	sfd_confine(o->sandbox, &(struct sfd_needs){ .repository = repository, .objects = -EBADF });
+	sfd_confine(o->sandbox, &(struct sfd_needs){ .repository = repository,
+					.objects = -EBADF,
+					.ends_processes = o->channel.opener != NULL });
 	r = open_source(o, repository, &source, err);
 	if (r >= 0)
 		r = sfd_layer_import(repository, o->diff_id, source, &options, ret, err);

@@ -116,8 +116,10 @@ void sfd_confine(bool wanted, const struct sfd_needs *needs)
 	if (needs->spool)
 		add_owned(&rules, sfd_unnamed_dir(), SFD_SANDBOX_SPOOL);
 	add_output(&rules);
-	confined = sfd_sandbox_enter(rules.rows, rules.n,
-		needs->read_rules ? SFD_SANDBOX_READ_RULES : SFD_SANDBOX_READ_ALL);
+	confined = sfd_sandbox_enter(&(struct sfd_sandbox){ .rules = rules.rows,
+		.n = rules.n,
+		.read_rules = needs->read_rules,
+		.signals = needs->ends_processes });
 	rules_done(&rules);
 }
 

@@ -37,6 +37,7 @@
 #define NET_BIND_TCP	(UINT64_C(1) << 0)
 #define NET_CONNECT_TCP (UINT64_C(1) << 1)
 #define SCOPE_ABSTRACT	(UINT64_C(1) << 0)
+#define SCOPE_SIGNAL	(UINT64_C(1) << 1)
 
 /* struct landlock_ruleset_attr as of ABI_SCOPE; earlier ones end earlier. */
 struct ruleset {
@@ -47,10 +48,13 @@ struct ruleset {
 #define SPOOL	(LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
 #define SOCKET	(LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 #define WRITING                                                                                    \
-	(SPOOL | SOCKET | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_CHAR |           \
+	(SPOOL | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                  \
 		LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |                        \
-		LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |                     \
 		LANDLOCK_ACCESS_FS_MAKE_SYM | ACCESS_REFER)
+/* What no rule gives back. */
+#define NEVER                                                                                      \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |                               \
+		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | ACCESS_DEVICES)
 /* What a rule for a file may hold. */
 #define OF_FILES (LANDLOCK_ACCESS_FS_READ_FILE | SPOOL)
 
@@ -138,12 +142,11 @@ static int make_ruleset(struct ruleset *handled, int abi)
 	return (int)syscall(SYS_landlock_create_ruleset, handled, size, 0);
 }
 
-static bool restrict_files(
-	const struct sfd_sandbox_rule *rules, size_t n, enum sfd_sandbox_reading reading)
+static bool restrict_files(const struct sfd_sandbox *sandbox)
 {
-	struct ruleset handled = { .files = WRITING | LANDLOCK_ACCESS_FS_EXECUTE | ACCESS_DEVICES,
+	struct ruleset handled = { .files = WRITING | SOCKET | NEVER,
 		.net = NET_BIND_TCP | NET_CONNECT_TCP,
-		.scope = SCOPE_ABSTRACT };
+		.scope = SCOPE_ABSTRACT | (sandbox->signals ? 0 : SCOPE_SIGNAL) };
 	int abi =
 		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	sfd_cleanup_fd int ruleset = -EBADF;
@@ -151,14 +154,16 @@ static bool restrict_files(
 
 	if (abi < ABI_MIN)
 		return false;
-	if (reading == SFD_SANDBOX_READ_RULES && !has_own_libraries())
+	if (sandbox->read_rules && !has_own_libraries())
 		handled.files |= READING;
 	ruleset = make_ruleset(&handled, abi);
 	if (ruleset < 0)
 		return false;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (rules[i].fd >= 0)
-			r = add_rule(ruleset, rules[i].fd, rules[i].access, handled.files);
+	for (size_t i = 0; r == 0 && i < sandbox->n; i++) {
+		const struct sfd_sandbox_rule *rule = &sandbox->rules[i];
+
+		if (rule->fd >= 0)
+			r = add_rule(ruleset, rule->fd, rule->access, handled.files);
 	}
 	if (r == 0)
 		r = add_system(ruleset, handled.files);
@@ -167,26 +172,22 @@ static bool restrict_files(
 
 #else
 
-static bool restrict_files(
-	const struct sfd_sandbox_rule *rules, size_t n, enum sfd_sandbox_reading reading)
+static bool restrict_files(const struct sfd_sandbox *sandbox)
 {
-	(void)rules;
-	(void)n;
-	(void)reading;
+	(void)sandbox;
 	return false;
 }
 
 #endif
 
-bool sfd_sandbox_enter(
-	const struct sfd_sandbox_rule *rules, size_t n, enum sfd_sandbox_reading reading)
+bool sfd_sandbox_enter(const struct sfd_sandbox *sandbox)
 {
 	int saved = errno;
 	bool files = false, calls = false;
 
 	if (!SANITIZED && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
 		calls = sfd_sandbox_calls();
-		files = restrict_files(rules, n, reading);
+		files = restrict_files(sandbox);
 	}
 	errno = saved;
 	return files || calls;

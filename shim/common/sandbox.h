@@ -24,21 +24,26 @@ struct sfd_sandbox_rule {
 	unsigned int access;
 };
 
-enum sfd_sandbox_reading {
-	SFD_SANDBOX_READ_ALL,	/* reading is not restricted: names come with passed directories */
-	SFD_SANDBOX_READ_RULES, /* only what the rules say, and the system's libraries */
+struct sfd_sandbox {
+	const struct sfd_sandbox_rule *rules; /* borrowed */
+	size_t n;
+	/* Read only what the rules say, and the system's libraries. Else reading is not restricted,
+	 * for names below directories that are passed later. */
+	bool read_rules;
+	bool signals; /* processes that were started before may have to be ended */
 };
 
 /* From here on the calling thread, and every thread and child that it starts, can write, make and
- * remove files only as the rules say, read as `reading` says, run no program, bind or connect no
- * TCP port, and do nothing that a reader of streams has no use for: trace, mount, change identity,
- * load modules, and the like (EPERM; files: EACCES). Descriptors that are open keep working. To be
- * called before any other thread is started. There is no way back.
+ * remove files only as the rules say, and read them likewise, make no device or FIFO, set no
+ * set-user-ID bit, owner or extended attribute, have no memory that is executable and was writable,
+ * run no program, bind or connect no TCP port, signal and connect to nobody outside (processes;
+ * abstract sockets), and do nothing that a reader of streams has no use for: trace, mount, change
+ * identity, load modules, and the like (EPERM; files: EACCES). Descriptors that are open keep
+ * working. To be called before any other thread is started. There is no way back.
  *
  * Not an error where the kernel (or for system calls the build) has none of it; a build with a
  * sanitizer goes without. A rule that the kernel does not take leaves Landlock out, never the rule.
  * True where anything was given up. */
-bool sfd_sandbox_enter(
-	const struct sfd_sandbox_rule *rules, size_t n, enum sfd_sandbox_reading reading);
+bool sfd_sandbox_enter(const struct sfd_sandbox *sandbox);
 
 #endif

@@ -5,12 +5,20 @@
  * 2.5.4 loops or frees twice where an allocation fails in it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* O_TMPFILE is made of this and O_DIRECTORY. */
+#define TMPFILE (O_TMPFILE & ~O_DIRECTORY)
 
 /* Nothing that reads, hashes, clones and names files needs any of these. By name: what this
  * libseccomp or machine does not know is left out. */
@@ -37,6 +45,7 @@ static const char *const refused[] = {
 	"fsmount",
 	"fspick",
 	"mount_setattr",
+	"open_tree_attr",
 	"setns",
 	"unshare",
 	"open_by_handle_at",
@@ -51,6 +60,28 @@ static const char *const refused[] = {
 	"setfsgid",
 	"setgroups",
 	"capset",
+	/* files that run as somebody else, or stand for a device */
+	"chmod",
+	"fchmodat",
+	"fchmodat2",
+	"chown",
+	"chown32",
+	"lchown",
+	"lchown32",
+	"fchown",
+	"fchown32",
+	"fchownat",
+	"setxattr",
+	"lsetxattr",
+	"fsetxattr",
+	"setxattrat",
+	"removexattr",
+	"lremovexattr",
+	"fremovexattr",
+	"removexattrat",
+	"file_setattr",
+	"mknod",
+	"mknodat",
 	/* the kernel */
 	"bpf",
 	"perf_event_open",
@@ -84,10 +115,79 @@ static const char *const refused[] = {
 	"setdomainname",
 };
 
-static int add(
-	scmp_filter_ctx ctx, const char *name, unsigned int n, const struct scmp_arg_cmp *args)
+/* Calls that are refused with some arguments. openat2(2) has its own in memory, where no filter can
+ * look: it can still make a file with set-user-ID. */
+static const struct {
+	const char *name;
+	unsigned int n;
+	struct scmp_arg_cmp args[2];
+} refused_with[] = {
+#define HAS(at, bits)                                                                              \
+	{                                                                                          \
+		(at), SCMP_CMP_MASKED_EQ, (bits), (bits)                                           \
+	}
+	{ "fchmod", 1, { HAS(1, S_ISUID) } },
+	{ "fchmod", 1, { HAS(1, S_ISGID) } },
+	{ "creat", 1, { HAS(1, S_ISUID) } },
+	{ "creat", 1, { HAS(1, S_ISGID) } },
+	{ "open", 2, { HAS(1, O_CREAT), HAS(2, S_ISUID) } },
+	{ "open", 2, { HAS(1, O_CREAT), HAS(2, S_ISGID) } },
+	{ "open", 2, { HAS(1, TMPFILE), HAS(2, S_ISUID) } },
+	{ "open", 2, { HAS(1, TMPFILE), HAS(2, S_ISGID) } },
+	{ "openat", 2, { HAS(2, O_CREAT), HAS(3, S_ISUID) } },
+	{ "openat", 2, { HAS(2, O_CREAT), HAS(3, S_ISGID) } },
+	{ "openat", 2, { HAS(2, TMPFILE), HAS(3, S_ISUID) } },
+	{ "openat", 2, { HAS(2, TMPFILE), HAS(3, S_ISGID) } },
+	/* code that was written by the process itself */
+	{ "mmap", 1, { HAS(2, PROT_WRITE | PROT_EXEC) } },
+	{ "mmap2", 1, { HAS(2, PROT_WRITE | PROT_EXEC) } },
+	{ "mprotect", 1, { HAS(2, PROT_EXEC) } },
+	{ "pkey_mprotect", 1, { HAS(2, PROT_EXEC) } },
+	{ "shmat", 1, { HAS(2, SHM_EXEC) } },
+	/* What speaks to others here is a Unix socket that is open already; looking up a user's
+	 * name may need another. */
+	{ "socket", 1, { { 0, SCMP_CMP_NE, AF_UNIX, 0 } } },
+#undef HAS
+};
+
+/* Numbers that are the same on all machines but MIPS, of calls that are younger than libseccomp
+ * 2.5.4. */
+static const struct {
+	const char *name;
+	int number;
+} young[] = {
+	{ "fchmodat2", 452 },
+	{ "setxattrat", 463 },
+	{ "removexattrat", 466 },
+	{ "open_tree_attr", 467 },
+	{ "file_setattr", 469 },
+};
+
+/* A negative number where this libseccomp or machine does not know the call. */
+static int number_of(uint32_t arch, const char *name)
 {
 	int number = seccomp_syscall_resolve_name(name);
+
+	/* libseccomp translates numbers for another machine by their names. */
+	if (number != __NR_SCMP_ERROR || arch != seccomp_arch_native() || SYS_openat2 != 437)
+		return number;
+	for (size_t i = 0; i < sizeof(young) / sizeof(young[0]); i++) {
+		if (strcmp(young[i].name, name) == 0)
+			return young[i].number;
+	}
+	return number;
+}
+
+/* Where mmap(2) gets a pointer to its arguments, what a filter sees is by chance. */
+static bool has_mmap_arguments(uint32_t arch)
+{
+	return arch != SCMP_ARCH_X86 && arch != SCMP_ARCH_S390 && arch != SCMP_ARCH_S390X;
+}
+
+static int add(scmp_filter_ctx ctx, uint32_t arch, const char *name, unsigned int n,
+	const struct scmp_arg_cmp *args)
+{
+	int number = number_of(arch, name);
 
 	if (number == __NR_SCMP_ERROR)
 		return 0;
@@ -106,16 +206,19 @@ static int set_arch(scmp_filter_ctx ctx, const char *name)
 	return r < 0 ? r : seccomp_arch_add(ctx, arch);
 }
 
-static int fill(scmp_filter_ctx ctx, const char *arch)
+static int fill(scmp_filter_ctx ctx, const char *name)
 {
-	/* What speaks to others here is a Unix socket that is open already; looking up a user's
-	 * name may need another. */
-	const struct scmp_arg_cmp no_unix = { .arg = 0, .op = SCMP_CMP_NE, .datum_a = AF_UNIX };
-	int r = set_arch(ctx, arch);
+	uint32_t arch = seccomp_arch_resolve_name(name);
+	int r = set_arch(ctx, name);
 
 	for (size_t i = 0; r == 0 && i < sizeof(refused) / sizeof(refused[0]); i++)
-		r = add(ctx, refused[i], 0, NULL);
-	return r == 0 ? add(ctx, "socket", 1, &no_unix) : r;
+		r = add(ctx, arch, refused[i], 0, NULL);
+	for (size_t i = 0; r == 0 && i < sizeof(refused_with) / sizeof(refused_with[0]); i++) {
+		if (strcmp(refused_with[i].name, "mmap") != 0 || has_mmap_arguments(arch))
+			r = add(ctx, arch, refused_with[i].name, refused_with[i].n,
+				refused_with[i].args);
+	}
+	return r;
 }
 
 /* As bytes: the filter is in the byte order of the machine it is for. */

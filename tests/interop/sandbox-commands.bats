@@ -24,18 +24,28 @@ teardown_file() { scratch_drop; }
 setup() {
     [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"
     require_sandbox
+    export PROBE_PID=$$
+    signal=0 # ABI 6
+    [ "$(landlock_version)" -lt 6 ] || signal=1
     repo=$SCRATCH/repo
 }
 
+assert_confined_probe() { # READ: 13, or 0 where reading is free
+    assert_probe read="$1" list="$1" make=13 run=1 connect=1 umount=1 chmod=1 suid=1 sgid=1 plain=0 create-suid=1 \
+        chown=1 xattr=1 fifo=1 written-code=1 made-code=1 signal="$signal"
+}
+
 # Each command of standard input: nothing but what is said of reading; and, unconfined, all of it.
-each_is_confined() { # READ: 13, or 0 where reading is free
+each_is_confined() { # READ
     local command
     while read -r command; do
         echo "$command"
         probed $command < /dev/null
-        assert_probe read="$1" list="$1" make=13 run=1 connect=1 umount=1
+        assert_confined_probe "$1"
         probed $command --no-sandbox < /dev/null
-        assert_probe read=0 list=0 make=0 run=0 connect=0 umount=2
+        assert_probe read=0 list=0 make=0 run=0 connect=0 umount=2 chmod=0 suid=0 sgid=0 create-suid=0 chown=0 fifo=2 \
+            written-code=0 made-code=0 signal=0
+        refute grep -x 'probe: xattr 1' "$SCRATCH/probe"
     done
 }
 
@@ -53,4 +63,29 @@ each_is_confined() { # READ: 13, or 0 where reading is free
 	stream check --repo $repo $layer
 	stream dump $SCRATCH/wire
 	EOF
+}
+
+@test "what reads a store reads that, and writes a repository at most" {
+    repo_init "$SCRATCH/new"
+    mkdir "$SCRATCH/tmp"
+    export TMPDIR=$SCRATCH/tmp # what is below it is not protected
+    each_is_confined 13 <<- EOF
+	pull --repo $SCRATCH/new $store_options localhost/plain plain
+	get-layer --format=tar $store_options localhost/plain $layer
+	get-layer --format=tar --repo $repo composefs:plain $layer
+	EOF
+}
+
+@test "what another process sends may name directories: reading is free, no more" {
+    repo_init "$SCRATCH/other"
+    "$BUILD/splitfd" get-layer --format=tar $store_options localhost/plain "$layer" > "$SCRATCH/tar"
+    probed import-layer --format=tar --repo "$SCRATCH/other" "$layer" < "$SCRATCH/tar"
+    assert_confined_probe 0
+    export TMPDIR=$SCRATCH/other
+    probed get-layer --format=tar tar:- < "$SCRATCH/tar"
+    assert_confined_probe 0
+    rm -rf "$SCRATCH/other" && repo_init "$SCRATCH/other"
+    signal=0 # skopeo, which may have to be ended
+    probed pull --insecure-policy --repo "$SCRATCH/other" "oci:$SCRATCH/odd/plain" plain
+    assert_confined_probe 0
 }

@@ -72,6 +72,7 @@ assert_confined() { # RULE…: regular expressions
     assert_confined "MAKE_REG.*parent_fd=[0-9]+<$repo>" \
         "_access=LANDLOCK_ACCESS_FS_READ_FILE\|LANDLOCK_ACCESS_FS_READ_DIR, parent_fd=[0-9]+<$SCRATCH/store/root>"
     [ "$(grep -cE 'MAKE_REG' "$SCRATCH/before")" -eq 1 ]
+    refute grep -E 'add_rule\(.*MAKE_(CHAR|BLOCK|FIFO|SOCK)' "$SCRATCH/before"
 }
 
 @test "get-layer: nothing is written but what is kept aside, and no name is made" {

@@ -17,6 +17,7 @@ struct sfd_needs {
 	/* Is read, and written where it is open for that; NULL: none. */
 	const struct splitfd_repository *repository;
 	int objects;		 /* an objects directory that is written; negative: none */
+	bool ends_processes;	 /* a program was started that may have to be killed */
 	bool spool;		 /* bytes are kept aside in $TMPDIR or /var/tmp */
 	const char *socket_path; /* will be made and removed; NULL: none */
 };

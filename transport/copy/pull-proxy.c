@@ -278,8 +278,9 @@ int sfd_pull_from_proxy(struct sfd_pull *pull, struct splitfd_error *err)
 		r = sfd_policy_check_reference(
 			proxy, o->proxy_arguments, (const char *)reference.data, err);
 	/* Only now: skopeo itself must not be confined. */
-	sfd_announce_needs(o->confine,
-		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
+	sfd_announce_needs(o->confine, &(struct sfd_needs){ .repository = sfd_pull_repository(pull),
+					       .objects = -EBADF,
+					       .ends_processes = true });
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "'%s'", o->reference);
 	return pull_image(pull, proxy, (const char *)reference.data, err);

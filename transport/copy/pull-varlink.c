@@ -161,7 +161,9 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 	if (opener != NULL)
 		sfd_pull_other_writers(pull);
 	sfd_announce_needs(sfd_pull_get_options(pull)->confine,
-		&(struct sfd_needs){ .repository = sfd_pull_repository(pull), .objects = -EBADF });
+		&(struct sfd_needs){ .repository = sfd_pull_repository(pull),
+			.objects = -EBADF,
+			.ends_processes = opener != NULL });
 	r = open_repository(&s, from, err);
 	if (r == 0)
 		r = describe(&s, image, from != NULL, &d, err);

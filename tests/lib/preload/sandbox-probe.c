@@ -4,16 +4,21 @@
  * command ends; at the first of these it tries what a process that was taken over would: to read
  * what is not the image's, to write elsewhere, to run a program, to reach the network. It prints a
  * line for each, with the errno (0: it worked).
- *	PROBE_FILE	a file to read; PROBE_DIR	a directory to make a file in
+ *	PROBE_FILE	a file to read; PROBE_DIR	a directory to make a file in; PROBE_PID
+ *a process
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static void say(const char *what, long result)
@@ -38,10 +43,39 @@ static int run_program(void)
 	return errno == 0 ? 0 : -1;
 }
 
+static long executable(int how)
+{
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | (how == 0 ? PROT_EXEC : 0),
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED || how == 0)
+		return at == MAP_FAILED ? -1 : 0;
+	return mprotect(at, 4096, PROT_READ | PROT_EXEC);
+}
+
+/* What makes a file run as somebody else, or stand for something else. */
+static void try_files(const char *file, const char *dir)
+{
+	int held = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (held < 0)
+		held = memfd_create("probe", MFD_CLOEXEC);
+	say("chmod", chmod(file, 0600));
+	say("suid", fchmod(held, 04755));
+	say("sgid", fchmod(held, 02755));
+	say("plain", fchmod(held, 0700));
+	say("create-suid", openat(AT_FDCWD, dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 04755));
+	say("chown", fchown(held, getuid(), getgid()));
+	say("xattr", fsetxattr(held, "security.capability", "", 0, 0));
+	say("fifo", mknodat(AT_FDCWD, "/nowhere/fifo", S_IFIFO | 0600, 0));
+	close(held);
+}
+
 static __attribute__((destructor)) void probe(void)
 {
 	static int tried;
-	const char *file = getenv("PROBE_FILE"), *dir = getenv("PROBE_DIR");
+	const char *file = getenv("PROBE_FILE"), *dir = getenv("PROBE_DIR"),
+		   *pid = getenv("PROBE_PID");
 
 	if (tried++ == 0 && file != NULL && dir != NULL) {
 		say("read", open(file, O_RDONLY | O_CLOEXEC));
@@ -50,6 +84,11 @@ static __attribute__((destructor)) void probe(void)
 		say("run", run_program());
 		say("connect", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 		say("umount", umount2("/nowhere", 0));
+		say("written-code", executable(0));
+		say("made-code", executable(1));
+		try_files(file, dir);
+		if (pid != NULL)
+			say("signal", kill(atoi(pid), 0));
 	}
 }
 
