@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "splitfdstream/base/user.h"
+#include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 
 #include <errno.h>
@@ -33,5 +34,24 @@ int sfd_user_home(char **ret, struct splitfd_error *err)
 		home = found->pw_dir;
 	}
 	*ret = strdup(home);
+	return *ret == NULL ? splitfd_error_oom(err) : 0;
+}
+
+int sfd_user_config_dir(char **ret, struct splitfd_error *err)
+{
+	const char *config = getenv("XDG_CONFIG_HOME");
+	sfd_cleanup_free char *home = NULL;
+	int r;
+
+	/* Set but empty is not unset here, as in container-libs: no file of the user's then, where
+	 * they would look below the current directory. */
+	if (config != NULL) {
+		*ret = sfd_asprintf("%s/containers", config);
+	} else {
+		r = sfd_user_home(&home, err);
+		if (r < 0)
+			return r;
+		*ret = sfd_asprintf("%s/.config/containers", home);
+	}
 	return *ret == NULL ? splitfd_error_oom(err) : 0;
 }

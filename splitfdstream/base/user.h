@@ -17,4 +17,8 @@ uid_t sfd_user_id(void);
  * the caller frees. */
 int sfd_user_home(char **ret, struct splitfd_error *err);
 
+/* $XDG_CONFIG_HOME/containers, or .config/containers in the home directory. *ret is the caller's.
+ */
+int sfd_user_config_dir(char **ret, struct splitfd_error *err);
+
 #endif

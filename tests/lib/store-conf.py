@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""store-conf.py LIBRARY STORE-TOOL FOLDER FIRST LAST: configurations of a store, made by chance, as
-container-libs reads them (LIBRARY is tests/interop/container-libs/conf) and as we do: the same store, or
-both refuse. A seed that fails is said, with its folder left as it is."""
+"""store-conf.py store|policy LIBRARY STORE-TOOL DIRECTORY FIRST LAST: configurations made by chance, as
+container-libs reads them (LIBRARY is tests/interop/container-libs/conf) and as we do: the same store or
+policy.json, or both refuse. A seed that differs is printed, with its directory left as it is."""
 import os
 import random
 import shutil
@@ -60,7 +60,19 @@ def put(path, r):
             f.write(conf(r))
 
 
-def make(folder, r):
+def environment(folder, r):
+    for d in "run", "cwd":
+        os.mkdir("%s/%s" % (folder, d))
+    env = {"PATH": os.environ["PATH"], "HOME": folder + "/home", "XDG_RUNTIME_DIR": folder + "/run",
+           "FOLDER": folder, "SET": "set"}
+    if r.random() < 0.4:
+        env["XDG_CONFIG_HOME"] = r.choice([folder + "/xdg", folder + "/xdg", folder + "/none", ""])
+    if r.random() < 0.5:
+        env["_CONTAINERS_ROOTLESS_UID"] = r.choice(["4242", "4242", "0"])
+    return env
+
+
+def make_store(folder, r):
     """The files, and the environment."""
     for d in DIRECTORIES:
         if r.random() < 0.5:
@@ -70,16 +82,9 @@ def make(folder, r):
                 put("%s/%s/%s/%s" % (folder, d, kind, name), r)
     os.makedirs(folder + "/real/y")
     os.symlink("real", folder + "/link")
-    for d in "run", "cwd":
-        os.mkdir("%s/%s" % (folder, d))
-    env = {"PATH": os.environ["PATH"], "HOME": folder + "/home", "XDG_RUNTIME_DIR": folder + "/run",
-           "FOLDER": folder, "SET": "set"}
-    if r.random() < 0.4:
-        env["XDG_CONFIG_HOME"] = r.choice([folder + "/xdg", folder + "/xdg", folder + "/none", ""])
+    env = environment(folder, r)
     if r.random() < 0.3:
         env["XDG_DATA_HOME"] = folder + "/data"
-    if r.random() < 0.5:
-        env["_CONTAINERS_ROOTLESS_UID"] = r.choice(["4242", "4242", "0"])
     if r.random() < 0.2:
         env["STORAGE_DRIVER"] = r.choice(["vfs", "overlay", ""])
     if r.random() < 0.2:
@@ -89,6 +94,36 @@ def make(folder, r):
         if r.random() < 0.12:
             env[name] = r.choice([folder + "/named", folder + "/absent", "/dev/null", ""])
     put(folder + "/named", r)
+    return env
+
+
+def make_policy(folder, r):
+    """Each file has its own scope, by which it is known."""
+    def put_policy(path, scope):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        chance = r.random()
+        if chance < 0.08:
+            os.symlink(r.choice(["nothing", "/dev/null", "other.json"]), path)
+        elif chance < 0.12:
+            os.mkdir(path)
+        else:
+            with open(path, "w") as f:
+                f.write('{"default": [{"type": "reject"}], "transports": {"dir": {"/%s": [{"type": "%s"}]}}}' % (
+                    scope, "unheard-of" if chance < 0.16 else "insecureAcceptAnything"))
+
+    for i, d in enumerate(DIRECTORIES):
+        if r.random() < 0.5:
+            put_policy("%s/%s/policy.json" % (folder, d), i)
+        elif r.random() < 0.1:
+            os.makedirs(os.path.dirname("%s/%s" % (folder, d)), exist_ok=True)
+            with open("%s/%s" % (folder, d), "w"):
+                pass
+    put_policy(folder + "/named", "named")
+    env = environment(folder, r)
+    if r.random() < 0.2:
+        env["CONTAINERS_POLICY_JSON"] = r.choice([folder + "/named", folder + "/absent", "named", ""])
+    if r.random() < 0.2:
+        env["CONTAINERS_POLICY_JSON_OVERRIDE"] = folder + "/named"
     return env
 
 
@@ -103,15 +138,19 @@ def run(command, folder, env):
     return (lines if done.returncode == 0 else None), done.stderr
 
 
+KINDS_OF_FILES = {"store": (make_store, "conf"), "policy": (make_policy, "policy")}
+
+
 def main():
-    library, tool, base, first, last = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+    kind, library, tool, base, first, last = *sys.argv[1:5], int(sys.argv[5]), int(sys.argv[6])
+    make, ours_name = KINDS_OF_FILES[kind]
     refused = wrong = 0
     for seed in range(first, last + 1):
         folder = "%s/%d" % (base, seed)
         os.mkdir(folder)
         env = make(folder, random.Random(seed))
-        theirs, why = run([library, folder], folder, env)
-        ours, our_why = run([tool, "conf", folder + "/etc/containers", folder + "/usr/share/containers"], folder, env)
+        theirs, why = run([library, kind, folder], folder, env)
+        ours, our_why = run([tool, ours_name, folder + "/etc/containers", folder + "/usr/share/containers"], folder, env)
         refused += theirs is None
         if theirs != ours:
             wrong += 1

@@ -10,6 +10,8 @@
  *	store-tool lock DIRECTORY FILE              holds the shared lock until stdin ends
  *	store-tool [OPTION…] conf ETC USR           where the store is, by the configuration
  *						    with those two directories of the system's
+ *	store-tool policy ETC USR		    the dir: scopes /0, /1, … and /named of
+ *policy.json
  *
  * Options: --root, --runroot, --driver, --imagestore, --opt (repeated), --transport (the look-up
  * of the containers-storage: transport), --wait (after opening the image waits until stdin ends).
@@ -23,6 +25,7 @@
 #include "transport/containers-storage/store-files.h"
 #include "transport/containers-storage/store-lock.h"
 #include "transport/containers-storage/store.h"
+#include "transport/skopeo/policy.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -202,6 +205,24 @@ static int conf(const struct splitfd_store_options *options, const char *etc, co
 	return r;
 }
 
+static int policy(const char *etc, const char *usr, struct splitfd_error *err)
+{
+	static const char *const scopes[] = { "/0", "/1", "/2", "/3", "/named" };
+	sfd_cleanup_policy struct sfd_policy *policy = NULL;
+	sfd_cleanup_free char *path = NULL;
+	int r = sfd_policy_path(etc, usr, &path, err);
+
+	if (r == 0)
+		r = sfd_policy_load(path, &policy, err);
+	for (size_t i = 0; r == 0 && i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		const char *const scope[] = { scopes[i], NULL };
+
+		if (sfd_policy_verdict(policy, "dir", scope) == SFD_POLICY_ACCEPT)
+			printf("scope %s\n", scopes[i]);
+	}
+	return r;
+}
+
 static int with_image(
 	struct tool *t, struct splitfd_image *image, char **argv, struct splitfd_error *err)
 {
@@ -233,6 +254,8 @@ static int run(struct tool *t, int argc, char **argv, struct splitfd_error *err)
 		return lock(argv[1], argv[2], err);
 	if (argc == 3 && strcmp(argv[0], "conf") == 0)
 		return conf(&t->options, argv[1], argv[2], err);
+	if (argc == 3 && strcmp(argv[0], "policy") == 0)
+		return policy(argv[1], argv[2], err);
 	if (argc > 1)
 		r = splitfd_store_parse_reference(argv[1], &t->options, &spec, &rest, err);
 	if (r >= 0)

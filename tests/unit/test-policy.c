@@ -3,12 +3,17 @@
  * cases against skopeo are in tests/lib/proxy-policy.py. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "splitfdstream/base/text.h"
 #include "transport/skopeo/policy-scopes.h"
 #include "transport/skopeo/policy.h"
 #include "tests/unit/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ANY    "[{\"type\":\"insecureAcceptAnything\"}]"
@@ -119,6 +124,56 @@ TEST(a_missing_file)
 	CHECK_INT(sfd_policy_load("/nonexistent/policy.json", &policy, &err), -ENOENT);
 	CHECK_INT(err.kind, SPLITFD_ERROR_NOT_FOUND);
 	CHECK(policy == NULL);
+}
+
+static void put(const char *dir, bool there)
+{
+	sfd_cleanup_free char *path = sfd_asprintf("%s/policy.json", dir);
+
+	if (!there)
+		CHECK_INT(unlink(path), 0);
+	else
+		CHECK_INT(close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+}
+
+static void check_counts(const char *etc, const char *usr, const char *expected)
+{
+	sfd_cleanup_free char *path = NULL;
+	struct splitfd_error err = { 0 };
+
+	CHECK_OK(sfd_policy_path(etc, usr, &path, &err), &err);
+	CHECK_INT(strncmp(path, expected, strlen(expected)), 0);
+}
+
+TEST(the_file_that_counts)
+{
+	char top[] = "/tmp/policy.XXXXXX";
+	sfd_cleanup_free char *user = NULL, *etc = NULL, *usr = NULL, *path = NULL;
+	struct splitfd_error err = { 0 };
+
+	CHECK(mkdtemp(top) != NULL);
+	user = sfd_asprintf("%s/containers", top);
+	etc = sfd_asprintf("%s/etc", top);
+	usr = sfd_asprintf("%s/usr", top);
+	CHECK_INT(mkdir(user, 0700) | mkdir(etc, 0700) | mkdir(usr, 0700), 0);
+	setenv("XDG_CONFIG_HOME", top, 1);
+	unsetenv("CONTAINERS_POLICY_JSON");
+	CHECK_INT(sfd_policy_path(etc, usr, &path, &err), -ENOENT);
+	CHECK_INT(err.kind, SPLITFD_ERROR_NOT_FOUND);
+	put(usr, true);
+	check_counts(etc, usr, usr);
+	put(etc, true);
+	check_counts(etc, usr, etc);
+	put(user, true);
+	check_counts(etc, usr, user);
+	setenv("CONTAINERS_POLICY_JSON", "/named/policy.json", 1);
+	check_counts(etc, usr, "/named/policy.json");
+	setenv("CONTAINERS_POLICY_JSON", "", 1);
+	check_counts(etc, usr, user);
+	put(usr, false);
+	put(etc, false);
+	put(user, false);
+	CHECK_INT(rmdir(user) | rmdir(etc) | rmdir(usr) | rmdir(top), 0);
 }
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

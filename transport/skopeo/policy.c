@@ -13,9 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYSTEM_POLICY "/etc/containers/policy.json"
-#define USER_POLICY   ".config/containers/policy.json"
-#define POLICY_MAX    ((size_t)4 * 1024 * 1024)
+#define POLICY_MAX ((size_t)4 * 1024 * 1024)
 
 struct sfd_policy {
 	cJSON *json;
@@ -250,21 +248,43 @@ static int check_policy(const cJSON *json, struct splitfd_error *err)
 	return r;
 }
 
-/* The file that counts: --policy's, the user's own, the system's. */
-static int policy_path(const char *path, char **ret, struct splitfd_error *err)
+/* 1 where DIR/policy.json is there or cannot be looked at, which opening it will say. */
+static int policy_in(const char *dir, char **ret, struct splitfd_error *err)
 {
-	sfd_cleanup_free char *home = NULL, *user = NULL;
-	int r = path == NULL ? sfd_user_home(&home, NULL) : 0;
-
-	/* A user who has no home directory has no policy there. */
-	if (home != NULL)
-		user = sfd_asprintf("%s/" USER_POLICY, home);
-	if (r == -ENOMEM || (home != NULL && user == NULL))
+	*ret = sfd_asprintf("%s/policy.json", dir);
+	if (*ret == NULL)
 		return splitfd_error_oom(err);
-	if (user != NULL && access(user, F_OK) == 0)
-		path = user;
-	*ret = strdup(path != NULL ? path : SYSTEM_POLICY);
-	return *ret == NULL ? splitfd_error_oom(err) : 0;
+	if (access(*ret, F_OK) == 0 || errno != ENOENT)
+		return 1;
+	free(sfd_take_ptr(ret));
+	return 0;
+}
+
+int sfd_policy_path(const char *etc, const char *usr, char **ret, struct splitfd_error *err)
+{
+	const char *named = getenv("CONTAINERS_POLICY_JSON");
+	sfd_cleanup_free char *user = NULL;
+	int r;
+
+	*ret = NULL;
+	if (named != NULL && *named != '\0') {
+		*ret = strdup(named);
+		return *ret == NULL ? splitfd_error_oom(err) : 0;
+	}
+	/* A user who has no home directory has no policy there. */
+	r = sfd_user_config_dir(&user, NULL);
+	if (r == -ENOMEM)
+		return splitfd_error_oom(err);
+	r = user != NULL ? policy_in(user, ret, err) : 0;
+	if (r == 0)
+		r = policy_in(etc, ret, err);
+	if (r == 0)
+		r = policy_in(usr, ret, err);
+	if (r == 0)
+		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
+			"there is no policy.json in %s%s%s or %s", user != NULL ? user : "",
+			user != NULL ? ", " : "", etc, usr);
+	return r < 0 ? r : 0;
 }
 
 int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_error *err)
@@ -278,22 +298,25 @@ int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_er
 
 	if (policy == NULL)
 		return splitfd_error_oom(err);
-	r = policy_path(path, &file, err);
-	if (r < 0)
-		return r;
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (path == NULL) {
+		r = sfd_policy_path("/etc/containers", "/usr/share/containers", &file, err);
+		if (r < 0)
+			return r;
+		path = file;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	r = fd < 0 ? -errno : sfd_read_file_fd(fd, POLICY_MAX, &text, &size);
 	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot read the policy %s", file);
+		return splitfd_error_sys(err, -r, "cannot read the policy %s", path);
 	r = sfd_json_tree_whole(text, size, &policy->json, &at);
 	if (r == -ENOMEM)
 		return splitfd_error_oom(err);
 	if (r < 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"the policy %s is no JSON (byte %zu)", file, at);
+			"the policy %s is no JSON (byte %zu)", path, at);
 	r = check_policy(policy->json, err);
 	if (r < 0)
-		return splitfd_error_wrap(err, r, "the policy %s is not valid", file);
+		return splitfd_error_wrap(err, r, "the policy %s is not valid", path);
 	*ret = sfd_take_ptr(&policy);
 	return 0;
 }

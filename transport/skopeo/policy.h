@@ -14,8 +14,14 @@
 
 struct sfd_policy;
 
-/* Reads `path`, or, where it is NULL, .config/containers/policy.json in the user's home directory,
- * or /etc/containers/policy.json: the first that exists. A missing file is NOT_FOUND; unknown and
+/* The file that counts: CONTAINERS_POLICY_JSON, else the first policy.json of the user's directory
+ * (sfd_user_config_dir), `etc` and `usr`. NOT_FOUND where none of them has one. *ret is the
+ * caller's.
+ */
+int sfd_policy_path(const char *etc, const char *usr, char **ret, struct splitfd_error *err);
+
+/* Reads `path`, or, where it is NULL, the file that counts, /etc/containers and
+ * /usr/share/containers being the system's directories. A missing file is NOT_FOUND; unknown and
  * repeated keys, a missing default, empty lists and unknown kinds of requirements are REFUSED, as
  * container tools refuse them. *ret is the caller's. */
 int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_error *err);

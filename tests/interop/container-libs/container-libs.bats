@@ -173,7 +173,11 @@ chunked_composefs() { chunked true; }
 @test "storage.conf, drop-ins, variables, made by chance: the newest release finds the same store" {
     mkdir "$at/conf"
     unset CONTAINERS_STORAGE_CONF
-    "$LIB/store-conf.py" "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"
+    "$LIB/store-conf.py" store "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"
+}
+@test "policy.json, made by chance: the newest release takes the same file" {
+    mkdir "$at/conf"
+    "$LIB/store-conf.py" policy "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"
 }
 
 # How long a command took, in ms, is in $waited.

@@ -140,7 +140,7 @@ int sfd_conf_files_load(
 		if (r < 0)
 			return splitfd_error_wrap(err, r, "CONTAINERS_STORAGE_CONF");
 	} else {
-		r = sfd_store_user_config_dir(&user, err);
+		r = sfd_user_config_dir(&user, err);
 		if (r < 0)
 			return r;
 		r = sfd_conf_load_from(conf, user, "storage.conf", err);

@@ -45,15 +45,6 @@ static int xdg_dir(const char *variable, const char *below, const char *fallback
 	return joined(ret, err, home, fallback);
 }
 
-int sfd_store_user_config_dir(char **ret, struct splitfd_error *err)
-{
-	/* Set but empty is not unset here, as in container-libs: no file of the user's then, where
-	 * they would look below the current folder. */
-	if (getenv("XDG_CONFIG_HOME") != NULL)
-		return joined(ret, err, getenv("XDG_CONFIG_HOME"), "/containers");
-	return xdg_dir("XDG_CONFIG_HOME", "/containers", "/.config/containers", ret, err);
-}
-
 int sfd_store_default_root(char **ret, struct splitfd_error *err)
 {
 	if (!sfd_store_rootless())

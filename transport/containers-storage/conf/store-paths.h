@@ -15,8 +15,6 @@ bool sfd_store_rootless(void);
 
 /* All give new memory that the caller frees. */
 
-/* $XDG_CONFIG_HOME/containers or ~/.config/containers. */
-int sfd_store_user_config_dir(char **ret, struct splitfd_error *err);
 int sfd_store_default_root(char **ret, struct splitfd_error *err);
 int sfd_store_default_runroot(char **ret, struct splitfd_error *err);
 /* A path from storage.conf: $UID, then variables, then symbolic links. */
