@@ -55,18 +55,14 @@ static int reconstruct_put(
 		rc->failed = rc->bytes(rc->ctx, chunk->data, chunk->data_len, &rc->error);
 	else
 		rc->failed = splitfd_chunk_read(chunk, rc->bytes, rc->ctx, &rc->error);
-	if (rc->failed < 0 && err != NULL)
-		*err = rc->error;
-	return rc->failed < 0 ? rc->failed : 0;
+	return rc->failed < 0 ? splitfd_error_copy(err, rc->failed, &rc->error) : 0;
 }
 
 static int reconstruct_finish(struct splitfd_sink *sink, struct splitfd_error *err)
 {
 	struct reconstruct *rc = (struct reconstruct *)sink;
 
-	if (rc->failed < 0 && err != NULL)
-		*err = rc->error;
-	return rc->failed < 0 ? rc->failed : 0;
+	return rc->failed < 0 ? splitfd_error_copy(err, rc->failed, &rc->error) : 0;
 }
 
 static void reconstruct_free(struct splitfd_sink *sink)

@@ -64,9 +64,7 @@ static int pass_on(struct verify *v, struct splitfd_chunk *chunk, struct splitfd
 
 static int keep_error(const struct verify *v, struct splitfd_error *err)
 {
-	if (v->failed < 0 && err != NULL)
-		*err = v->error;
-	return v->failed;
+	return v->failed < 0 ? splitfd_error_copy(err, v->failed, &v->error) : v->failed;
 }
 
 static int verify_put(

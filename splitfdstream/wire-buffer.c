@@ -108,9 +108,7 @@ static int put_inline(
 
 static int failed(const struct sfd_wire *w, struct splitfd_error *err)
 {
-	if (w->failed < 0 && err != NULL)
-		*err = w->error;
-	return w->failed;
+	return w->failed < 0 ? splitfd_error_copy(err, w->failed, &w->error) : w->failed;
 }
 
 int sfd_wire_sink_put(

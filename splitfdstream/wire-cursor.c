@@ -31,9 +31,7 @@ int sfd_cursor_refuse(
 
 int sfd_cursor_failed(const struct sfd_cursor *c, struct splitfd_error *err)
 {
-	if (err != NULL)
-		*err = c->error;
-	return c->failed;
+	return splitfd_error_copy(err, c->failed, &c->error);
 }
 
 ssize_t sfd_cursor_peek(struct sfd_cursor *c, size_t n, struct splitfd_error *err)

@@ -129,9 +129,7 @@ static int open_native(struct sfd_proxy_session *s, const char *reference, bool 
 	if (r < 0 && optional && ours.kind == SPLITFD_ERROR_NOT_FOUND)
 		return answer_id(answer, 0, err);
 	if (r < 0) {
-		if (err != NULL)
-			*err = ours;
-		return r;
+		return splitfd_error_copy(err, r, &ours);
 	}
 	r = apply_policy(s, reference, native, answer, err);
 	if (r < 0 || answer->failed)

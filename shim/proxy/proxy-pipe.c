@@ -362,9 +362,7 @@ int sfd_pipes_finish(struct sfd_pipes *pipes, uint32_t id, struct splitfd_error 
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_NOT_FOUND, ENOENT, "finishpipe: no active pipe %u", id);
 	sfd_thread_join(&p->thread);
-	if (p->result < 0 && err != NULL)
-		*err = p->err;
-	return p->result;
+	return p->result < 0 ? splitfd_error_copy(err, p->result, &p->err) : p->result;
 }
 
 void sfd_pipes_reap(struct sfd_pipes *pipes)

@@ -122,8 +122,8 @@ static int serve_packet(
 	/* A client that cannot be told everything is not left with half a conversation. */
 	if (r == 0 && result == -ENOMEM)
 		r = result;
-	if (r < 0 && err != NULL && failure.errnum != 0)
-		*err = failure;
+	if (r < 0 && failure.errnum != 0)
+		(void)splitfd_error_copy(err, r, &failure);
 	answer_done(&answer);
 	return r;
 }

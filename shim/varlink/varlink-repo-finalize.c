@@ -146,10 +146,8 @@ static int make_images(struct sfd_varlink_session *s, const char *config, const 
 	r = sfd_pull_tree_finish(layers, &tree, &why);
 	if (r >= 0)
 		return sfd_pull_make_images(s->repository, tree, names, ret, err);
-	if (r != -EOPNOTSUPP) {
-		*err = why;
-		return r;
-	}
+	if (r != -EOPNOTSUPP)
+		return splitfd_error_copy(err, r, &why);
 	r = sfd_pull_make_images_of_readings(&readings, why.text, names, ret, err);
 	if (r != -EOPNOTSUPP)
 		return r;

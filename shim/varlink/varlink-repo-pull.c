@@ -239,9 +239,7 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 	sfd_thread_join(&thread);
 	if (told < 0)
 		return -ECONNABORTED;
-	if (job->result < 0 && err != NULL)
-		*err = job->err;
-	return job->result;
+	return job->result < 0 ? splitfd_error_copy(err, job->result, &job->err) : job->result;
 }
 
 static int pull(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,

@@ -177,8 +177,8 @@ static int handle_call(struct sfd_varlink_session *s, const struct sfd_varlink_c
 		r = sfd_varlink_fail(&result, internal_error(interface), "message", why.text, &why);
 	if (r == 0)
 		r = send_result(s, call, &result, err);
-	else if (err != NULL)
-		*err = why;
+	else
+		(void)splitfd_error_copy(err, r, &why);
 	if (r == -EMSGSIZE || r == -EILSEQ) {
 		sfd_varlink_result_done(&result);
 		r = sfd_varlink_fail(&result, internal_error(interface), "message", err->text, err);
@@ -225,11 +225,8 @@ static int serve_calls(struct sfd_varlink_session *s, struct splitfd_error *err)
 			return 0;
 		}
 		sfd_varlink_call_done(&call);
-		if (r < 0) {
-			if (err != NULL && why.errnum != 0)
-				*err = why;
-			return r;
-		}
+		if (r < 0)
+			return why.errnum != 0 ? splitfd_error_copy(err, r, &why) : r;
 	}
 }
 

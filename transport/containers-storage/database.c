@@ -32,11 +32,8 @@ static int take_record(
 {
 	if (r >= 0)
 		return 1;
-	if (r != -EBADMSG) {
-		if (err != NULL)
-			*err = *why;
-		return r;
-	}
+	if (r != -EBADMSG)
+		return splitfd_error_copy(err, r, why);
 	if (odd->n++ == 0)
 		(void)snprintf(odd->first, sizeof(odd->first), "%.255s", why->text);
 	return 0;

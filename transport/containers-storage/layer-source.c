@@ -206,9 +206,7 @@ static int source_next(
 		if (r >= 0)
 			return r;
 	}
-	if (err != NULL)
-		*err = s->failed;
-	return -s->failed.errnum;
+	return splitfd_error_copy(err, -s->failed.errnum, &s->failed);
 }
 
 static void source_free(struct splitfd_source *base)

@@ -92,9 +92,8 @@ static int by_name(const struct sfd_image_db *db, const struct sfd_docker_ref *r
 		return by_repository(db, &full, m);
 	}
 	if (db->short_names != NULL && db->short_names->wrong.kind != SPLITFD_ERROR_NONE) {
-		if (err != NULL)
-			*err = db->short_names->wrong;
-		return -db->short_names->wrong.errnum;
+		return splitfd_error_copy(
+			err, -db->short_names->wrong.errnum, &db->short_names->wrong);
 	}
 	for (size_t step = 0; (r = sfd_short_names_step(db->short_names, ref, step, &full)) >= 0;
 		step++)

@@ -105,9 +105,8 @@ static int break_off(
 	(void)pthread_mutex_lock(&opener->receiving);
 	if (opener->broken.errnum == 0)
 		opener->broken = *why;
-	if (err != NULL)
-		*err = opener->broken;
 	errnum = opener->broken.errnum;
+	(void)splitfd_error_copy(err, -errnum, &opener->broken);
 	(void)pthread_cond_broadcast(&opener->turned);
 	(void)pthread_mutex_unlock(&opener->receiving);
 	return -errnum;
@@ -194,8 +193,8 @@ static int check_whole(struct sfd_opener *opener, struct splitfd_error *err)
 
 	(void)pthread_mutex_lock(&opener->receiving);
 	errnum = opener->broken.errnum;
-	if (errnum != 0 && err != NULL)
-		*err = opener->broken;
+	if (errnum != 0)
+		(void)splitfd_error_copy(err, -errnum, &opener->broken);
 	(void)pthread_mutex_unlock(&opener->receiving);
 	return -errnum;
 }
@@ -270,8 +269,8 @@ static int await(struct sfd_opener *opener, uint64_t turn, int *ret_fd, struct s
 	while (opener->received != turn && opener->broken.errnum == 0)
 		(void)pthread_cond_wait(&opener->turned, &opener->receiving);
 	r = -opener->broken.errnum;
-	if (r < 0 && err != NULL)
-		*err = opener->broken;
+	if (r < 0)
+		(void)splitfd_error_copy(err, r, &opener->broken);
 	(void)pthread_mutex_unlock(&opener->receiving);
 	if (r < 0)
 		return r;
@@ -282,9 +281,7 @@ static int await(struct sfd_opener *opener, uint64_t turn, int *ret_fd, struct s
 	opener->received++;
 	(void)pthread_cond_broadcast(&opener->turned);
 	(void)pthread_mutex_unlock(&opener->receiving);
-	if (r < 0 && err != NULL)
-		*err = failure;
-	return r;
+	return r < 0 ? splitfd_error_copy(err, r, &failure) : r;
 }
 
 /* Not even there: the namespace lacks the file's owner. */
@@ -330,7 +327,5 @@ int sfd_opener_open(struct sfd_opener *opener, int dir, const char *name, uint64
 		if (r == -EACCES)
 			r = explain(opener, &failure);
 	}
-	if (r < 0 && err != NULL)
-		*err = failure;
-	return r;
+	return r < 0 ? splitfd_error_copy(err, r, &failure) : r;
 }

@@ -227,9 +227,7 @@ static int run_workers(struct work *w, struct splitfd_error *err)
 		worker(w);
 	for (size_t i = 0; i < started; i++)
 		sfd_thread_join(&threads[i]);
-	if (w->result < 0 && err != NULL)
-		*err = w->err;
-	return w->result;
+	return w->result < 0 ? splitfd_error_copy(err, w->result, &w->err) : w->result;
 }
 
 static int pull_layers(

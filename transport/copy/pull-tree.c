@@ -186,10 +186,8 @@ int sfd_pull_tree_finish(
 	}
 	r = t->failed;
 	pthread_mutex_unlock(&t->lock);
-	if (r < 0 && err != NULL)
-		*err = t->error;
-	if (r == 0)
-		r = sfd_tree_finish_oci(t->tree, SFD_TREE_XATTRS_ALLOWLIST, err);
+	if (r < 0)
+		return splitfd_error_copy(err, r, &t->error);
 	*ret = t->tree;
-	return r;
+	return sfd_tree_finish_oci(t->tree, SFD_TREE_XATTRS_ALLOWLIST, err);
 }

@@ -113,18 +113,13 @@ static int end(struct sfd_push_service *s, int streamed, const struct splitfd_er
 {
 	int r;
 
-	if (streamed < 0 && streamed != -EPIPE) {
-		if (err != NULL)
-			*err = *stream_error;
-		return streamed;
-	}
+	if (streamed < 0 && streamed != -EPIPE)
+		return splitfd_error_copy(err, streamed, stream_error);
 	r = sfd_oci_put_layer_result(s->connection, ret, err);
 	/* Who has the layer need not read it. */
 	if (r < 0 || streamed == 0 || ret->already_present)
 		return r;
-	if (err != NULL)
-		*err = *stream_error;
-	return streamed;
+	return splitfd_error_copy(err, streamed, stream_error);
 }
 
 int sfd_push_layer(struct sfd_push_service *service, const char *diff_id,

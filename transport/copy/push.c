@@ -116,9 +116,7 @@ static int explain(struct push *p, size_t i, int answer, struct splitfd_error *e
 		r = sfd_push_layer_fault(&p->service, p->layers[i].diff_id, source, &fault);
 	if (r == 0)
 		return answer;
-	if (err != NULL)
-		*err = fault;
-	return r;
+	return splitfd_error_copy(err, r, &fault);
 }
 
 static void notify(const struct push *p, enum sfd_copy_event_kind kind, size_t i, uint64_t total)

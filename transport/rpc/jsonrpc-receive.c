@@ -23,16 +23,12 @@ static int fail(struct sfd_jsonrpc *c, int r, int code, struct splitfd_error *er
 {
 	c->failed = r;
 	c->code = code;
-	if (err != NULL)
-		*err = c->error;
-	return r;
+	return splitfd_error_copy(err, r, &c->error);
 }
 
 static int failed(const struct sfd_jsonrpc *c, struct splitfd_error *err)
 {
-	if (err != NULL)
-		*err = c->error;
-	return c->failed;
+	return splitfd_error_copy(err, c->failed, &c->error);
 }
 
 static int wrong_count(struct sfd_jsonrpc *c, const char *what, struct splitfd_error *err)

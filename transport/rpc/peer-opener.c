@@ -120,9 +120,7 @@ static int ask(struct sfd_peer_opener *o, int dir, const char *name, uint64_t si
 	if (broken)
 		o->broken = failure;
 	pthread_mutex_unlock(&o->lock);
-	if (r < 0 && err != NULL)
-		*err = failure;
-	return r;
+	return r < 0 ? splitfd_error_copy(err, r, &failure) : r;
 }
 
 /* Not for the sandbox to be blamed, and nothing that this user's rights would change. */

@@ -88,9 +88,7 @@ static int end_early(struct sfd_blob_pipe *p, struct splitfd_error *err)
 {
 	sfd_thread_join(&p->thread);
 	p->finished = true;
-	if (p->result < 0 && err != NULL)
-		*err = p->err;
-	return p->result;
+	return p->result < 0 ? splitfd_error_copy(err, p->result, &p->err) : p->result;
 }
 
 static int stopped(struct sfd_blob_pipe *p, struct splitfd_error *err)
@@ -101,9 +99,7 @@ static int stopped(struct sfd_blob_pipe *p, struct splitfd_error *err)
 		return r;
 	if (sfd_thread_started(&p->thread))
 		return end_early(p, err);
-	if (p->result < 0 && err != NULL)
-		*err = p->err;
-	return p->result;
+	return p->result < 0 ? splitfd_error_copy(err, p->result, &p->err) : p->result;
 }
 
 /* 1: ready. 0: not within wait_ms. */
@@ -230,9 +226,7 @@ int sfd_blob_pipe_finish(struct sfd_blob_pipe *p, struct splitfd_error *err)
 		return end_early(p, err);
 	if (!finished)
 		return sfd_proxy_finish(p->proxy, p->pipeid, err);
-	if (p->result < 0 && err != NULL)
-		*err = p->err;
-	return p->result;
+	return p->result < 0 ? splitfd_error_copy(err, p->result, &p->err) : p->result;
 }
 
 struct sfd_blob_pipe *sfd_blob_pipe_free(struct sfd_blob_pipe *p)

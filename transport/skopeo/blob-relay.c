@@ -167,9 +167,8 @@ void sfd_blob_relay_abandon(struct sfd_blob_relay *relay)
 int sfd_blob_relay_finish(struct sfd_blob_relay *relay, struct splitfd_error *err)
 {
 	sfd_thread_join(&relay->thread);
-	if (relay->result < 0 && err != NULL)
-		*err = relay->err;
-	return relay->result;
+	return relay->result < 0 ? splitfd_error_copy(err, relay->result, &relay->err)
+				 : relay->result;
 }
 
 struct sfd_blob_relay *sfd_blob_relay_free(struct sfd_blob_relay *relay)

@@ -46,9 +46,7 @@ static int went_away(struct sfd_proxy *proxy, int errnum, struct splitfd_error *
 /* All who come later get the same reason. */
 static int tell_why(const struct sfd_proxy *proxy, struct splitfd_error *err)
 {
-	if (err != NULL)
-		*err = proxy->why;
-	return -proxy->why.errnum;
+	return splitfd_error_copy(err, -proxy->why.errnum, &proxy->why);
 }
 
 int sfd_proxy_look_alive(struct sfd_proxy *proxy, int wait_ms, struct splitfd_error *err)

@@ -68,9 +68,7 @@ static int take_rest(struct sfd_proxy *proxy, struct drain *d, struct splitfd_er
 				stall_ms / 1000);
 		(void)take(&d->beside, NULL);
 	}
-	if (d->failed < 0 && err != NULL)
-		*err = d->err;
-	return d->failed;
+	return d->failed < 0 ? splitfd_error_copy(err, d->failed, &d->err) : d->failed;
 }
 
 int sfd_proxy_finish(struct sfd_proxy *proxy, uint32_t pipeid, struct splitfd_error *err)

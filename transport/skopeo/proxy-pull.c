@@ -70,9 +70,7 @@ static int next(struct splitfd_source *source, struct splitfd_chunk *ret, struct
 		s->inner = splitfd_source_free(s->inner);
 		s->failed = finish(s, &s->err);
 	}
-	if (s->failed < 0 && err != NULL)
-		*err = s->err;
-	return s->failed;
+	return s->failed < 0 ? splitfd_error_copy(err, s->failed, &s->err) : s->failed;
 }
 
 static void free_source(struct splitfd_source *source)

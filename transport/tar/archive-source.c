@@ -122,9 +122,7 @@ static int bytes_next(
 		if (r < 0)
 			bs->failed = r;
 	}
-	if (bs->failed < 0 && err != NULL)
-		*err = bs->error;
-	return bs->failed < 0 ? bs->failed : r;
+	return bs->failed < 0 ? splitfd_error_copy(err, bs->failed, &bs->error) : r;
 }
 
 static void bytes_free(struct splitfd_source *source)

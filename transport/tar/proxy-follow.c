@@ -240,10 +240,8 @@ int sfd_follow_end(struct sfd_follow *f, const struct sfd_trace *sent, int cance
 		wait_done(f, cancel_fd);
 	else
 		run(f);
-	if (f->result < 0 && err != NULL)
-		*err = f->err;
 	if (f->result < 0)
-		return f->result;
+		return splitfd_error_copy(err, f->result, &f->err);
 	if ((f->seen.bytes != sent->bytes || f->seen.files != sent->files) &&
 		splitfd_files_removed(splitfd_source_files(f->source)))
 		return sfd_layer_removed(err);

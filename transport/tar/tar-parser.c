@@ -115,9 +115,8 @@ static int judge(struct sfd_tar_parser *p, int podman, const struct splitfd_erro
 	if (!takes_podman && !takes_cfsctl) {
 		bool by_podman = p->rules == SFD_TAR_OF_PODMAN;
 
-		if (err != NULL)
-			*err = by_podman ? *podman_error : *cfsctl_error;
-		return by_podman ? podman : cfsctl;
+		return by_podman ? splitfd_error_copy(err, podman, podman_error)
+				 : splitfd_error_copy(err, cfsctl, cfsctl_error);
 	}
 	if (!takes_cfsctl)
 		p->rules = SFD_TAR_OF_PODMAN;

@@ -193,9 +193,7 @@ static int tell(const struct tar_sink *s, struct splitfd_error *err)
 {
 	if (s->failed.errnum == 0)
 		return 0;
-	if (err != NULL)
-		*err = s->failed;
-	return -s->failed.errnum;
+	return splitfd_error_copy(err, -s->failed.errnum, &s->failed);
 }
 
 static int sink_put(

@@ -236,9 +236,7 @@ static int tar_source_next(
 		if (r < 0)
 			ts->failed = r;
 	}
-	if (ts->failed < 0 && err != NULL)
-		*err = ts->error;
-	return ts->failed < 0 ? ts->failed : r;
+	return ts->failed < 0 ? splitfd_error_copy(err, ts->failed, &ts->error) : r;
 }
 
 static void tar_source_free(struct splitfd_source *source)

@@ -143,9 +143,7 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 		sfd_thread_join(&threads[--started]);
 	if (s.failed.errnum == 0)
 		return 0;
-	if (err != NULL)
-		*err = s.failed;
-	return -s.failed.errnum;
+	return splitfd_error_copy(err, -s.failed.errnum, &s.failed);
 }
 
 static void texts_done(struct sfd_fsck_texts *texts)

@@ -33,7 +33,5 @@ int sfd_fsck_run(struct splitfd_repository *repository, const struct sfd_fsck_op
 	pthread_mutex_destroy(&f.lock);
 	if (r < 0 && local.errnum == 0)
 		return splitfd_error_sys(err, -r, "fsck");
-	if (r < 0 && err != NULL)
-		*err = local;
-	return r;
+	return r < 0 ? splitfd_error_copy(err, r, &local) : r;
 }

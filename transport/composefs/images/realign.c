@@ -163,8 +163,7 @@ static int look_at(struct realign *a, const char *type, const char *name, struct
 	if (r < 0) {
 		if (is_damage(r, &why))
 			return 0;
-		*err = why;
-		return r;
+		return splitfd_error_copy(err, r, &why);
 	}
 	r = sfd_names_add_object(a->names, path, &digest, SFD_NAME_REALIGN, err);
 	if (r >= 0 && add_row(a, name, &digest) < 0)
@@ -211,7 +210,5 @@ int sfd_realign(struct splitfd_repository *repository, struct sfd_names *names, 
 	if (r == 0 && a.n > 0)
 		r = look_at_all(&a, MANIFEST_PREFIX, SFD_STREAM_MANIFEST, &local);
 	rows_done(&a);
-	if (r < 0 && err != NULL)
-		*err = local;
-	return r;
+	return r < 0 ? splitfd_error_copy(err, r, &local) : r;
 }

@@ -127,9 +127,8 @@ static int hash_shared(struct splitfd_import *import, struct sfd_worker *worker,
 	for (at = &import->large; *at != large; at = &(*at)->next_large)
 		;
 	*at = large->next_large;
-	if (large->failed < 0 && err != NULL)
-		*err = large->error;
-	return large->failed;
+	return large->failed < 0 ? splitfd_error_copy(err, large->failed, &large->error)
+				 : large->failed;
 }
 
 static int open_large(struct splitfd_import *import, struct sfd_import_entry *e,

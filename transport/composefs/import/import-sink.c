@@ -13,9 +13,7 @@ static struct sfd_import_layer *layer_of(const struct splitfd_sink *sink)
 
 static int layer_error(const struct sfd_import_layer *layer, struct splitfd_error *err)
 {
-	if (err != NULL)
-		*err = layer->error;
-	return layer->failed;
+	return splitfd_error_copy(err, layer->failed, &layer->error);
 }
 
 static bool has_room(const struct sfd_import_layer *layer, size_t bytes, size_t fds)

@@ -261,9 +261,7 @@ int sfd_splitstream_next(
 			return r;
 		splitfd_error_wrap(&s->failed, r, "splitstream %s", s->what);
 	}
-	if (err != NULL)
-		*err = s->failed;
-	return -s->failed.errnum;
+	return splitfd_error_copy(err, -s->failed.errnum, &s->failed);
 }
 
 void sfd_splitstream_rewind(struct sfd_splitstream *s)

@@ -84,9 +84,7 @@ static int source_next(
 		if (r >= 0)
 			return r;
 	}
-	if (err != NULL)
-		*err = s->failed;
-	return -s->failed.errnum;
+	return splitfd_error_copy(err, -s->failed.errnum, &s->failed);
 }
 
 static struct splitfd_files *source_files(struct splitfd_source *source)

@@ -297,8 +297,7 @@ int sfd_tree_layer_finish(struct sfd_tree_layer *layer, struct splitfd_error *er
 	layer->parser = sfd_tar_parser_free(layer->parser);
 	if (layer->failed == 0)
 		return 0;
-	if (err != NULL)
-		*err = layer->error;
+	(void)splitfd_error_copy(err, layer->failed, &layer->error);
 	return splitfd_error_wrap(err, layer->failed, "layer %s", layer->name);
 }
 
@@ -369,11 +368,8 @@ int sfd_tree_layer_tell(const struct sfd_tree_layer *layer,
 {
 	int r = 0;
 
-	if (layer->failed != 0) {
-		if (err != NULL)
-			*err = layer->error;
-		return layer->failed;
-	}
+	if (layer->failed != 0)
+		return splitfd_error_copy(err, layer->failed, &layer->error);
 	for (const struct sfd_tree_record *record = layer->first; record != NULL && r == 0;
 		record = record->next)
 		r = tell_record(layer, record, item, ctx, err);
