@@ -122,9 +122,9 @@ static int print_json(
 	cJSON *object = cJSON_CreateObject();
 
 	splitfd_digest_hex(&out->digest, hex);
-	if (cJSON_AddStringToObject(object, "diffId", o->diff_id) == NULL ||
-		cJSON_AddStringToObject(object, "verity", hex) == NULL ||
-		cJSON_AddBoolToObject(object, "alreadyPresent", out->present) == NULL ||
+	if (cJSON_AddStringToObject(object, "diff_id", o->diff_id) == NULL ||
+		cJSON_AddStringToObject(object, "layer_verity", hex) == NULL ||
+		cJSON_AddBoolToObject(object, "already_present", out->present) == NULL ||
 		!sfd_json_add(object, "stats", sfd_stats_json(&out->stats))) {
 		cJSON_Delete(object);
 		return splitfd_error_oom(err);

@@ -20,16 +20,17 @@ static bool fill(cJSON *o, const struct sfd_pull *p, const struct sfd_pull_resul
 {
 	const struct sfd_oci_result *oci = &result->oci;
 
-	return cJSON_AddStringToObject(o, "manifest", oci->manifest_digest) != NULL &&
+	return cJSON_AddStringToObject(o, "manifest_digest", oci->manifest_digest) != NULL &&
 	       (result->original == NULL ||
 		       cJSON_AddStringToObject(o, "converted", result->original) != NULL) &&
-	       cJSON_AddStringToObject(o, "config", oci->config_digest) != NULL &&
-	       add_hex(o, "manifestVerity", &oci->manifest) &&
-	       add_hex(o, "configVerity", &oci->config) && add_hex(o, "image", result->image) &&
+	       cJSON_AddStringToObject(o, "config_digest", oci->config_digest) != NULL &&
+	       add_hex(o, "manifest_verity", &oci->manifest) &&
+	       add_hex(o, "config_verity", &oci->config) &&
+	       add_hex(o, "composefs_erofs", result->image) &&
 	       (result->why_no_image == NULL ||
-		       cJSON_AddStringToObject(o, "imageError", result->why_no_image) != NULL) &&
+		       cJSON_AddStringToObject(o, "image_error", result->why_no_image) != NULL) &&
 	       cJSON_AddStringToObject(o, "tag", sfd_pull_get_options(p)->name) != NULL &&
-	       sfd_json_add(o, "objects", sfd_stats_json(&result->stats));
+	       sfd_json_add(o, "stats", sfd_stats_json(&result->stats));
 }
 
 static int print_json(

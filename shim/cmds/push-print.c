@@ -14,12 +14,13 @@ static cJSON *counts(const struct sfd_push_report *r)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	if (add(o, "layersSent", r->layers_sent) && add(o, "layersPresent", r->layers_present) &&
-		add(o, "bytes", r->sent.tar) && add(o, "bytesStreamed", r->sent.stream) &&
-		add(o, "objectsReflinked", r->objects.reflinked) &&
-		add(o, "objectsHardlinked", r->objects.hardlinked) &&
-		add(o, "objectsCopied", r->objects.copied) &&
-		add(o, "objectsPresent", r->objects.present))
+	if (add(o, "layers_sent", r->layers_sent) &&
+		add(o, "layers_already_present", r->layers_present) &&
+		add(o, "bytes", r->sent.tar) && add(o, "bytes_streamed", r->sent.stream) &&
+		add(o, "objects_reflinked", r->objects.reflinked) &&
+		add(o, "objects_hardlinked", r->objects.hardlinked) &&
+		add(o, "objects_copied", r->objects.copied) &&
+		add(o, "objects_already_present", r->objects.present))
 		return o;
 	cJSON_Delete(o);
 	return NULL;
@@ -29,15 +30,16 @@ static cJSON *report_json(const struct sfd_push_report *r)
 {
 	const struct {
 		const char *name, *text;
-	} rows[] = { { "manifest", r->final.manifest_digest }, { "config", r->final.config_digest },
-		{ "manifestVerity", r->final.manifest_verity },
-		{ "configVerity", r->final.config_verity }, { "tag", r->tag } };
+	} rows[] = { { "manifest_digest", r->final.manifest_digest },
+		{ "config_digest", r->final.config_digest },
+		{ "manifest_verity", r->final.manifest_verity },
+		{ "config_verity", r->final.config_verity }, { "tag", r->tag } };
 	cJSON *o = cJSON_CreateObject(), *moved = counts(r);
 	bool good = moved != NULL;
 
 	for (size_t i = 0; good && i < sizeof(rows) / sizeof(rows[0]); i++)
 		good = cJSON_AddStringToObject(o, rows[i].name, rows[i].text) != NULL;
-	if (good && cJSON_AddItemToObject(o, "moved", moved))
+	if (good && cJSON_AddItemToObject(o, "stats", moved))
 		return o;
 	cJSON_Delete(moved);
 	cJSON_Delete(o);

@@ -148,7 +148,7 @@ static int dump_head(const struct subject *s, const struct sfd_splitstream *stre
 	}
 	if (cJSON_AddStringToObject(root, "object", hex) == NULL ||
 		cJSON_AddStringToObject(
-			root, "contentType", sfd_splitstream_content_type(stream)) == NULL ||
+			root, "content_type", sfd_splitstream_content_type(stream)) == NULL ||
 		cJSON_AddNumberToObject(root, "size", (double)sfd_splitstream_size(stream)) == NULL)
 		return splitfd_error_oom(err);
 	refs = cJSON_AddObjectToObject(root, "refs");

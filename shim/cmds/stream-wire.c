@@ -161,7 +161,7 @@ static bool add_name(cJSON *row, const struct sfd_wire_header *h)
 	if (sfd_utf8_valid(h->name, h->name_len))
 		return cJSON_AddStringToObject(row, "name", h->name) != NULL;
 	(void)sfd_base64_encode((const uint8_t *)h->name, h->name_len, base64);
-	return cJSON_AddStringToObject(row, "nameBase64", base64) != NULL;
+	return cJSON_AddStringToObject(row, "name_base64", base64) != NULL;
 }
 
 static bool fill_row(cJSON *row, const struct sfd_wire_header *h)
@@ -303,8 +303,8 @@ static int print_check(struct wire *w, struct splitfd_error *err)
 	if (cJSON_AddBoolToObject(root, "ok", true) == NULL ||
 		cJSON_AddStringToObject(root, "format", w->format->name) == NULL ||
 		cJSON_AddNumberToObject(root, "size", (double)w->cursor.offset) == NULL ||
-		cJSON_AddNumberToObject(root, "inlineChunks", (double)w->n_inline) == NULL ||
-		cJSON_AddNumberToObject(root, "inlineBytes", (double)w->inline_bytes) == NULL ||
+		cJSON_AddNumberToObject(root, "inline_chunks", (double)w->n_inline) == NULL ||
+		cJSON_AddNumberToObject(root, "inline_bytes", (double)w->inline_bytes) == NULL ||
 		cJSON_AddNumberToObject(root, "references", (double)w->n_references) == NULL ||
 		(w->n_references == 0 && cJSON_AddStringToObject(root, "sha256", sha256) == NULL)) {
 		cJSON_Delete(root);

@@ -65,13 +65,13 @@ cJSON *sfd_stats_json(const struct splitfd_import_stats *stats)
 		uint64_t value;
 	} rows[] = {
 		{ "layers", stats->layers },
-		{ "layersAlreadyPresent", stats->layers_already_present },
-		{ "objectsReflinked", stats->objects_reflinked },
-		{ "objectsCopied", stats->objects_copied },
-		{ "objectsAlreadyPresent", stats->objects_already_present },
-		{ "bytesReflinked", stats->bytes_reflinked },
-		{ "bytesCopied", stats->bytes_copied },
-		{ "bytesInlined", stats->bytes_inlined },
+		{ "layers_already_present", stats->layers_already_present },
+		{ "objects_reflinked", stats->objects_reflinked },
+		{ "objects_copied", stats->objects_copied },
+		{ "objects_already_present", stats->objects_already_present },
+		{ "bytes_reflinked", stats->bytes_reflinked },
+		{ "bytes_copied", stats->bytes_copied },
+		{ "bytes_inlined", stats->bytes_inlined },
 	};
 	cJSON *object = cJSON_CreateObject();
 

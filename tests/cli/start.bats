@@ -162,6 +162,27 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     run_splitfd 3 pull --repo /nonexistent/r 'containers-storage:z'
 }
 
+@test "the JSON of a layer, of its stream and of a new repository is what the pages say" {
+    local top=$BATS_TEST_TMPDIR id
+    head -c 100000 /dev/urandom > "$top/data"
+    tar -C "$top" -cf "$top/tar" data
+    id=sha256:$(sha256sum "$top/tar" | cut -d ' ' -f 1)
+    run_splitfd 0 init --insecure --json "$top/r"
+    assert_documented init "$output"
+    output=$("$BUILD/splitfd" import-layer --json --format=tar --repo "$top/r" "$id" < "$top/tar")
+    assert_documented import-layer "$(jq 'del(.stats)' <<< "$output")"
+    assert_documented pull "$(jq .stats <<< "$output")"
+    jq -e --arg id "$id" '.diff_id == $id and .already_present == false and .stats.objects_copied + .stats.objects_reflinked == 1' <<< "$output"
+    run_splitfd 0 layers --json --repo "$top/r"
+    assert_documented layers "$output"
+    run_splitfd 0 stream --json --repo "$top/r" dump "$id"
+    assert_documented stream "$(jq 'del(.refs[])' <<< "$output")"
+    run_splitfd 0 stream --json --repo "$top/r" check "$id"
+    assert_documented stream "$output"
+    run_splitfd 0 fsck --json --repo "$top/r"
+    jq -e '.ok and .repo.layers_checked == 1' <<< "$output"
+}
+
 # What bash offers for a line whose last word is being typed.
 offered() { # WORD…
     PATH=$BUILD:$PATH bash -c '. "$1/contrib/completion/splitfd.bash"

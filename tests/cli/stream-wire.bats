@@ -40,7 +40,7 @@ sha_of() { sha256sum < "$1" | cut -d' ' -f1; }
         # From standard input, and with the format said.
         splitfd stream check --json --format=$format - < "$format" > json
         assert_same "true $format $(stat -c %s "$format") $(stat -c %s layer.tar) sha256:$(sha_of layer.tar)" \
-            "$(jq -r '"\(.ok) \(.format) \(.size) \(.inlineBytes) \(.sha256)"' json)"
+            "$(jq -r '"\(.ok) \(.format) \(.size) \(.inline_bytes) \(.sha256)"' json)"
     done
 }
 @test "dump shows bytes and references, as text and as JSON" {
@@ -55,7 +55,7 @@ sha_of() { sha256sum < "$1" | cut -d' ' -f1; }
     # A name cannot write to a terminal what it likes.
     assert_match '         517  file +3000  directory 1  usr/l\\x1b\\xff' "$output"
     assert_same "$(printf 'usr/l\033\377' | base64)" \
-        "$(splitfd stream dump --json ./with-dirs | jq -r '.chunks[1].nameBase64')"
+        "$(splitfd stream dump --json ./with-dirs | jq -r '.chunks[1].name_base64')"
     assert_same content "$(splitfd stream dump --json ./splitdirfdstream | jq -r '.chunks[1].kind')"
 }
 @test "references have no bytes: check counts them, cat says so" {

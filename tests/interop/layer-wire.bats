@@ -183,8 +183,8 @@ assert sys.stdin.buffer.read() == b""
     assert_match "${d#sha256:}" "$output"
     [ ! -e "$repo/streams/oci-layer-$bad" ] && [ ! -L "$repo/streams/oci-layer-$bad" ]
     "$BUILD/splitfd" import-layer --json --format=tar --repo "$repo" "$d" < "$SCRATCH/layer.tar" > "$SCRATCH/json"
-    assert_same "$d false" "$(jq -r '"\(.diffId) \(.alreadyPresent)"' "$SCRATCH/json")"
-    [ "$(jq '.stats.objectsCopied + .stats.objectsReflinked + .stats.objectsAlreadyPresent' "$SCRATCH/json")" -gt 0 ]
+    assert_same "$d false" "$(jq -r '"\(.diff_id) \(.already_present)"' "$SCRATCH/json")"
+    [ "$(jq '.stats.objects_copied + .stats.objects_reflinked + .stats.objects_already_present' "$SCRATCH/json")" -gt 0 ]
     # Present, but the stream is another: refused all the same.
     head -c 2048 "$SCRATCH/layer.tar" > "$SCRATCH/short.tar"
     run timeout 60 "$BUILD/splitfd" import-layer --format=tar --repo "$repo" "$d" < "$SCRATCH/short.tar"

@@ -47,6 +47,7 @@ names = [row["name"] for row in json.loads(sys.argv[1].encode("utf-8", "surrogat
 assert names == ["a\nb\x1b[31m\x9bx\ufffd\\", "üml\u00e4ut"], names' "$output"
     SPLITFD_STDERR_OK=1 run_splitfd 0 pull --json $(of_store) localhost/srv "$odd"
     jq -e '.tag | startswith("a\nb")' <<< "$output"
+    assert_documented pull "$output"
     # An error names it so, too.
     run_splitfd 3 inspect --repo "$repo" "$(printf 'no\377\033')"
     assert_match "no image 'no.xff.x1b' in" "$errors"

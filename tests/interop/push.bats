@@ -227,13 +227,14 @@ push_vfs() {
     fresh "$X" --algorithm fsverity-sha256-12
     push 0 "$store" localhost/docker --json docker
     local pushed=$output
+    assert_documented push "$pushed"
     repo_init "$other" --algorithm fsverity-sha256-12
     store_pull 0 "$other" "$store" localhost/docker docker -- --json
-    for key in .manifest .config .tag; do
+    for key in .manifest_digest .config_digest .manifest_verity .config_verity .tag; do
         assert_same "$(jq -r "$key" <<< "$output")" "$(jq -r "$key" <<< "$pushed")"
     done
-    assert_same 3 "$(jq .moved.layersSent <<< "$pushed")"
-    assert_same "$(jq -r .image <<< "$output")" "$(cfs "$repo" oci compute-id docker)"
+    assert_same 3 "$(jq .stats.layers_sent <<< "$pushed")"
+    assert_same "$(jq -r .composefs_erofs <<< "$output")" "$(cfs "$repo" oci compute-id docker)"
     assert_same_streams content "$repo" docker "$other"
     assert_fsck_clean "$repo"
 }

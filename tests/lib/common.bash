@@ -90,6 +90,16 @@ require_interop() {
 # The program under test; SPLITFD_RUN is put before it (a wrapper such as strace or prlimit).
 splitfd() { ${SPLITFD_RUN:-} "$BUILD/splitfd" "$@"; }
 
+# assert_documented COMMAND JSON: the command's page has each member's name.
+assert_documented() {
+    local name names
+    names=$(jq -r '[paths | .[-1] | strings] | unique[]' <<< "$2")
+    [ -n "$names" ]
+    for name in $names; do
+        grep -qF "*$name*" "$SPLITFD_TOP/contrib/man/splitfd-$1.1.md" || { echo "splitfd-$1(1) does not have '$name'"; return 1; }
+    done
+}
+
 # run_splitfd CODE[|CODE] ARGUMENT…: runs it with a time limit and wants (one of) these exit codes. Output in $output
 # (stdout) and $errors; success must leave stderr empty.
 run_splitfd() {
