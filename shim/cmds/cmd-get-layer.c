@@ -50,10 +50,10 @@ static int send_layer(const struct sfd_channel_options *o, struct sfd_origin *or
 	sfd_cleanup_source struct splitfd_source *source = NULL;
 	sfd_cleanup_sink struct splitfd_sink *sink = NULL;
 	struct splitfd_output *output = NULL;
-	enum sfd_wire_format format;
-	int r = sfd_channel_format(o, &format, err);
+	enum sfd_channel_kind kind;
+	int r = sfd_channel_kind(o, &kind, err);
 
-	if (r >= 0 && format == SFD_FORMAT_TAR && !frames) {
+	if (r >= 0 && kind == SFD_CHANNEL_TAR && !frames) {
 		r = sfd_channel_tar(o, &sink, err);
 	} else if (r >= 0) {
 		r = sfd_channel_output(o, frames, &output, err);
@@ -169,14 +169,14 @@ static int get_layer(struct get_layer *g, const char *image, const char *layer,
 
 static int check_options(const struct get_layer *g, struct splitfd_error *err)
 {
-	enum sfd_wire_format format;
-	int r = sfd_channel_format(&g->channel, &format, err);
+	enum sfd_channel_kind kind;
+	int r = sfd_channel_kind(&g->channel, &kind, err);
 
 	if (r < 0)
 		return r;
-	if (g->objects >= 0 && (g->channel.format == NULL || format == SFD_FORMAT_SPLITSTREAM))
+	if (g->objects >= 0 && (g->channel.format == NULL || kind == SFD_CHANNEL_SPLITSTREAM))
 		return 0;
-	if (g->objects >= 0 || format == SFD_FORMAT_SPLITSTREAM)
+	if (g->objects >= 0 || kind == SFD_CHANNEL_SPLITSTREAM)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"--objects and --format=splitstream go together, and with no other format");
 	return 0;

@@ -67,12 +67,12 @@ static int read_splitstream(const struct import_layer *o, struct splitfd_reposit
 static int open_source(const struct import_layer *o, struct splitfd_repository *repository,
 	struct splitfd_source **ret, struct splitfd_error *err)
 {
-	enum sfd_wire_format format;
-	int objects, r = sfd_channel_format(&o->channel, &format, err);
+	enum sfd_channel_kind kind;
+	int objects, r = sfd_channel_kind(&o->channel, &kind, err);
 
 	if (r < 0)
 		return r;
-	if (format == SFD_FORMAT_SPLITSTREAM)
+	if (kind == SFD_CHANNEL_SPLITSTREAM)
 		return read_splitstream(o, repository, ret, err);
 	/* Content that comes as bytes is kept beside the objects: it can be cloned from there. */
 	objects = sfd_repository_objects(repository, true, err);

@@ -3,10 +3,7 @@
 #include "shim/common/cancel.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/reconstruct.h"
-#include "splitfdstream/splitdirfdstream-reader.h"
-#include "splitfdstream/splitdirfdstream-writer.h"
-#include "splitfdstream/splitfdstream-reader.h"
-#include "splitfdstream/splitfdstream-writer.h"
+#include "splitfdstream/wire-formats.h"
 #include "transport/rpc/peer-opener.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/tar/tar-sink.h"
@@ -20,21 +17,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int sfd_channel_format(
-	const struct sfd_channel_options *o, enum sfd_wire_format *ret, struct splitfd_error *err)
+static const struct sfd_wire_format *wire_format(const struct sfd_channel_options *o)
 {
-	static const char *const names[] = { "splitfdstream", "splitdirfdstream", "tar",
-		"splitstream" };
+	return sfd_wire_format_by_name(o->format != NULL ? o->format : "splitfdstream");
+}
 
-	*ret = SFD_FORMAT_SPLITFDSTREAM;
-	if (o->format == NULL)
+int sfd_channel_kind(
+	const struct sfd_channel_options *o, enum sfd_channel_kind *ret, struct splitfd_error *err)
+{
+	bool is_wire = wire_format(o) != NULL, is_tar = !is_wire && strcmp(o->format, "tar") == 0;
+
+	*ret = is_wire ? SFD_CHANNEL_WIRE : is_tar ? SFD_CHANNEL_TAR : SFD_CHANNEL_SPLITSTREAM;
+	if (is_wire || is_tar || strcmp(o->format, "splitstream") == 0)
 		return 0;
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(o->format, names[i]) == 0) {
-			*ret = (enum sfd_wire_format)i;
-			return 0;
-		}
-	}
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 		"--format is splitfdstream, splitdirfdstream, tar or splitstream, not '%s'",
 		o->format);
@@ -198,21 +193,16 @@ static int tar_writer_new(
 int sfd_channel_writer(const struct sfd_channel_options *o, struct splitfd_output *output,
 	struct splitfd_sink **ret, struct splitfd_error *err)
 {
-	struct splitfd_splitfdstream_writer_options split = {
-		.inline_max = (uint64_t)o->inline_max,
-	};
-	struct splitfd_splitdirfdstream_writer_options dir = {
+	const struct splitfd_splitdirfdstream_writer_options options = {
 		.inline_max = (uint64_t)o->inline_max,
 		.consumer_reads_all = o->reads_all,
 	};
-	enum sfd_wire_format format;
-	int r = sfd_channel_format(o, &format, err);
+	enum sfd_channel_kind kind;
+	int r = sfd_channel_kind(o, &kind, err);
 
-	if (r >= 0 && format == SFD_FORMAT_SPLITFDSTREAM)
-		return splitfd_splitfdstream_writer_new(output, &split, ret, err);
-	if (r >= 0 && format == SFD_FORMAT_SPLITDIRFDSTREAM)
-		return splitfd_splitdirfdstream_writer_new(output, &dir, ret, err);
-	if (r >= 0 && format == SFD_FORMAT_TAR)
+	if (r >= 0 && kind == SFD_CHANNEL_WIRE)
+		return wire_format(o)->writer_new(output, &options, ret, err);
+	if (r >= 0 && kind == SFD_CHANNEL_TAR)
 		return tar_writer_new(output, ret, err);
 	splitfd_output_free(output);
 	return r < 0 ? r
@@ -256,16 +246,16 @@ static int open_input(const struct sfd_channel_options *o, int timeout, struct s
 	return splitfd_input_new(stream, NULL, 0, timeout, ret, err);
 }
 
-static int open_wire(const struct sfd_channel_options *o, enum sfd_wire_format format,
-	int spool_dir, struct splitfd_source **ret, struct splitfd_error *err)
+static int open_wire(const struct sfd_channel_options *o, enum sfd_channel_kind kind, int spool_dir,
+	struct splitfd_source **ret, struct splitfd_error *err)
 {
-	const struct splitfd_splitdirfdstream_reader_options dir = { .spool_dir = spool_dir,
+	const struct splitfd_splitdirfdstream_reader_options options = { .spool_dir = spool_dir,
 		.files_new = o->opener != NULL ? sfd_peer_opener_files : NULL,
 		.files_ctx = o->opener };
 	int timeout = sfd_channel_timeout(o), fd, r;
 	struct splitfd_input *input;
 
-	if (format == SFD_FORMAT_TAR) {
+	if (kind == SFD_CHANNEL_TAR) {
 		fd = duplicate(STDIN_FILENO, "standard input", err);
 		return fd < 0 ? fd : sfd_archive_source_new(fd, timeout, sfd_cancel_fd(), ret, err);
 	}
@@ -273,9 +263,7 @@ static int open_wire(const struct sfd_channel_options *o, enum sfd_wire_format f
 	if (r < 0)
 		return r;
 	input->cancel_fd = sfd_cancel_fd();
-	return format == SFD_FORMAT_SPLITFDSTREAM
-		       ? splitfd_splitfdstream_reader_new(input, ret, err)
-		       : splitfd_splitdirfdstream_reader_new(input, &dir, ret, err);
+	return wire_format(o)->reader_new(input, &options, ret, err);
 }
 
 int sfd_channel_source(const struct sfd_channel_options *o, int spool_dir,
@@ -286,11 +274,11 @@ int sfd_channel_source(const struct sfd_channel_options *o, int spool_dir,
 		.inline_content_max = (size_t)64 * 1024,
 		.spool_dir = spool_dir,
 	};
-	enum sfd_wire_format format;
+	enum sfd_channel_kind kind;
 	struct splitfd_source *wire;
-	int r = sfd_channel_format(o, &format, err);
+	int r = sfd_channel_kind(o, &kind, err);
 
 	if (r >= 0)
-		r = open_wire(o, format, spool_dir, &wire, err);
+		r = open_wire(o, kind, spool_dir, &wire, err);
 	return r < 0 ? r : sfd_tar_source_new(wire, &options, ret, err);
 }

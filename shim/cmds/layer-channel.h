@@ -11,11 +11,10 @@
 #include "splitfdstream/reconstruct.h"
 #include "splitfdstream/wire.h"
 
-enum sfd_wire_format {
-	SFD_FORMAT_SPLITFDSTREAM,
-	SFD_FORMAT_SPLITDIRFDSTREAM,
-	SFD_FORMAT_TAR,
-	SFD_FORMAT_SPLITSTREAM, /* objects by digest, in an objects directory both have */
+enum sfd_channel_kind {
+	SFD_CHANNEL_WIRE, /* one of splitfdstream/wire-formats.h */
+	SFD_CHANNEL_TAR,
+	SFD_CHANNEL_SPLITSTREAM, /* objects by digest, in an objects directory both have */
 };
 
 struct sfd_channel_options {
@@ -30,8 +29,8 @@ struct sfd_channel_options {
 	struct sfd_peer_opener *opener;
 };
 
-int sfd_channel_format(
-	const struct sfd_channel_options *o, enum sfd_wire_format *ret, struct splitfd_error *err);
+int sfd_channel_kind(
+	const struct sfd_channel_options *o, enum sfd_channel_kind *ret, struct splitfd_error *err);
 int sfd_channel_timeout(const struct sfd_channel_options *o);
 
 /* Standard output, with descriptors over --fds or attached where it is a Unix socket. `frames`:

@@ -5,26 +5,15 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
-#include "splitfdstream/wire-header.h"
+#include "splitfdstream/wire-formats.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-static const struct format {
-	const char *name;
-	sfd_wire_header_fn *header;
-	bool in_order; /* references are 0, 1, 2 …, each once */
-} formats[] = {
-	{ "splitfdstream", sfd_splitfdstream_header, true },
-	{ "splitdirfdstream", sfd_splitdirfdstream_header, false },
-};
-
-#define HEAD 8
-
 struct wire {
 	const struct sfd_stream_request *q;
-	const struct format *format;
+	const struct sfd_wire_format *format;
 	uint64_t n_inline, n_references, inline_bytes;
 	struct splitfd_sha256 *sha; /* of the inline bytes; NULL: not wanted */
 	bool print, write;
@@ -40,37 +29,30 @@ bool sfd_stream_is_wire(const struct sfd_stream_request *q)
 
 static int format_by_name(struct wire *w, struct splitfd_error *err)
 {
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-		if (strcmp(w->q->format, formats[i].name) == 0)
-			w->format = &formats[i];
+	w->format = sfd_wire_format_by_name(w->q->format);
 	if (w->format != NULL)
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 		"--format is splitfdstream or splitdirfdstream here, not '%s'", w->q->format);
 }
 
-/* A layer's stream starts with a header's bytes: a small negative number of 64 bits, or a type byte
- * and a small number of 32. */
 static int format_by_bytes(struct wire *w, struct splitfd_error *err)
 {
-	ssize_t got = sfd_cursor_peek(&w->cursor, HEAD, err);
+	ssize_t got = sfd_cursor_peek(&w->cursor, SFD_WIRE_HEAD, err);
 	const uint8_t *at;
 	size_t n;
 
 	if (got < 0)
 		return (int)got;
 	at = sfd_cursor_at(&w->cursor, &n);
-	if (n == 0 || (n >= HEAD && memcmp(at + 4, "\xff\xff\xff\xff", 4) == 0))
-		w->format = &formats[0];
-	else if (n >= HEAD && at[0] <= 2 && at[4] <= 0x10 && memcmp(at + 5, "\0\0\0", 3) != 0)
-		w->format = &formats[1];
-	else if (n >= HEAD && memcmp(at, "SplitStr", HEAD) == 0)
+	w->format = sfd_wire_format_by_bytes(at, n);
+	if (w->format != NULL)
+		return 0;
+	if (n >= SFD_WIRE_HEAD && memcmp(at, "SplitStr", SFD_WIRE_HEAD) == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"'%s' is a splitstream, which refers to a repository's objects: store it "
 			"there (splitfd import-layer --format=splitstream) and name the layer",
 			w->q->name);
-	if (w->format != NULL)
-		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 		"'%s' does not look like a stream of either format; if it is one, say which by "
 		"--format",

@@ -5,8 +5,7 @@
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/chunk-cleanup.h"
-#include "splitfdstream/splitdirfdstream-writer.h"
-#include "splitfdstream/splitfdstream-writer.h"
+#include "splitfdstream/wire-formats.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/rpc/fdpass.h"
 #include "transport/rpc/seqpacket.h"
@@ -23,11 +22,9 @@
 /* And how often a layer, in chunks, for the end of the session or the client. */
 #define LOOK_CHUNKS 64
 
-/* A splitstream refers to objects by digest, in the directory that the client passed. */
-enum format { NOT_GIVEN, SPLITFDSTREAM, SPLITDIRFDSTREAM, SPLITSTREAM };
-
 struct options {
-	enum format format;
+	const struct sfd_wire_format *format; /* NULL: not given, or splitstream */
+	bool splitstream; /* refers to objects by digest, in the directory that the client passed */
 	bool objects;
 	enum splitfd_algorithm algorithm;
 	bool has_algorithm, has_inline_max, has_reads_all;
@@ -105,14 +102,10 @@ static struct splitfd_output *new_output(struct sfd_pipe_writer *w, int channel)
 static int new_sink(const struct options *o, struct splitfd_output *output,
 	struct splitfd_sink **ret, struct splitfd_error *err)
 {
-	if (o->format == SPLITDIRFDSTREAM)
-		return splitfd_splitdirfdstream_writer_new(output,
-			&(struct splitfd_splitdirfdstream_writer_options){
-				.inline_max = o->inline_max, .consumer_reads_all = o->reads_all },
-			ret, err);
-	return splitfd_splitfdstream_writer_new(output,
-		&(struct splitfd_splitfdstream_writer_options){ .inline_max = o->inline_max }, ret,
-		err);
+	return o->format->writer_new(output,
+		&(struct splitfd_splitdirfdstream_writer_options){
+			.inline_max = o->inline_max, .consumer_reads_all = o->reads_all },
+		ret, err);
 }
 
 static int watched_next(
@@ -175,15 +168,12 @@ static int bad_option(struct splitfd_error *err, const char *name, const char *w
 
 static int parse_format(const cJSON *item, struct options *o, struct splitfd_error *err)
 {
-	static const char *const names[] = { "", "splitfdstream", "splitdirfdstream",
-		"splitstream" };
+	const char *name = cJSON_IsString(item) ? item->valuestring : "";
 
-	for (int i = SPLITFDSTREAM; cJSON_IsString(item) && i <= SPLITSTREAM; i++) {
-		if (strcmp(item->valuestring, names[i]) == 0) {
-			o->format = (enum format)i;
-			return 0;
-		}
-	}
+	o->format = sfd_wire_format_by_name(name);
+	o->splitstream = strcmp(name, "splitstream") == 0;
+	if (o->format != NULL || o->splitstream)
+		return 0;
 	return bad_option(err, "format", "is splitfdstream, splitdirfdstream or splitstream");
 }
 
@@ -229,13 +219,12 @@ static int check_options(struct options *o, bool has_fd, struct splitfd_error *e
 	if (o->objects && !has_fd)
 		return bad_option(err, "objects",
 			"wants the descriptor of the objects directory with the request");
-	if (o->objects ? (o->format != NOT_GIVEN && o->format != SPLITSTREAM) ||
-				 o->has_inline_max || o->has_reads_all
-		       : o->format == SPLITSTREAM || o->has_algorithm)
+	if (o->objects ? o->format != NULL || o->has_inline_max || o->has_reads_all
+		       : o->splitstream || o->has_algorithm)
 		return bad_option(err, "objects",
 			"goes with format splitstream and algorithm, and they with it");
-	if (o->format == NOT_GIVEN)
-		o->format = SPLITFDSTREAM;
+	if (o->format == NULL)
+		o->format = sfd_wire_format_by_name("splitfdstream");
 	return 0;
 }
 
