@@ -146,6 +146,7 @@ static int repair_and_check(struct request *q, char **images, int n, struct spli
 	q->pull.store = q->from.store;
 	q->pull.store.options = q->from.storage_options.items;
 	q->pull.store.rootless_helper = sfd_rootless_helper(q->program);
+	sfd_lock_options_apply(q->repo.lock_timeout, 0, &q->pull.store);
 	q->pull.proxy_arguments = q->proxy_arguments.items;
 	q->pull.repository = q->repository;
 	if (r == 0 && n > 0)

@@ -140,6 +140,7 @@ static int open_origin(
 	o->store = g->from.store;
 	o->store.options = g->from.storage_options.items;
 	o->store.rootless_helper = sfd_rootless_helper(g->program);
+	sfd_lock_options_apply(g->repo.lock_timeout, g->channel.timeout, &o->store);
 	o->stop = sfd_cancel_stop();
 	o->confine = g->sandbox ? sfd_confine_now : NULL;
 	return r == 0 ? sfd_origin_open(o, image, ret, err) : r;

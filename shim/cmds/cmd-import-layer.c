@@ -99,6 +99,7 @@ static int import_layer(
 	sfd_cleanup(cleanup_source) struct splitfd_source *source = NULL;
 	int r = sfd_parse_reflink(o->reflink, &options.reflink, err);
 
+	o->repo.lock_timeout = sfd_lock_seconds(o->repo.lock_timeout, o->channel.timeout);
 	if (r >= 0)
 		r = sfd_repo_open(&o->repo, true, &repository, err);
 	if (r >= 0)

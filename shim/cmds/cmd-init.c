@@ -71,6 +71,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (argc == 1)
 		repo.repo = argv[0];
 	init.erofs_default = (int)version;
+	init.lock_timeout = (unsigned int)repo.lock_timeout * 1000;
 	r = parse_algorithm(algorithm, &init.algorithm, err);
 	if (r == 0)
 		r = sfd_repo_path(&repo, path, err);

@@ -2,6 +2,7 @@
 #include "shim/common/cancel.h"
 #include "shim/common/command.h"
 #include "shim/common/options.h"
+#include "shim/common/repo-options.h"
 #include "shim/proxy/proxy-arguments.h"
 #include "shim/proxy/proxy-serve.h"
 #include "splitfdstream/base/cleanup.h"
@@ -33,6 +34,7 @@ static int serve(struct sfd_proxy_arguments *a, struct splitfd_error *err)
 		.insecure_policy = a->insecure_policy,
 		.conflict = a->conflict,
 		.stall_ms = a->stall_ms,
+		.lock_timeout = sfd_lock_seconds(a->lock_timeout, a->stall_ms / 1000),
 		.arguments = a->forwarded.items };
 	sfd_cleanup_fd int socket = -EBADF, cancel_fd = -EBADF;
 	int r;

@@ -63,6 +63,7 @@ static int push(int argc, char **argv, struct request *q, struct splitfd_error *
 	sfd_cancel_install();
 	r = find_origin(q, from, err);
 	o->origin.store.rootless_helper = sfd_rootless_helper(program);
+	sfd_lock_options_apply(q->repo.lock_timeout, o->timeout, &o->origin.store);
 	if (r == 0)
 		r = sfd_repo_path(&q->repo, to, err);
 	if (r == 0)

@@ -81,6 +81,8 @@ static int serve(
 	struct sfd_stop *stop = NULL;
 	int r;
 
+	sfd_lock_options_apply(q->repo.lock_timeout, 0, &settings.store);
+
 	/* A repository's service may have to run other programs for its clients, and so may a user
 	 * without root who opens a store, which each request does anew. */
 	sfd_confine(q->sandbox && settings.repository == NULL && geteuid() == 0,

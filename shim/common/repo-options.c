@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/repo-options.h"
 #include "shim/common/cancel.h"
+#include "shim/common/report.h"
 #include "transport/composefs/repository-private.h"
 
 #include <errno.h>
@@ -41,15 +42,41 @@ int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct 
 	return 0;
 }
 
+/* Any thread of a service. */
+static void print_notice(void *ctx, const char *text)
+{
+	(void)ctx;
+	flockfile(stderr);
+	fputs("splitfd: ", stderr);
+	sfd_print_text(stderr, text);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
 int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_repository **ret,
 	struct splitfd_error *err)
 {
+	const struct sfd_lock_options lock = { .cancel_fd = o->cancel_fd > 0 ? o->cancel_fd
+									     : sfd_cancel_fd(),
+		.timeout_ms = (unsigned int)o->lock_timeout * 1000,
+		.notice = print_notice };
 	char path[PATH_MAX];
 	int r = sfd_repo_path(o, path, err);
 
-	return r < 0 ? r
-		     : sfd_repository_open(path, write,
-			       o->cancel_fd > 0 ? o->cancel_fd : sfd_cancel_fd(), ret, err);
+	return r < 0 ? r : sfd_repository_open(path, write, &lock, ret, err);
+}
+
+long sfd_lock_seconds(long lock_timeout, long timeout)
+{
+	long seconds = lock_timeout > 0 ? lock_timeout : SFD_LOCK_TIMEOUT_MS / 1000;
+
+	return timeout > 0 && timeout < seconds ? timeout : seconds;
+}
+
+void sfd_lock_options_apply(long lock_timeout, long timeout, struct splitfd_store_options *store)
+{
+	store->lock_timeout = (unsigned int)sfd_lock_seconds(lock_timeout, timeout) * 1000;
+	store->lock_notice = print_notice;
 }
 
 int sfd_repo_open_reader(const struct sfd_repo_options *o, struct splitfd_repository **ret,

@@ -101,6 +101,7 @@ static int add_system(int ruleset, uint64_t handled)
 		{ "/etc/ld.so.cache", SFD_SANDBOX_READ },
 		{ "/proc/self", SFD_SANDBOX_READ },
 		{ "/proc/stat", SFD_SANDBOX_READ },
+		{ "/proc/locks", SFD_SANDBOX_READ },
 		{ "/proc/cpuinfo", SFD_SANDBOX_READ },
 		{ "/proc/sys", SFD_SANDBOX_READ },
 		{ "/sys/devices/system", SFD_SANDBOX_READ },

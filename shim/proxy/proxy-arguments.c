@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-arguments.h"
+#include "shim/common/repo-options.h"
 #include "shim/proxy/proxy-session.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/skopeo/proxy-client.h"
@@ -194,7 +195,9 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 	struct passed p = { 0 };
 	struct sfd_strings keys = { 0 };
 	bool shown; /* --tls-verify was taken before */
-	struct sfd_option options[N_TEXTS + 9] = {
+	struct sfd_option options[N_TEXTS + 10] = {
+		{ "lock-timeout", 0, SFD_OPTION_NUMBER, &ret->lock_timeout, 1, SFD_LOCK_SECONDS_MAX,
+			"SECONDS", SFD_LOCK_TIMEOUT_HELP },
 		{ "sockfd", 0, SFD_OPTION_NUMBER, &ret->sockfd, 0, 1 << 20, "N",
 			"The connected socket (default: 0, standard input)" },
 		{ "skopeo", 0, SFD_OPTION_STRING, &ret->skopeo, 0, 0, "PATH",
@@ -215,7 +218,7 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 
 	*ret = (struct sfd_proxy_arguments){ 0 };
 	for (size_t i = 0; i < N_TEXTS; i++)
-		options[8 + i] = (struct sfd_option){ text_names[i], 0, SFD_OPTION_STRING,
+		options[9 + i] = (struct sfd_option){ text_names[i], 0, SFD_OPTION_STRING,
 			&p.texts[i].value, 0, 0, "VALUE", text_help[i] };
 	p.tls_verify = take_tls_verify(&argc, argv);
 	r = sfd_parse_options(command, options, &argc, &argv, err);

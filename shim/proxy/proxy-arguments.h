@@ -11,7 +11,7 @@
 #include "shim/common/options.h"
 
 struct sfd_proxy_arguments {
-	long sockfd;
+	long sockfd, lock_timeout; /* seconds; 0: the default */
 	const char *skopeo, *policy;
 	const char *announce; /* the protocol's version for Initialize */
 	bool insecure_policy;

@@ -110,10 +110,12 @@ static int apply_policy(struct sfd_proxy_session *s, const char *reference,
 	}
 }
 
-/* What we do not read, such as stores of other drivers, skopeo may; and it takes lists apart. */
+/* What we do not read, such as stores of other drivers, skopeo may; and it takes lists apart. It
+ * would wait for a lock without a deadline. */
 static bool skopeo_may_know(const struct splitfd_error *ours)
 {
-	return ours->kind == SPLITFD_ERROR_FAILED || ours->errnum == EISDIR;
+	return (ours->kind == SPLITFD_ERROR_FAILED && ours->errnum != ETIMEDOUT) ||
+	       ours->errnum == EISDIR;
 }
 
 static int open_native(struct sfd_proxy_session *s, const char *reference, bool optional,
@@ -121,7 +123,7 @@ static int open_native(struct sfd_proxy_session *s, const char *reference, bool 
 {
 	sfd_cleanup(cleanup_native) struct sfd_native *native = NULL;
 	struct splitfd_error ours = { 0 };
-	int r = sfd_native_open(reference, &native, &ours);
+	int r = sfd_native_open(reference, s->settings->lock_timeout, &native, &ours);
 
 	if (r < 0 && !sfd_is_shortage(r) && skopeo_may_know(&ours) &&
 		add_foreign(s, reference, optional, answer, err) == 0)

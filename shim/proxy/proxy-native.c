@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/proxy/proxy-native.h"
+#include "shim/common/repo-options.h"
 #include "shim/common/rootless.h"
 #include "transport/json/go-json.h"
 #include "transport/oci/go-oci.h"
@@ -45,7 +46,8 @@ struct sfd_native *sfd_native_unref(struct sfd_native *native)
 	return NULL;
 }
 
-int sfd_native_open(const char *reference, struct sfd_native **ret, struct splitfd_error *err)
+int sfd_native_open(const char *reference, long lock_seconds, struct sfd_native **ret,
+	struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_native) struct sfd_native *native = calloc(1, sizeof(*native));
 	struct splitfd_store_options options = { 0 };
@@ -55,6 +57,7 @@ int sfd_native_open(const char *reference, struct sfd_native **ret, struct split
 	if (native == NULL)
 		return splitfd_error_oom(err);
 	native->refs = 1;
+	sfd_lock_options_apply(lock_seconds, 0, &options);
 	r = splitfd_store_parse_reference(reference, &options, &native->spec, &rest, err);
 	if (r == 0)
 		r = sfd_rootless_store_open(&options, &native->store, err);

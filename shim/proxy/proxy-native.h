@@ -19,7 +19,8 @@ struct sfd_native; /* shared by reference count; one thread */
 /* True for a reference of the containers-storage transport. */
 bool sfd_native_is_ours(const char *reference);
 
-int sfd_native_open(const char *reference, struct sfd_native **ret, struct splitfd_error *err);
+int sfd_native_open(const char *reference, long lock_seconds, struct sfd_native **ret,
+	struct splitfd_error *err);
 struct sfd_native *sfd_native_ref(struct sfd_native *native);
 /* NULL is allowed. Returns NULL. */
 struct sfd_native *sfd_native_unref(struct sfd_native *native);

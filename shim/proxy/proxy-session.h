@@ -28,6 +28,7 @@ struct sfd_proxy_settings {
 	const char *policy;   /* --policy; NULL: the system's */
 	bool insecure_policy; /* accept every image */
 	const char *conflict; /* what Initialize is refused with; NULL: it is not */
+	long lock_timeout;    /* seconds that another process may hold a lock; 0: the default */
 	int stall_ms;	      /* how long anybody may be silent in the middle of something */
 	const char *const *arguments; /* for the real skopeo; NULL-terminated */
 };

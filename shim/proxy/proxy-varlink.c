@@ -2,6 +2,7 @@
 /* OpenVarlinkSocket: [], [store] or [image]. What is served are layers; manifest and config are the
  * proxy's own business, and so is the policy. */
 #include "transport/json/go-json.h"
+#include "shim/common/repo-options.h"
 #include "shim/common/rootless.h"
 #include "shim/proxy/proxy-session.h"
 #include "shim/varlink/varlink-socket.h"
@@ -48,6 +49,7 @@ static int of_store(struct sfd_proxy_session *s, const char *spec, struct sfd_pr
 	struct splitfd_store_options options = { 0 };
 	int r = sfd_varlink_parse_spec(spec, &options, &text, err);
 
+	sfd_lock_options_apply(s->settings->lock_timeout, 0, &options);
 	if (r == 0)
 		r = sfd_rootless_store_open(&options, &store, err);
 	if (r == 0)

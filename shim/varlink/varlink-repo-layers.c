@@ -7,6 +7,7 @@
 #include "splitfdstream/splitdirfdstream-reader.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
+#include "transport/containers-storage/store-lock.h"
 #include "transport/rpc/peer-opener.h"
 #include "transport/tar/tar-source.h"
 #include "transport/composefs/stream/layer-whole.h"
@@ -57,9 +58,10 @@ static int open_layer(struct sfd_varlink_session *s, const char *diff_id,
 	struct sfd_layer_to_send *ret, struct sfd_varlink_result *result, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *own = NULL;
+	struct sfd_lock_options lock =
+		sfd_store_lock_options(&s->settings->store, s->settings->cancel_fd);
 	struct splitfd_digest digest;
-	int r = sfd_repository_open(
-		s->settings->repository, false, s->settings->cancel_fd, &own, err);
+	int r = sfd_repository_open(s->settings->repository, false, &lock, &own, err);
 
 	if (r >= 0)
 		r = splitfd_repository_has_layer(own, diff_id, &digest, err);

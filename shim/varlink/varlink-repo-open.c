@@ -2,6 +2,7 @@
 /* The repository that a call means, and what several of its methods answer with. */
 #include "shim/varlink/varlink-repo.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/containers-storage/store-lock.h"
 
 #include <string.h>
 
@@ -16,13 +17,14 @@ bool sfd_varlink_add_digest(cJSON *object, const char *key, const struct splitfd
 int sfd_varlink_repo_open(struct sfd_varlink_session *s, bool write,
 	struct sfd_varlink_result *result, struct splitfd_error *err)
 {
+	struct sfd_lock_options lock =
+		sfd_store_lock_options(&s->settings->store, s->settings->cancel_fd);
 	struct splitfd_repository *repository = NULL;
 	int r;
 
 	if (s->repository != NULL && (s->writable || !write))
 		return 1;
-	r = sfd_repository_open(
-		s->settings->repository, write, s->settings->cancel_fd, &repository, err);
+	r = sfd_repository_open(s->settings->repository, write, &lock, &repository, err);
 	if (r < 0 && err->kind == SPLITFD_ERROR_NOT_FOUND)
 		return sfd_varlink_fail(
 			result, SFD_IFACE_OCI ".RepoNotFound", "message", err->text, err);

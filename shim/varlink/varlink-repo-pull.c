@@ -97,10 +97,11 @@ static void fill_options(
 		.timeout = s->settings->timeout_ms / 1000 };
 	if (sfd_pull_is_store(ret))
 		ret->reflink = reflink_of(q->local_fetch->valuestring);
+	ret->store = s->settings->store;
 	if (q->storage_root != NULL)
-		ret->store.root = q->storage_root->valuestring;
-	else
-		ret->store = s->settings->store;
+		ret->store = (struct splitfd_store_options){ .root = q->storage_root->valuestring,
+			.lock_timeout = s->settings->store.lock_timeout,
+			.lock_notice = s->settings->store.lock_notice };
 }
 
 static bool add_total(cJSON *o, uint64_t total)

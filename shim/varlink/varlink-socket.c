@@ -109,7 +109,7 @@ static int start(
 	s->settings.cancel_fd = all->stop.fd;
 	s->settings.cancel = &all->stop.flag;
 	if (s->store != NULL)
-		s->store->cancel_fd = all->stop.fd;
+		s->store->lock.cancel_fd = all->stop.fd;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return splitfd_error_sys(err, errno, "cannot make a socket");
 	s->socket = pair[0];

@@ -3,17 +3,31 @@
 #define SPLITFD_BASE_LOCK_WAIT_H
 
 /*
- * Waiting for a file lock that another process holds, until somebody cancels.
+ * Wait for the shared lock of a file that another process has locked, until a deadline, or until
+ * somebody cancels.
  */
 
-#include <stdbool.h>
+#include "splitfdstream/base/error.h"
 
-/* Takes the lock of fd; with `wait` it may block, else a held lock is -1 with EAGAIN, EWOULDBLOCK
- * or EACCES. */
-typedef int sfd_lock_fn(int fd, bool wait);
+/* How long a lock is waited for where nobody says. */
+#define SFD_LOCK_TIMEOUT_MS 60000
 
-/* 0, -ECANCELED as soon as cancel_fd is readable, -errno. Without a cancel_fd (0) it blocks in the
- * system call, and a signal ends that with -EINTR. */
-int sfd_lock_wait(sfd_lock_fn *lock, int fd, int cancel_fd);
+enum sfd_lock_kind {
+	SFD_LOCK_FLOCK,	 /* flock(2) */
+	SFD_LOCK_RECORD, /* a record lock, of the open file description; meets those of processes */
+};
+
+struct sfd_lock_options {
+	int cancel_fd;		 /* the wait ends once it is readable; 0: none */
+	unsigned int timeout_ms; /* 0: SFD_LOCK_TIMEOUT_MS */
+	/* Called once after two seconds, with a sentence that names the holder; NULL: not at all */
+	void (*notice)(void *ctx, const char *text);
+	void *ctx;
+};
+
+/* 0, -ECANCELED, -ETIMEDOUT at the deadline, or -errno, with a text. `what` is for the text: "the
+ * repository '/x'". `options` NULL: zeros. */
+int sfd_lock_wait(int fd, enum sfd_lock_kind kind, const char *what,
+	const struct sfd_lock_options *options, struct splitfd_error *err);
 
 #endif

@@ -65,7 +65,7 @@ ERRNOS = {
     "fcntl:0x400": ["EAGAIN", "ENOMEM", "EACCES", "EINVAL"],  # F_SETLEASE
     "fcntl:0x409": ["EPERM", "EBUSY"],  # F_ADD_SEALS
     "fcntl:0x407": ["EPERM", "EBUSY", "ENOMEM"],  # F_SETPIPE_SZ
-    "fcntl:0x26": ["EAGAIN", "ENOLCK", "EINTR"],  # F_OFD_SETLKW
+    "fcntl:0x25": ["EAGAIN", "ENOLCK", "EINTR"],  # F_OFD_SETLK
     "mmap": ["ENOMEM", "ENODEV"],
     "mremap": ["ENOMEM"],
     "mprotect": ["ENOMEM"],

@@ -177,7 +177,7 @@ static int lock(const char *directory, const char *file, struct splitfd_error *e
 
 	if (dir < 0)
 		return splitfd_error_sys(err, -dir, "%s", directory);
-	fd = sfd_store_lock_shared(dir, file, 0, err);
+	fd = sfd_store_lock_shared(dir, file, directory, NULL, err);
 	if (fd == -ENOENT)
 		return splitfd_error_sys(err, ENOENT, "%s", file);
 	if (fd < 0)

@@ -63,13 +63,15 @@ static int write_meta(int dirfd, const struct sfd_meta *meta, bool secure, const
 }
 
 /* meta.json is there: are these its settings? */
-static int check_same(
-	const char *path, const struct sfd_meta *meta, bool secure, struct splitfd_error *err)
+static int check_same(const char *path, const struct sfd_meta *meta,
+	const struct splitfd_init_options *options, struct splitfd_error *err)
 {
+	const struct sfd_lock_options lock = { .timeout_ms = options->lock_timeout };
 	struct splitfd_repository *repository;
+	bool secure = !options->insecure;
 	int r;
 
-	r = splitfd_repository_open(path, false, &repository, err);
+	r = sfd_repository_open(path, false, &lock, &repository, err);
 	if (r < 0)
 		return r;
 	if (repository->algorithm != meta->algorithm ||
@@ -163,8 +165,8 @@ static int make_directory(struct made *made, int *ret_fd, struct splitfd_error *
 	return 0;
 }
 
-static int make(
-	struct made *made, const struct sfd_meta *meta, bool secure, struct splitfd_error *err)
+static int make(struct made *made, const struct sfd_meta *meta,
+	const struct splitfd_init_options *options, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = -EBADF;
 	int r = make_directory(made, &fd, err);
@@ -173,9 +175,9 @@ static int make(
 		return r;
 	/* Looked at first, so that a file system without O_TMPFILE is not written for nothing. */
 	if (faccessat(fd, SFD_META_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return check_same(made->path, meta, secure, err);
-	r = write_meta(fd, meta, secure, made->path, err);
-	return r == -EEXIST ? check_same(made->path, meta, secure, err) : r;
+		return check_same(made->path, meta, options, err);
+	r = write_meta(fd, meta, !options->insecure, made->path, err);
+	return r == -EEXIST ? check_same(made->path, meta, options, err) : r;
 }
 
 int splitfd_repository_init(
@@ -192,7 +194,7 @@ int splitfd_repository_init(
 		meta.erofs_default > 2)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 			"a repository has sha256 or sha512, and EROFS format 1 or 2");
-	r = make(&made, &meta, !options->insecure, err);
+	r = make(&made, &meta, options, err);
 	if (r < 0)
 		unmake(&made);
 	return r;

@@ -2,6 +2,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/lock-wait.h"
+#include "splitfdstream/base/text.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
@@ -9,7 +10,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,17 +17,15 @@
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
-static int lock_directory(int fd, bool wait)
-{
-	return flock(fd, wait ? LOCK_SH : LOCK_SH | LOCK_NB);
-}
-
 /* The lock that cfsctl's gc takes exclusively: nothing of ours is collected while we work. */
-static int open_locked(
-	struct splitfd_repository *repository, int cancel_fd, struct splitfd_error *err)
+static int open_locked(struct splitfd_repository *repository, const struct sfd_lock_options *lock,
+	struct splitfd_error *err)
 {
 	const char *path = repository->path;
-	int r;
+	sfd_cleanup_free char *what = sfd_asprintf("the repository '%s'", path);
+
+	if (what == NULL)
+		return splitfd_error_oom(err);
 
 	repository->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (repository->fd < 0 && errno == ENOENT)
@@ -36,10 +34,7 @@ static int open_locked(
 			path);
 	if (repository->fd < 0)
 		return splitfd_error_sys(err, errno, "cannot open the repository '%s'", path);
-	r = sfd_lock_wait(lock_directory, repository->fd, cancel_fd);
-	if (r == -ECANCELED)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
-	return r < 0 ? splitfd_error_sys(err, -r, "cannot lock the repository '%s'", path) : 0;
+	return sfd_lock_wait(repository->fd, SFD_LOCK_FLOCK, what, lock, err);
 }
 
 static int no_meta(const struct splitfd_repository *repository, struct splitfd_error *err)
@@ -124,10 +119,10 @@ static int open_meta(struct splitfd_repository *repository, struct splitfd_error
 int splitfd_repository_open(
 	const char *path, bool write, struct splitfd_repository **ret, struct splitfd_error *err)
 {
-	return sfd_repository_open(path, write, 0, ret, err);
+	return sfd_repository_open(path, write, NULL, ret, err);
 }
 
-int sfd_repository_open(const char *path, bool write, int cancel_fd,
+int sfd_repository_open(const char *path, bool write, const struct sfd_lock_options *lock,
 	struct splitfd_repository **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository =
@@ -142,7 +137,7 @@ int sfd_repository_open(const char *path, bool write, int cancel_fd,
 	repository->path = strdup(path);
 	if (repository->path == NULL)
 		return splitfd_error_oom(err);
-	r = open_locked(repository, cancel_fd, err);
+	r = open_locked(repository, lock, err);
 	if (r == 0)
 		r = open_meta(repository, err);
 	if (r < 0)

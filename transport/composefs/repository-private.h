@@ -4,6 +4,7 @@
 
 /* The inside of struct splitfd_repository, for the files of this room. */
 
+#include "splitfdstream/base/lock-wait.h"
 #include "transport/composefs/repository.h"
 #include "transport/composefs/verity-mb.h"
 
@@ -32,9 +33,8 @@ struct splitfd_repository {
 	pthread_mutex_t lock; /* making objects/, staging */
 };
 
-/* As splitfd_repository_open, but waiting for the lock ends with -ECANCELED once cancel_fd (0:
- * none) is readable. */
-int sfd_repository_open(const char *path, bool write, int cancel_fd,
+/* As splitfd_repository_open, with who ends the wait for the lock, and when; `lock` NULL: zeros. */
+int sfd_repository_open(const char *path, bool write, const struct sfd_lock_options *lock,
 	struct splitfd_repository **ret, struct splitfd_error *err);
 
 /* The descriptor of objects/, which is made first where `create`. It stays the repository's.

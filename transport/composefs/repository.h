@@ -27,6 +27,8 @@ struct splitfd_init_options {
 	enum splitfd_algorithm algorithm; /* 0: sha512 */
 	bool insecure;			  /* no fs-verity on meta.json */
 	int erofs_default;		  /* 0: V1, as cfsctl; else 1 or 2 */
+	unsigned int lock_timeout;	  /* milliseconds to wait for a repository that is there and
+					     locked; 0: 60000 */
 };
 
 /* Makes the directory (0700, those above it 0755) and meta.json. The same settings again: success
@@ -35,9 +37,10 @@ struct splitfd_init_options {
 int splitfd_repository_init(
 	const char *path, const struct splitfd_init_options *options, struct splitfd_error *err);
 
-/* Opens a repository and holds flock(LOCK_SH) on it until closed. Waits for who has it exclusively
- * (cfsctl's garbage collection); a signal ends the waiting (EINTR). `write`: it is going to be
- * written; refused where meta.json's features forbid that. NOT_FOUND where there is none. A
+/* Opens a repository and holds flock(LOCK_SH) on it until closed. Waits up to 60 seconds for a
+ * process that has it exclusively (cfsctl's garbage collection), then -ETIMEDOUT. `write`: it is
+ * going to be written; refused where meta.json's features forbid that. NOT_FOUND where there is
+ * none. A
  * directory with objects but without meta.json (old cfsctl) is refused with the way out. *ret is
  * the caller's (splitfd_repository_close). */
 int splitfd_repository_open(

@@ -2,32 +2,34 @@
 #include "transport/containers-storage/store-lock.h"
 
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/lock-wait.h"
+#include "splitfdstream/base/text.h"
 #include "transport/containers-storage/store-files.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-static int lock_file(int fd, bool wait)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-
-	return fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
-}
-
-int sfd_store_lock_shared(int dirfd, const char *path, int cancel_fd, struct splitfd_error *err)
+int sfd_store_lock_shared(int dirfd, const char *path, const char *place,
+	const struct sfd_lock_options *options, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = sfd_store_open_file(dirfd, path);
+	sfd_cleanup_free char *what = NULL;
 	int r;
 
-	if (fd == -ENOENT)
-		return -ENOENT;
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return fd;
 	if (fd < 0)
-		return splitfd_error_sys(err, -fd, "%s: cannot open the lock", path);
-	r = sfd_lock_wait(lock_file, fd, cancel_fd);
-	if (r == -ECANCELED)
-		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
-	if (r < 0)
-		return splitfd_error_sys(err, -r, "%s: cannot lock", path);
-	return sfd_take_fd(&fd);
+		return splitfd_error_sys(err, -fd, "%s: %s: cannot open the lock", place, path);
+	what = sfd_asprintf("%s/%s", place, path);
+	if (what == NULL)
+		return splitfd_error_oom(err);
+	r = sfd_lock_wait(fd, SFD_LOCK_RECORD, what, options, err);
+	return r < 0 ? r : sfd_take_fd(&fd);
+}
+
+struct sfd_lock_options sfd_store_lock_options(
+	const struct splitfd_store_options *options, int cancel_fd)
+{
+	return (struct sfd_lock_options){ .cancel_fd = cancel_fd,
+		.timeout_ms = options->lock_timeout,
+		.notice = options->lock_notice,
+		.ctx = options->lock_ctx };
 }

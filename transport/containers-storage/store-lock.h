@@ -13,14 +13,20 @@
  * holds an images lock must not wait for a layers lock.
  */
 
-#include "splitfdstream/base/error.h"
+#include "splitfdstream/base/lock-wait.h"
+#include "transport/containers-storage/store.h"
 
 /* Waits for the shared lock of the file `path` beneath dirfd ("overlay-layers/layers.lock") and
- * returns its descriptor; closing it unlocks. An open file description lock (F_OFD_SETLKW), so it
+ * returns its descriptor; closing it unlocks. An open file description lock (F_OFD_SETLK), so it
  * is not lost when another descriptor of the file is closed, and two threads do not share one.
  * Opened O_RDONLY: nothing is created. -ENOENT without a text where there is no such file (a store
- * on read-only media has none; nobody else could be locked out then). -ECANCELED once
- * cancel_fd (0: none) is readable; without one, -EINTR when a signal came while it waited. */
-int sfd_store_lock_shared(int dirfd, const char *path, int cancel_fd, struct splitfd_error *err);
+ * on read-only media has none; nobody else could be locked out then). `place` is what the file lies
+ * below, for errors; `options` says who ends the wait, and when. */
+int sfd_store_lock_shared(int dirfd, const char *path, const char *place,
+	const struct sfd_lock_options *options, struct splitfd_error *err);
+
+/* Of a store, with what ends its wait (0: nothing). */
+struct sfd_lock_options sfd_store_lock_options(
+	const struct splitfd_store_options *options, int cancel_fd);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/store-files.h"
+#include "transport/containers-storage/store-lock.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -190,7 +191,7 @@ static int make_opener(struct splitfd_store *store, const char *program, struct 
 		if (fd >= 0)
 			dirs[n++] = fd;
 	}
-	return n > 0 ? sfd_opener_new(program, dirs, n, driver->levels, store->cancel_fd,
+	return n > 0 ? sfd_opener_new(program, dirs, n, driver->levels, store->lock.cancel_fd,
 			       &store->opener, err)
 		     : 0;
 }
@@ -205,7 +206,8 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 		return splitfd_error_oom(err);
 	store->refs = 1;
 	store->volatile_fd = store->spool_fd = -EBADF;
-	store->cancel_fd = options != NULL ? options->cancel_fd : 0;
+	if (options != NULL)
+		store->lock = sfd_store_lock_options(options, options->cancel_fd);
 	r = sfd_store_discover(options, NULL, &store->config, err);
 	if (r >= 0)
 		r = add_places(store, err);

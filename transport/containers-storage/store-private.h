@@ -9,6 +9,7 @@
  * apart, and the additional, read-only stores. One descriptor each is open all the time.
  */
 
+#include "splitfdstream/base/lock-wait.h"
 #include "transport/containers-storage/database.h"
 #include "transport/containers-storage/discover.h"
 #include "transport/containers-storage/driver.h"
@@ -34,7 +35,8 @@ struct splitfd_store {
 	size_t n_places;
 	bool split;		   /* places[1] is the image store */
 	struct sfd_opener *opener; /* NULL: there is none */
-	int cancel_fd;	 /* what is readable once nothing is waited for any more; 0: none */
+	/* Its cancel_fd is readable once nothing is waited for any more. */
+	struct sfd_lock_options lock;
 	int volatile_fd; /* O_PATH: what holds volatile-layers.json; -EBADF: nothing does */
 	int spool_fd;	 /* where bytes are kept aside; -EBADF: $TMPDIR, when it comes to that */
 };

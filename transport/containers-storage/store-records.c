@@ -20,13 +20,13 @@ static int lock_place(struct splitfd_store *store, const struct sfd_place *place
 	if (place->fd < 0)
 		return 0;
 	sfd_store_path(store, path, kind, name);
-	fd = sfd_store_lock_shared(place->fd, path, store->cancel_fd, err);
+	fd = sfd_store_lock_shared(place->fd, path, place->path, &store->lock, err);
 	if (fd == -ENOENT || fd == -ENOTDIR) {
 		splitfd_error_clear(err);
 		return 0;
 	}
 	if (fd < 0)
-		return splitfd_error_wrap(err, fd, "%s", place->path);
+		return fd;
 	locks->fds[locks->n++] = fd;
 	return 0;
 }

@@ -42,6 +42,12 @@ struct splitfd_store_options {
 					them. NULL, or for root: such a file is an error */
 	int cancel_fd; /* borrowed until the store is closed: as soon as it is readable, waiting
 			  for locks and for that program ends (-ECANCELED); 0: none */
+	unsigned int lock_timeout; /* milliseconds to wait for a lock that another process holds;
+				      0: 60000 */
+	/* Called once a lock has been waited for for two seconds, with a sentence that names the
+	 * holder, by the thread that waits; NULL: not at all. */
+	void (*lock_notice)(void *ctx, const char *text);
+	void *lock_ctx;
 };
 
 struct splitfd_store;

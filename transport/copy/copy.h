@@ -80,7 +80,9 @@ struct splitfd_pull_options {
 	const char *repository; /* the path of an existing repository */
 	const char *tag;	/* NULL: `image` */
 	const struct splitfd_store_options *store; /* of containers-storage; NULL: zeros. Its
-						      cancel_fd does not count: `stop` */
+						      cancel_fd does not count: `stop`; its
+						      lock_timeout and lock_notice are also
+						      for the repository's lock */
 	enum splitfd_reflink reflink;
 	unsigned int jobs;    /* worker threads, at most SPLITFD_JOBS_MAX; 0: one for each CPU, at
 				 most 12 */

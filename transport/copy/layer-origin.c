@@ -6,6 +6,7 @@
 #include "transport/composefs/images/tags.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/layer-whole.h"
+#include "transport/containers-storage/store-lock.h"
 #include "transport/tar/tar-source.h"
 
 #include <errno.h>
@@ -32,8 +33,9 @@ static int open_tar(const struct sfd_origin_options *options, const char *rest,
 static int open_composefs(const struct sfd_origin_options *options, const char *name,
 	struct sfd_origin *o, struct splitfd_error *err)
 {
+	struct sfd_lock_options lock = sfd_store_lock_options(&options->store, o->cancel_fd);
 	sfd_cleanup_free char *manifest = NULL;
-	int r = sfd_repository_open(options->repository, false, o->cancel_fd, &o->repository, err);
+	int r = sfd_repository_open(options->repository, false, &lock, &o->repository, err);
 
 	if (r < 0)
 		return r;

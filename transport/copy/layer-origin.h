@@ -16,9 +16,9 @@
 #include "transport/copy/needs.h"
 
 struct sfd_origin_options {
-	struct splitfd_store_options store;
-	const char *repository; /* the path, where sfd_origin_is_stored() */
-	int timeout_ms;		/* tar:- */
+	struct splitfd_store_options store; /* whose lock_timeout is also the repository's */
+	const char *repository;		    /* the path, where sfd_origin_is_stored() */
+	int timeout_ms;			    /* tar:- */
 	/* Called as soon as the store, repository or tar is open; it needs no more than these, and
 	 * to write below the directory `objects` (negative: none). */
 	sfd_confine_fn *confine;

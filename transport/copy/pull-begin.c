@@ -9,6 +9,7 @@
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/composefs/images/sync-ahead.h"
 #include "transport/composefs/tree/tree-layer.h"
+#include "transport/containers-storage/store-lock.h"
 #include "transport/oci/oci-json.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ int sfd_pull_new(
 	const struct sfd_pull_options *options, struct sfd_pull **ret, struct splitfd_error *err)
 {
 	struct sfd_pull *p = calloc(1, sizeof(*p));
+	struct sfd_lock_options lock;
 	int r;
 
 	if (p == NULL)
@@ -31,8 +33,8 @@ int sfd_pull_new(
 	if (p->options.name == NULL)
 		p->options.name = options->reference;
 	p->cancel = options->stop != NULL ? &options->stop->flag : NULL;
-	r = sfd_repository_open(
-		options->repository, true, sfd_pull_cancel_fd(p), &p->repository, err);
+	lock = sfd_store_lock_options(&options->store, sfd_pull_cancel_fd(p));
+	r = sfd_repository_open(options->repository, true, &lock, &p->repository, err);
 	if (r < 0) {
 		sfd_pull_free(p);
 		return r;

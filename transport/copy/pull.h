@@ -39,7 +39,8 @@ struct sfd_pull_options {
 	enum sfd_tree_choice tree; /* where podman and cfsctl make two */
 	enum splitfd_reflink reflink;
 	long jobs;			    /* 0: number of CPUs */
-	struct splitfd_store_options store; /* containers-storage */
+	struct splitfd_store_options store; /* containers-storage; its lock_timeout and lock_notice
+					       are also of the repository's lock */
 	/* skopeo: arguments for the proxy ("--authfile=…"), NULL-terminated; NULL: none */
 	const char *const *proxy_arguments;
 	const char *skopeo;    /* --skopeo PATH; NULL: SPLITFD_SKOPEO, then PATH */
