@@ -6,6 +6,7 @@
 #   check-all      check, then everything that needs root and the real peers
 #   tars           1,000,000 generated tars (TARS=, SEED=) against Go's archive/tar: minutes
 #   fault          every fault of tests/fault: hours; SEED=, PART=REGEX (tests/fault/whole says more)
+#   machine        SCRIPT= as root under another kernel, in QEMU (KERNEL=6.1|newest); machine-shell: a shell
 #   bench          tests/bench against the real peers (prints ratios, judges nothing)
 #   install, uninstall   with DESTDIR, prefix, bindir, libdir, includedir, mandir, …
 #   format, tidy, cppcheck, dist, clean, help
@@ -203,6 +204,11 @@ fault: all test-programs
 	$(Q)BUILD=$(B) SEED='$(SEED)' PART='$(PART)' tests/fault/whole
 tars: all test-programs
 	$(Q)BUILD=$(B) TARS=$(or $(TARS),1000000) SEED='$(SEED)' tests/interop/tar-go/campaign
+machine: all test-programs
+	$(Q)$(if $(SCRIPT),,echo 'machine: SCRIPT=FILE says what to run' >&2; exit 2;) \
+		BUILD=$(B) tests/lib/machine --kernel $(or $(KERNEL),newest) $(MACHINE) $(SCRIPT)
+machine-shell: all test-programs
+	$(Q)BUILD=$(B) tests/lib/machine --kernel $(or $(KERNEL),newest) $(MACHINE) --shell
 bench: all test-programs
 	$(Q)BUILD=$(B) tests/run bench
 
@@ -227,5 +233,5 @@ help:
 print-public-headers:
 	@echo $(public_headers)
 FORCE:
-.PHONY: all check check-all fault tars bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
+.PHONY: all check check-all fault machine machine-shell tars bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
 .SECONDARY:

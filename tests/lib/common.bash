@@ -83,6 +83,10 @@ require_cfsctl() {
 require_newer() {
     "$LIB/peers" path suite > /dev/null || missing "needs the newer suite; tests/lib/peers suite makes it"
 }
+# Another kernel, in an emulated processor: tests/lib/machine.
+require_machine() {
+    require_program qemu-system-x86_64 busybox cpio depmod zstd fsverity
+}
 require_interop() {
     require_root && require_program podman skopeo buildah jq strace mkfs.xfs mkfs.btrfs mkfs.ext4 && require_cfsctl
 }
