@@ -153,6 +153,24 @@ os.execv(sys.argv[1], sys.argv[1:])' "$BUILD/splitfd" pull --repo "$BATS_TEST_TM
     rm -r "$top"
 }
 
+@test "a meta.json that a power cut has emptied is named, and made again by init" {
+    local repo
+    repo=$(mktemp -d)
+    run_splitfd 0 init --insecure --algorithm sha256 --repo "$repo"
+    cp "$repo/meta.json" "$BATS_TEST_TMPDIR/meta"
+    : > "$repo/meta.json"
+    run_splitfd 4 images --repo "$repo"
+    assert_match "meta.json is empty, as a power cut can leave it; 'splitfd init --repo $repo' makes it again" "$errors"
+    run_splitfd 0 init --insecure --algorithm sha256 --repo "$repo"
+    cmp "$BATS_TEST_TMPDIR/meta" "$repo/meta.json"
+    # No other file makes room.
+    rm "$repo/meta.json"
+    mkfifo "$repo/meta.json"
+    refute "$BUILD/splitfd" init --insecure --algorithm sha256 --repo "$repo"
+    [ -p "$repo/meta.json" ]
+    rm -r "$repo"
+}
+
 @test "pull looks at the words of a reference before it opens anything" {
     local reference
     for reference in varlink:/run/x varlink:#i jsonrpc:/run/x 'jsonrpc:/run/x#' '[overlay@/x' 'containers-storage:[x@y]z'; do

@@ -11,8 +11,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+/* The kernel refuses hash blocks that are larger than the file system's. */
+static bool has_small_blocks(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_bsize > 0 && fs.f_bsize < 4096;
+}
 
 static int enable_verity(struct sfd_temp *temp, const struct sfd_meta *meta, const char *path,
 	struct splitfd_error *err)
@@ -25,6 +35,11 @@ static int enable_verity(struct sfd_temp *temp, const struct sfd_meta *meta, con
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
 			"the file system of '%s' has no fs-verity; use one that has (ext4 or btrfs "
 			"with the feature 'verity'), or 'init --insecure'",
+			path);
+	if (r == -EINVAL && has_small_blocks(temp->fd))
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EINVAL,
+			"the file system of '%s' needs blocks of 4096 bytes for fs-verity; make it "
+			"with such blocks ('mkfs.ext4 -b 4096 -O verity'), or 'init --insecure'",
 			path);
 	return r < 0 ? splitfd_error_sys(
 			       err, -r, "cannot enable fs-verity on %s/" SFD_META_NAME, path)
@@ -84,6 +99,26 @@ static int check_same(const char *path, const struct sfd_meta *meta,
 			sfd_algorithm_name(meta->algorithm), meta->erofs_default,
 			secure ? "secure" : "insecure");
 	splitfd_repository_close(repository);
+	return r;
+}
+
+/* A power cut can leave a meta.json without a byte, which cannot even be opened where its fs-verity
+ * data is lost. It says nothing, so it makes room; of two that see this, one removes it. */
+static int drop_empty_meta(int dir, const char *path, struct splitfd_error *err)
+{
+	int r = 0;
+
+	if (!sfd_meta_is_empty(dir))
+		return 0;
+	do
+		r = flock(dir, LOCK_EX) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "cannot lock the repository '%s'", path);
+	if (sfd_meta_is_empty(dir) && unlinkat(dir, SFD_META_NAME, 0) < 0)
+		r = splitfd_error_sys(
+			err, errno, "cannot remove the empty %s/" SFD_META_NAME, path);
+	(void)flock(dir, LOCK_UN);
 	return r;
 }
 
@@ -171,6 +206,9 @@ static int make(struct made *made, const struct sfd_meta *meta,
 	sfd_cleanup_fd int fd = -EBADF;
 	int r = make_directory(made, &fd, err);
 
+	if (r < 0)
+		return r;
+	r = drop_empty_meta(fd, made->path, err);
 	if (r < 0)
 		return r;
 	/* Looked at first, so that a file system without O_TMPFILE is not written for nothing. */

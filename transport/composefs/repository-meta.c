@@ -5,8 +5,10 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define V1_FEATURE "v1_erofs"
 
@@ -181,4 +183,12 @@ int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct spli
 		r = parse_formats(json, v1, ret, err);
 	cJSON_Delete(json);
 	return r;
+}
+
+bool sfd_meta_is_empty(int dir)
+{
+	struct stat st;
+
+	return fstatat(dir, SFD_META_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size == 0;
 }

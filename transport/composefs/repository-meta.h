@@ -7,6 +7,7 @@
 #include "splitfdstream/base/error.h"
 #include "transport/composefs/object-digest.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SFD_META_NAME "meta.json"
@@ -24,6 +25,9 @@ struct sfd_meta {
 /* Reads the text of a meta.json, n bytes with a NUL behind them. REFUSED for a newer version, an
  * unknown incompatible feature or algorithm, and for what is no such file. */
 int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct splitfd_error *err);
+
+/* The meta.json below `dir` is a regular file without a byte. */
+bool sfd_meta_is_empty(int dir);
 
 /* The text that cfsctl writes for these settings (no extra formats); the length without NUL. */
 #define SFD_META_TEXT_SIZE 512
