@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define SOURCE_PREFIX "composefs:"
@@ -229,6 +230,24 @@ static int mount_overlay(const struct splitfd_repository *repository, int image_
 	return mount >= 0 ? mount : mount_error(fs, errno, "mounting the overlay", err);
 }
 
+/* In place of the kernel's "Invalid argument" for an option that it does not know. */
+static int mount_overlay_or_say(const struct splitfd_repository *repository, int image_mount,
+	int data, const char *hex, const struct sfd_mount_options *o, struct splitfd_error *err)
+{
+	unsigned int major = 0, minor = 0, needed = repository->secure ? 6 : 5;
+	int r = mount_overlay(repository, image_mount, data, hex, o, err);
+	struct utsname name;
+
+	if (r != -EINVAL || uname(&name) < 0 ||
+		sscanf(name.release, "%u.%u", &major, &minor) != 2 || major > 6 ||
+		(major == 6 && minor >= needed))
+		return r;
+	splitfd_error_clear(err);
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EOPNOTSUPP,
+		"mounting an image of %s repository needs Linux 6.%u or newer; this is %s",
+		repository->secure ? "a secure" : "an insecure", needed, name.release);
+}
+
 int sfd_mount_image(struct splitfd_repository *repository, const struct splitfd_digest *image,
 	const char *target, const struct sfd_mount_options *options, struct splitfd_error *err)
 {
@@ -254,7 +273,7 @@ int sfd_mount_image(struct splitfd_repository *repository, const struct splitfd_
 	erofs = mount_image_file(file, options->old_kernel, err);
 	if (erofs < 0)
 		return erofs;
-	overlay = mount_overlay(repository, erofs, data, hex, options, err);
+	overlay = mount_overlay_or_say(repository, erofs, data, hex, options, err);
 	if (overlay < 0)
 		return overlay;
 	if (move_mount(overlay, "", dir, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
