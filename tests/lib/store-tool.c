@@ -10,6 +10,7 @@
  *	store-tool lock DIRECTORY FILE              holds the shared lock until stdin ends
  *	store-tool [OPTION…] conf ETC USR           where the store is, by the configuration
  *						    with those two directories of the system's
+ *	store-tool registries ETC USR		    what the short names on stdin stand for
  *	store-tool policy ETC USR		    the dir: scopes /0, /1, … and /named of
  *policy.json
  *
@@ -21,6 +22,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/digest.h"
+#include "transport/containers-storage/conf/short-names.h"
 #include "transport/containers-storage/discover.h"
 #include "transport/containers-storage/store-files.h"
 #include "transport/containers-storage/store-lock.h"
@@ -205,6 +207,34 @@ static int conf(const struct splitfd_store_options *options, const char *etc, co
 	return r;
 }
 
+/* One name a line; only the steps that registries.conf has a say in. */
+static int registries(const char *etc, const char *usr, struct splitfd_error *err)
+{
+	const struct sfd_discover_dirs dirs = { .etc = etc, .usr = usr };
+	struct sfd_short_names names = { 0 };
+	char line[1024];
+	int r = sfd_short_names_load(&names, &dirs, err);
+
+	if (r == 0 && names.wrong.kind != SPLITFD_ERROR_NONE) {
+		*err = names.wrong;
+		r = -names.wrong.errnum;
+	}
+	while (r == 0 && fgets(line, sizeof(line), stdin) != NULL) {
+		struct sfd_docker_ref ref, full, last;
+
+		line[strcspn(line, "\n")] = '\0';
+		if (sfd_docker_ref_parse(line, &ref) != NULL || ref.qualified)
+			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL, "%s", line);
+		printf("name %s\n", line);
+		for (size_t i = 0; sfd_short_names_step(&names, &ref, i + 1, &last) >= 0; i++) {
+			if (sfd_short_names_step(&names, &ref, i, &full) > 0)
+				printf("%s\n", full.repository);
+		}
+	}
+	sfd_short_names_done(&names);
+	return r;
+}
+
 static int policy(const char *etc, const char *usr, struct splitfd_error *err)
 {
 	static const char *const scopes[] = { "/0", "/1", "/2", "/3", "/named" };
@@ -254,6 +284,8 @@ static int run(struct tool *t, int argc, char **argv, struct splitfd_error *err)
 		return lock(argv[1], argv[2], err);
 	if (argc == 3 && strcmp(argv[0], "conf") == 0)
 		return conf(&t->options, argv[1], argv[2], err);
+	if (argc == 3 && strcmp(argv[0], "registries") == 0)
+		return registries(argv[1], argv[2], err);
 	if (argc == 3 && strcmp(argv[0], "policy") == 0)
 		return policy(argv[1], argv[2], err);
 	if (argc > 1)

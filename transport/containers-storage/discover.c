@@ -3,6 +3,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/conf/conf-files.h"
+#include "transport/containers-storage/conf/storage-conf.h"
 #include "transport/containers-storage/conf/store-paths.h"
 #include "transport/containers-storage/driver.h"
 
@@ -256,11 +257,20 @@ static int find_places(const struct splitfd_store_options *options, const struct
 	return r;
 }
 
+static int load_conf(void *ctx, const char *path, struct splitfd_error *err)
+{
+	return sfd_conf_load(ctx, path, err);
+}
+
 int sfd_store_discover(const struct splitfd_store_options *options,
 	const struct sfd_discover_dirs *dirs, struct sfd_store_config *config,
 	struct splitfd_error *err)
 {
 	static const struct splitfd_store_options nothing = { 0 };
+	struct sfd_conf_files files = { .name = "storage",
+		.variable = "CONTAINERS_STORAGE_CONF",
+		.override = "CONTAINERS_STORAGE_CONF_OVERRIDE",
+		.load = load_conf };
 	sfd_cleanup(conf_cleanup) struct sfd_conf *conf = sfd_conf_new();
 	int r;
 
@@ -268,7 +278,8 @@ int sfd_store_discover(const struct splitfd_store_options *options,
 		return splitfd_error_oom(err);
 	if (options == NULL)
 		options = &nothing;
-	r = sfd_conf_files_load(conf, dirs, err);
+	files.ctx = conf;
+	r = sfd_conf_files_load(&files, dirs, err);
 	if (r >= 0)
 		r = find_roots(options, conf, config, err);
 	if (r >= 0)

@@ -216,7 +216,7 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 	if (r >= 0)
 		r = open_volatile(store, err);
 	if (r >= 0)
-		r = sfd_short_names_load(&store->short_names, err);
+		r = sfd_short_names_load(&store->short_names, NULL, err);
 	if (r >= 0)
 		r = make_opener(store, options != NULL ? options->rootless_helper : NULL, err);
 	if (r < 0)

@@ -175,6 +175,10 @@ chunked_composefs() { chunked true; }
     unset CONTAINERS_STORAGE_CONF
     "$LIB/store-conf.py" store "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"
 }
+@test "registries.conf, drop-ins, variables, made by chance: the newest release knows the same short names" {
+    mkdir "$at/conf"
+    "$LIB/store-conf.py" registries "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"
+}
 @test "policy.json, made by chance: the newest release takes the same file" {
     mkdir "$at/conf"
     "$LIB/store-conf.py" policy "$PROGRAMS/conf" "$BUILD/tests/lib/store-tool" "$at/conf" 1 "${CONFIGURATIONS:-100}"

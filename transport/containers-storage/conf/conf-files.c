@@ -68,7 +68,7 @@ static int scan(struct drop_ins *d, const char *base, const char *sub, struct sp
 		return splitfd_error_oom(err);
 	dir = opendir(path);
 	if (dir == NULL) {
-		if (errno == ENOENT || errno == ENOTDIR)
+		if (errno == ENOENT)
 			return 0;
 		return splitfd_error_sys(err, errno, "%s: cannot list", path);
 	}
@@ -84,22 +84,31 @@ static int scan(struct drop_ins *d, const char *base, const char *sub, struct sp
 	return errno != 0 ? splitfd_error_sys(err, errno, "%s: cannot list", path) : 0;
 }
 
+static int scan_kind(struct drop_ins *d, const char *base, const char *name, const char *kind,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_free char *sub = sfd_asprintf("%s%s", name, kind);
+
+	return sub != NULL ? scan(d, base, sub, err) : splitfd_error_oom(err);
+}
+
 /* The drop-ins of /etc/containers or /usr/share/containers, the user's kind first. */
-static int scan_system(struct drop_ins *d, const char *base, struct splitfd_error *err)
+static int scan_system(
+	struct drop_ins *d, const char *base, const char *name, struct splitfd_error *err)
 {
 	char of_uid[64];
 	int r = 0;
 
 	if (sfd_store_rootless()) {
-		(void)snprintf(of_uid, sizeof(of_uid), "storage.rootless.conf.d/%lu",
+		(void)snprintf(of_uid, sizeof(of_uid), ".rootless.conf.d/%lu",
 			(unsigned long)sfd_user_id());
-		r = scan(d, base, of_uid, err);
+		r = scan_kind(d, base, name, of_uid, err);
 		if (r >= 0)
-			r = scan(d, base, "storage.rootless.conf.d", err);
+			r = scan_kind(d, base, name, ".rootless.conf.d", err);
 	} else {
-		r = scan(d, base, "storage.rootful.conf.d", err);
+		r = scan_kind(d, base, name, ".rootful.conf.d", err);
 	}
-	return r < 0 ? r : scan(d, base, "storage.conf.d", err);
+	return r < 0 ? r : scan_kind(d, base, name, ".conf.d", err);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -107,54 +116,82 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct drop_in *)a)->name, ((const struct drop_in *)b)->name);
 }
 
-static int load_drop_ins(struct sfd_conf *conf, const char *user, const char *etc, const char *usr,
+/* DIR/NAME, which need not be there: 1 where it was added, 0 where there is none. */
+static int load_from(const struct sfd_conf_files *files, const char *dir, const char *name,
 	struct splitfd_error *err)
 {
+	sfd_cleanup_free char *path = sfd_asprintf("%s/%s", dir, name);
+	int r;
+
+	if (path == NULL)
+		return splitfd_error_oom(err);
+	r = files->load(files->ctx, path, err);
+	if (r == -ENOENT) {
+		splitfd_error_clear(err);
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+static int load_drop_ins(const struct sfd_conf_files *files, const char *user, const char *etc,
+	const char *usr, struct splitfd_error *err)
+{
 	sfd_cleanup(drop_ins_done) struct drop_ins d = { 0 };
-	int r = scan(&d, user, "storage.conf.d", err);
+	int r = scan_kind(&d, user, files->name, ".conf.d", err);
 
 	if (r >= 0)
-		r = scan_system(&d, etc, err);
+		r = scan_system(&d, etc, files->name, err);
 	if (r >= 0)
-		r = scan_system(&d, usr, err);
+		r = scan_system(&d, usr, files->name, err);
 	if (r >= 0 && d.n > 0)
 		qsort(d.v, d.n, sizeof(*d.v), compare_names);
 	/* A link to nothing is no file, but hides those of its name in the lower directories. */
 	for (size_t i = 0; r >= 0 && i < d.n; i++)
-		r = sfd_conf_load_from(conf, d.v[i].dir, d.v[i].name, err);
+		r = load_from(files, d.v[i].dir, d.v[i].name, err);
 	return r < 0 ? r : 0;
 }
 
-int sfd_conf_files_load(
-	struct sfd_conf *conf, const struct sfd_discover_dirs *dirs, struct splitfd_error *err)
+/* The main file and the drop-ins. */
+static int load_found(const struct sfd_conf_files *files, const struct sfd_discover_dirs *dirs,
+	struct splitfd_error *err)
 {
 	const char *etc = dirs != NULL && dirs->etc != NULL ? dirs->etc : "/etc/containers";
 	const char *usr = dirs != NULL && dirs->usr != NULL ? dirs->usr : "/usr/share/containers";
-	const char *named = getenv("CONTAINERS_STORAGE_CONF");
-	const char *override = getenv("CONTAINERS_STORAGE_CONF_OVERRIDE");
-	sfd_cleanup_free char *user = NULL;
+	sfd_cleanup_free char *user = NULL, *name = sfd_asprintf("%s.conf", files->name);
 	int r;
 
-	if (named != NULL && *named != '\0') {
-		r = sfd_conf_load(conf, named, err);
-		if (r < 0)
-			return splitfd_error_wrap(err, r, "CONTAINERS_STORAGE_CONF");
-	} else {
-		r = sfd_user_config_dir(&user, err);
-		if (r < 0)
-			return r;
-		r = sfd_conf_load_from(conf, user, "storage.conf", err);
-		if (r == 0)
-			r = sfd_conf_load_from(conf, etc, "storage.conf", err);
-		if (r == 0)
-			r = sfd_conf_load_from(conf, usr, "storage.conf", err);
-		if (r >= 0)
-			r = load_drop_ins(conf, user, etc, usr, err);
-	}
-	if (r >= 0 && override != NULL && *override != '\0') {
-		r = sfd_conf_load(conf, override, err);
-		if (r < 0)
-			return splitfd_error_wrap(err, r, "CONTAINERS_STORAGE_CONF_OVERRIDE");
-	}
+	if (name == NULL)
+		return splitfd_error_oom(err);
+	r = sfd_user_config_dir(&user, err);
+	if (r < 0)
+		return r;
+	r = load_from(files, user, name, err);
+	if (r == 0)
+		r = load_from(files, etc, name, err);
+	if (r == 0)
+		r = load_from(files, usr, name, err);
+	return r < 0 ? r : load_drop_ins(files, user, etc, usr, err);
+}
+
+static int load_named(const struct sfd_conf_files *files, const char *variable, const char *path,
+	struct splitfd_error *err)
+{
+	int r = files->load(files->ctx, path, err);
+
+	return r < 0 ? splitfd_error_wrap(err, r, "%s", variable) : 0;
+}
+
+int sfd_conf_files_load(const struct sfd_conf_files *files, const struct sfd_discover_dirs *dirs,
+	struct splitfd_error *err)
+{
+	const char *named = getenv(files->variable), *override = getenv(files->override);
+	int r;
+
+	if (named != NULL && *named != '\0')
+		r = load_named(files, files->variable, named, err);
+	else
+		r = load_found(files, dirs, err);
+	if (r >= 0 && override != NULL && *override != '\0')
+		r = load_named(files, files->override, override, err);
 	return r < 0 ? r : 0;
 }

@@ -4,13 +4,12 @@
 
 /*
  * What a name without a registry may stand for, by registries.conf, of which [aliases] and
- * unqualified-search-registries count here. The files, a later value replacing an earlier one: the
- * first of CONTAINERS_REGISTRIES_CONF, ~/.config/containers/registries.conf (then nothing of /etc
- * is read) and /etc/containers/registries.conf; registries.conf.d of /etc/containers; that of the
- * user; podman's own short-name-aliases.conf. As podman 4 and 5 have it.
+ * unqualified-search-registries count here. The files (conf-files.h), a later value replacing an
+ * earlier one, then podman's own short-name-aliases.conf. As container-libs of 2026 has it.
  */
 
 #include "splitfdstream/base/error.h"
+#include "transport/containers-storage/conf/conf-files.h"
 #include "transport/containers-storage/conf/docker-ref.h"
 
 struct sfd_conf;
@@ -20,8 +19,10 @@ struct sfd_short_names {
 	struct splitfd_error wrong; /* why it cannot be read; found where a short name is used */
 };
 
-/* Only short memory is an error. *names starts as { 0 }; _done empties it, also after an error. */
-int sfd_short_names_load(struct sfd_short_names *names, struct splitfd_error *err);
+/* Only short memory is an error. `dirs` may be NULL. *names starts as { 0 }; _done empties it, also
+ * after an error. */
+int sfd_short_names_load(struct sfd_short_names *names, const struct sfd_discover_dirs *dirs,
+	struct splitfd_error *err);
 void sfd_short_names_done(struct sfd_short_names *names);
 
 /* What the unqualified `ref` stands for, its tag and digest kept: step 0 is its alias, 1 is

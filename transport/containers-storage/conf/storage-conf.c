@@ -122,10 +122,9 @@ static int set_items(struct conf_entry *e, const struct sfd_toml_value *value)
 	return 0;
 }
 
-static int set_value(
-	void *ctx, const char *key, const struct sfd_toml_value *value, struct splitfd_error *err)
+static int store_value(struct sfd_conf *conf, const char *key, const struct sfd_toml_value *value,
+	struct splitfd_error *err)
 {
-	struct sfd_conf *conf = ctx;
 	struct conf_entry *e = find_entry(conf, key);
 
 	if (e != NULL && e->file_seq == conf->file_seq)
@@ -153,11 +152,35 @@ static int set_value(
 	return 0;
 }
 
+struct reading {
+	struct sfd_conf *conf;
+	sfd_toml_set *check;
+	void *ctx;
+};
+
+/* What is in arrays of tables has no single value. */
+static int set_value(
+	void *ctx, const char *key, const struct sfd_toml_value *value, struct splitfd_error *err)
+{
+	const struct reading *reading = ctx;
+	int r = reading->check != NULL ? reading->check(reading->ctx, key, value, err) : 0;
+
+	if (r < 0 || value->elements > 0)
+		return r;
+	return r > 0 ? 0 : store_value(reading->conf, key, value, err);
+}
+
+static int parse_checked(struct reading *reading, const char *text, size_t size, const char *file,
+	struct splitfd_error *err)
+{
+	reading->conf->file_seq++;
+	return sfd_toml_parse(text, size, file, set_value, reading, err);
+}
+
 int sfd_conf_parse(struct sfd_conf *conf, const char *text, size_t size, const char *file,
 	struct splitfd_error *err)
 {
-	conf->file_seq++;
-	return sfd_toml_parse(text, size, file, set_value, conf, err);
+	return parse_checked(&(struct reading){ .conf = conf }, text, size, file, err);
 }
 
 static bool is_dev_null(int fd)
@@ -169,6 +192,13 @@ static bool is_dev_null(int fd)
 
 int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error *err)
 {
+	return sfd_conf_load_checked(conf, path, NULL, NULL, err);
+}
+
+int sfd_conf_load_checked(struct sfd_conf *conf, const char *path, sfd_toml_set *check, void *ctx,
+	struct splitfd_error *err)
+{
+	struct reading reading = { .conf = conf, .check = check, .ctx = ctx };
 	sfd_cleanup_free char *text = NULL;
 	sfd_cleanup_fd int fd = -EBADF;
 	size_t size;
@@ -187,23 +217,7 @@ int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error 
 			err, SPLITFD_ERROR_USAGE, EINVAL, "%s: not a regular file", path);
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "%s: cannot read", path);
-	return sfd_conf_parse(conf, text, size, path, err);
-}
-
-int sfd_conf_load_from(
-	struct sfd_conf *conf, const char *dir, const char *name, struct splitfd_error *err)
-{
-	sfd_cleanup_free char *path = sfd_asprintf("%s/%s", dir, name);
-	int r;
-
-	if (path == NULL)
-		return splitfd_error_oom(err);
-	r = sfd_conf_load(conf, path, err);
-	if (r == -ENOENT || r == -ENOTDIR) {
-		splitfd_error_clear(err);
-		return 0;
-	}
-	return r < 0 ? r : 1;
+	return parse_checked(&reading, text, size, path, err);
 }
 
 /* The entry if it has the type; NULL in *ret where the key is absent. */

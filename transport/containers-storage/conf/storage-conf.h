@@ -3,10 +3,9 @@
 #define SPLITFD_CONTAINERS_STORAGE_STORAGE_CONF_H
 
 /*
- * storage.conf and registries.conf: the subset of TOML that they use, read strictly. Tables, dotted
- * keys, strings of all four kinds, arrays of strings (with {append=true}), booleans, integers,
- * inline tables, comments. What is not understood is an error with file and line, never skipped: a
- * store that was found by half a configuration is the wrong store.
+ * storage.conf and registries.conf: the subset of TOML that they use (toml.h), read strictly. What
+ * is not understood is an error with file and line, never skipped: a store that was found by half a
+ * configuration is the wrong store.
  *
  * Several files go into one configuration, one after the other, key by key: a later value replaces
  * an earlier one, except that an array whose key was ever given {append=true} grows (until
@@ -14,6 +13,7 @@
  */
 
 #include "splitfdstream/base/error.h"
+#include "transport/containers-storage/conf/toml.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,9 +33,10 @@ int sfd_conf_parse(struct sfd_conf *conf, const char *text, size_t size, const c
 /* Reads the file at `path` and adds it; /dev/null is an empty one. -ENOENT (kind NOT_FOUND) where
  * there is none. */
 int sfd_conf_load(struct sfd_conf *conf, const char *path, struct splitfd_error *err);
-/* The same of DIR/NAME, which need not be there: 1 where it was added, 0 where there is none. */
-int sfd_conf_load_from(
-	struct sfd_conf *conf, const char *dir, const char *name, struct splitfd_error *err);
+/* The same; `check` (may be NULL) sees each value first: 0 adds it, 1 leaves it out, -errno ends.
+ */
+int sfd_conf_load_checked(struct sfd_conf *conf, const char *path, sfd_toml_set *check, void *ctx,
+	struct splitfd_error *err);
 
 /* The values of a key, written with dots from the top ("storage.options.overlay.mountopt").
  * An absent key leaves *ret alone and gives 0; a present one gives 1; a value of another type is

@@ -13,12 +13,22 @@
 #define KEY_SIZE_MAX	1024
 #define TABLES_SIZE_MAX ((size_t)64 * 1024)
 
+/* Where a value goes, or a table's pairs; the key is borrowed. */
+struct place {
+	const char *key;
+	unsigned int parts;    /* of the key */
+	unsigned int elements; /* arrays of tables around it */
+	int depth;	       /* of inline tables */
+};
+
 struct parser {
 	struct sfd_toml_cursor at;
 	const char *file;
-	struct sfd_buffer table; /* the current [table] with a dot behind it */
-	struct sfd_buffer seen;	 /* all tables, the same way, each with a NUL */
-	bool skip;		 /* it is one of an array of tables */
+	struct sfd_buffer name;	    /* the current [table]'s, with a NUL */
+	struct place table;	    /* the same, for what it holds */
+	unsigned int last_elements; /* 1: there was a [[registry]], 2: the last has a mirror */
+	bool whole[2];		    /* these arrays of tables were written as a value */
+	struct sfd_buffer seen;	    /* all tables, each with a NUL */
 	sfd_toml_set *set;
 	void *ctx;
 	struct splitfd_error *err;
@@ -82,10 +92,10 @@ static bool is_bare(char c)
 	       c == '_' || c == '-';
 }
 
-/* A key of one or several parts, appended to `out` with dots between them. */
+/* A key of one or several parts, appended to `out` with dots between them; returns their number. */
 static int parse_key(struct parser *p, struct sfd_buffer *out)
 {
-	for (;;) {
+	for (int parts = 1;; parts++) {
 		size_t before = out->len;
 		bool quoted;
 
@@ -104,7 +114,7 @@ static int parse_key(struct parser *p, struct sfd_buffer *out)
 			return fail(p, "a key is missing");
 		skip_blanks(p);
 		if (!at_char(p, '.'))
-			return 0;
+			return parts;
 		p->at.p++;
 		if (sfd_buffer_append(out, ".", 1) < 0)
 			return fail(p, "a key is too long");
@@ -112,15 +122,13 @@ static int parse_key(struct parser *p, struct sfd_buffer *out)
 }
 
 /* Hands a value to the caller. */
-static int emit(struct parser *p, struct sfd_buffer *key, struct sfd_toml_value *value)
+static int emit(struct parser *p, const struct place *at, struct sfd_toml_value *value)
 {
-	if (sfd_buffer_append(key, "", 1) < 0)
-		return fail(p, "a key is too long");
-	if (p->skip)
-		return 0;
+	value->parts = at->parts;
+	value->elements = at->elements;
 	value->file = p->file;
 	value->line = p->at.line;
-	return p->set(p->ctx, (const char *)key->data, value, p->err);
+	return p->set(p->ctx, at->key, value, p->err);
 }
 
 /* The word at the cursor up to what may follow a value; empty where there is none. */
@@ -154,7 +162,7 @@ static bool is_integer(const char *word)
 	return true;
 }
 
-static int parse_word(struct parser *p, struct sfd_buffer *key)
+static int parse_word(struct parser *p, const struct place *at)
 {
 	struct sfd_toml_value value = { 0 };
 	char word[64];
@@ -167,7 +175,7 @@ static int parse_word(struct parser *p, struct sfd_buffer *key)
 			p->file, p->at.line, word);
 	value.type = is_integer(word) ? SFD_TOML_INTEGER : SFD_TOML_BOOL;
 	value.text = word;
-	return emit(p, key, &value);
+	return emit(p, at, &value);
 }
 
 /* The string at the cursor as new memory. */
@@ -185,7 +193,7 @@ static int parse_text(struct parser *p, char **ret)
 	return 0;
 }
 
-static int parse_string(struct parser *p, struct sfd_buffer *key)
+static int parse_string(struct parser *p, const struct place *at)
 {
 	sfd_cleanup_free char *text = NULL;
 	struct sfd_toml_value value = { .type = SFD_TOML_STRING };
@@ -194,7 +202,7 @@ static int parse_string(struct parser *p, struct sfd_buffer *key)
 	if (r < 0)
 		return r;
 	value.text = text;
-	return emit(p, key, &value);
+	return emit(p, at, &value);
 }
 
 /* {append=true} or {append=false} within an array. */
@@ -241,8 +249,47 @@ static int add_item(struct parser *p, struct sfd_toml_value *list)
 	return 0;
 }
 
+static int parse_inline_table(struct parser *p, const struct place *at);
+
+/* The arrays whose elements are tables. */
+static bool holds_tables(const struct place *at)
+{
+	static const char *const names[] = { "registry", "registry.mirror" };
+
+	return at->elements < 2 && at->parts == at->elements + 1 &&
+	       strcasecmp(at->key, names[at->elements]) == 0;
+}
+
+/* Says that one more table of an array of them begins, which then is *ret. */
+static int begin_element(struct parser *p, const struct place *array, struct place *ret)
+{
+	struct sfd_toml_value begin = { .type = SFD_TOML_TABLE };
+
+	*ret = *array;
+	ret->elements++;
+	return emit(p, ret, &begin);
+}
+
+/* One table of such an array, written in place. */
+static int parse_element(struct parser *p, const struct place *array)
+{
+	struct place at;
+	int r = begin_element(p, array, &at);
+
+	return r < 0 ? r : parse_inline_table(p, &at);
+}
+
+static int parse_item(struct parser *p, const struct place *at, struct sfd_toml_value *list)
+{
+	if (at_char(p, '"') || at_char(p, '\''))
+		return add_item(p, list);
+	if (!at_char(p, '{'))
+		return fail(p, "an array holds something that is no string");
+	return holds_tables(at) ? parse_element(p, at) : parse_append(p, list);
+}
+
 /* The elements of an array, up to its ']'. */
-static int parse_items(struct parser *p, struct sfd_toml_value *list)
+static int parse_items(struct parser *p, const struct place *at, struct sfd_toml_value *list)
 {
 	p->at.p++;
 	for (;;) {
@@ -252,15 +299,9 @@ static int parse_items(struct parser *p, struct sfd_toml_value *list)
 			return r;
 		if (at_char(p, ']'))
 			break;
-		if (at_char(p, '"') || at_char(p, '\''))
-			r = add_item(p, list);
-		else if (at_char(p, '{'))
-			r = parse_append(p, list);
-		else
-			r = fail(p, "an array holds something that is no string");
-		if (r < 0)
-			return r;
-		r = skip_lines(p);
+		r = parse_item(p, at, list);
+		if (r >= 0)
+			r = skip_lines(p);
 		if (r < 0)
 			return r;
 		if (at_char(p, ',')) {
@@ -274,31 +315,33 @@ static int parse_items(struct parser *p, struct sfd_toml_value *list)
 	return 0;
 }
 
-static int parse_array(struct parser *p, struct sfd_buffer *key)
+static int parse_array(struct parser *p, const struct place *at)
 {
 	struct sfd_toml_value list = { .type = SFD_TOML_ARRAY };
-	int r = parse_items(p, &list);
+	int r = parse_items(p, at, &list);
 
+	if (holds_tables(at))
+		p->whole[at->elements] = true;
 	if (r >= 0)
-		r = emit(p, key, &list);
+		r = emit(p, at, &list);
 	for (size_t i = 0; i < list.n_items; i++)
 		free(list.items[i]);
 	free(list.items);
 	return r;
 }
 
-static int parse_pair(struct parser *p, const void *prefix, size_t prefix_len, int depth);
+static int parse_pair(struct parser *p, const struct place *table);
 
-static int parse_inline_table(struct parser *p, struct sfd_buffer *key, int depth)
+static int parse_inline_table(struct parser *p, const struct place *at)
 {
-	if (depth == NESTING_MAX)
+	struct place table = *at;
+
+	if (table.depth++ == NESTING_MAX)
 		return fail(p, "tables are nested too deep");
-	if (sfd_buffer_append(key, ".", 1) < 0)
-		return fail(p, "a key is too long");
 	p->at.p++;
 	skip_blanks(p);
 	while (!at_char(p, '}')) {
-		int r = parse_pair(p, key->data, key->len, depth + 1);
+		int r = parse_pair(p, &table);
 
 		if (r < 0)
 			return r;
@@ -314,75 +357,104 @@ static int parse_inline_table(struct parser *p, struct sfd_buffer *key, int dept
 	return 0;
 }
 
+static int parse_value(struct parser *p, const struct place *at)
+{
+	if (at_char(p, '"') || at_char(p, '\''))
+		return parse_string(p, at);
+	if (at_char(p, '['))
+		return parse_array(p, at);
+	return at_char(p, '{') ? parse_inline_table(p, at) : parse_word(p, at);
+}
+
 /* KEY = VALUE. */
-static int parse_pair(struct parser *p, const void *prefix, size_t prefix_len, int depth)
+static int parse_pair(struct parser *p, const struct place *table)
 {
 	sfd_cleanup_buffer struct sfd_buffer key = { .max = KEY_SIZE_MAX };
+	struct place at = *table;
 	int r;
 
-	if (sfd_buffer_append(&key, prefix, prefix_len) < 0)
+	if (sfd_buffer_append_str(&key, table->key) < 0 ||
+		(table->parts > 0 && sfd_buffer_append(&key, ".", 1) < 0))
 		return fail(p, "a key is too long");
 	r = parse_key(p, &key);
 	if (r < 0)
 		return r;
+	if (sfd_buffer_append(&key, "", 1) < 0)
+		return fail(p, "a key is too long");
+	at.key = (const char *)key.data;
+	at.parts += (unsigned int)r;
 	if (!at_char(p, '='))
 		return fail(p, "'=' is missing after a key");
 	p->at.p++;
 	skip_blanks(p);
-	if (at_char(p, '"') || at_char(p, '\''))
-		return parse_string(p, &key);
-	if (at_char(p, '['))
-		return parse_array(p, &key);
-	if (at_char(p, '{'))
-		return parse_inline_table(p, &key, depth);
-	return parse_word(p, &key);
-}
-
-/* True within [[registry]], [[registry.mirror]]. */
-static bool is_registry(const struct parser *p)
-{
-	return p->table.len >= 9 && memcmp(p->table.data, "registry.", 9) == 0;
+	return parse_value(p, &at);
 }
 
 /* A table has one place in a file; only those below [[registry]] come with each of the array. */
 static int note_table(struct parser *p)
 {
 	const char *seen = (const char *)p->seen.data, *end = seen + p->seen.len;
+	const char *name = (const char *)p->name.data;
 
-	if (is_registry(p))
+	if (p->table.elements > 0)
 		return 0;
 	for (; seen < end; seen += strlen(seen) + 1)
-		if (strlen(seen) == p->table.len && memcmp(seen, p->table.data, p->table.len) == 0)
+		if (strcmp(seen, name) == 0)
 			return fail(p, "a table comes a second time");
-	if (sfd_buffer_append(&p->seen, p->table.data, p->table.len) < 0 ||
-		sfd_buffer_append(&p->seen, "", 1) < 0)
-		return fail(p, "too many tables");
-	return 0;
+	return sfd_buffer_append(&p->seen, name, strlen(name) + 1) < 0 ? fail(p, "too many tables")
+								       : 0;
+}
+
+/* How many arrays of tables are around [NAME]: those of the element before it. */
+static unsigned int elements_around(const struct parser *p, const char *name)
+{
+	if (p->last_elements > 1 && strncasecmp(name, "registry.mirror.", 16) == 0)
+		return 2;
+	return p->last_elements > 0 && strncasecmp(name, "registry.", 9) == 0;
+}
+
+/* The table that [NAME] or [[NAME]] begins. */
+static int begin_table(struct parser *p, int brackets, unsigned int parts)
+{
+	const char *name = (const char *)p->name.data;
+	struct place array = { .key = name, .parts = parts, .elements = parts - 1 };
+
+	p->table = (struct place){ .key = name, .parts = parts };
+	p->table.elements = elements_around(p, name);
+	if (brackets == 1)
+		return note_table(p);
+	if (!holds_tables(&array))
+		return fail(p, "arrays of tables have no meaning here");
+	if (p->whole[array.elements])
+		return fail(p, "an array of tables comes a second time");
+	if (array.elements == 0)
+		p->whole[1] = false;
+	if (p->last_elements < array.elements)
+		return fail(p, "[[registry.mirror]] comes before any [[registry]]");
+	p->last_elements = parts;
+	return begin_element(p, &array, &p->table);
 }
 
 /* [TABLE] or [[TABLE]] */
 static int parse_table(struct parser *p)
 {
-	int brackets = 1, r;
+	int brackets = 1, parts, r;
 
 	p->at.p++;
 	if (at_char(p, '[')) {
 		brackets = 2;
 		p->at.p++;
 	}
-	p->table.len = 0;
-	r = parse_key(p, &p->table);
-	if (r < 0)
-		return r;
+	p->name.len = 0;
+	parts = parse_key(p, &p->name);
+	if (parts < 0)
+		return parts;
 	for (int i = 0; i < brackets; i++, p->at.p++)
 		if (!at_char(p, ']'))
 			return fail(p, "']' is missing after a table's name");
-	if (sfd_buffer_append(&p->table, ".", 1) < 0)
+	if (sfd_buffer_append(&p->name, "", 1) < 0)
 		return fail(p, "a table's name is too long");
-	p->skip = brackets == 2;
-	if (p->skip && !is_registry(p))
-		return fail(p, "arrays of tables have no meaning here");
-	r = note_table(p);
+	r = begin_table(p, brackets, (unsigned int)parts);
 	return r < 0 ? r : end_line(p);
 }
 
@@ -391,8 +463,9 @@ int sfd_toml_parse(const char *text, size_t size, const char *file, sfd_toml_set
 {
 	struct parser p = { .at = { .p = text, .end = text + size, .line = 1 },
 		.file = file,
-		.table = { .max = KEY_SIZE_MAX },
+		.name = { .max = KEY_SIZE_MAX },
 		.seen = { .max = TABLES_SIZE_MAX },
+		.table = { .key = "" },
 		.set = set,
 		.ctx = ctx,
 		.err = err };
@@ -409,11 +482,11 @@ int sfd_toml_parse(const char *text, size_t size, const char *file, sfd_toml_set
 			r = parse_table(&p);
 			continue;
 		}
-		r = parse_pair(&p, p.table.data, p.table.len, 0);
+		r = parse_pair(&p, &p.table);
 		if (r >= 0)
 			r = end_line(&p);
 	}
-	sfd_buffer_done(&p.table);
+	sfd_buffer_done(&p.name);
 	sfd_buffer_done(&p.seen);
 	return r < 0 ? r : 0;
 }

@@ -5,8 +5,8 @@
 /*
  * The subset of TOML 1.0 that storage.conf and registries.conf use, read strictly: tables, dotted
  * and quoted keys, strings of all four kinds, arrays of strings with container-libs' {append=true},
- * booleans, integers, inline tables, comments. The tables of [[registry]], which say how to reach
- * one, are checked and left out. All else is an error with file and line.
+ * booleans, integers, inline tables, comments; of arrays of tables [[registry]] and
+ * [[registry.mirror]]. All else is an error with file and line.
  */
 
 #include "splitfdstream/base/error.h"
@@ -14,7 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum sfd_toml_type { SFD_TOML_STRING, SFD_TOML_BOOL, SFD_TOML_INTEGER, SFD_TOML_ARRAY };
+enum sfd_toml_type {
+	SFD_TOML_STRING,
+	SFD_TOML_BOOL,
+	SFD_TOML_INTEGER,
+	SFD_TOML_ARRAY,
+	SFD_TOML_TABLE, /* no value: one more element of an array of tables begins */
+};
 
 enum sfd_toml_append {
 	SFD_TOML_UNSAID = 0,
@@ -30,6 +36,8 @@ struct sfd_toml_value {
 	char **items;	  /* ARRAY */
 	size_t n_items;
 	enum sfd_toml_append append;
+	unsigned int parts;    /* of the key */
+	unsigned int elements; /* arrays of tables around it: 1 in [[registry]], 2 in its mirrors */
 	const char *file;
 	unsigned int line; /* where the value ended */
 };

@@ -4,16 +4,20 @@
 // system's; store-tool prints the same lines:
 //
 //	conf store DIR             the store ("store-tool conf ETC USR")
+//	conf registries DIR        what the short names on stdin stand for ("store-tool registries ETC USR")
 //	conf policy DIR            the dir: scopes of policy.json ("store-tool policy ETC USR")
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/signature"
 	itypes "go.podman.io/image/v5/types"
 	"go.podman.io/storage/types"
@@ -49,6 +53,37 @@ func store(dir string) error {
 	return nil
 }
 
+func registries(sys *itypes.SystemContext) error {
+	search, err := sysregistriesv2.UnqualifiedSearchRegistries(sys)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Println("name", lines.Text())
+		ref, err := reference.Parse(lines.Text())
+		if err != nil {
+			return err
+		}
+		name := reference.TrimNamed(ref.(reference.Named)).String()
+		alias, _, err := sysregistriesv2.ResolveShortNameAlias(sys, name)
+		if err != nil {
+			return err
+		}
+		if alias != nil {
+			fmt.Println(alias)
+		}
+		for _, registry := range append([]string{"localhost"}, search...) {
+			full, err := reference.ParseNormalizedNamed(registry + "/" + name)
+			if err != nil {
+				return err
+			}
+			fmt.Println(full)
+		}
+	}
+	return lines.Err()
+}
+
 func policy(sys *itypes.SystemContext) error {
 	p, err := signature.DefaultPolicy(sys)
 	if err != nil {
@@ -66,6 +101,8 @@ func main() {
 	switch os.Args[1] {
 	case "store":
 		err = store(os.Args[2])
+	case "registries":
+		err = registries(sys)
 	case "policy":
 		err = policy(sys)
 	}
