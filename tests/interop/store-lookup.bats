@@ -387,11 +387,12 @@ END
     damage 1 "symbolic link" link overlay
     damage 4 "was changed" sh -c "printf x >> '$config'"
     damage 4 "was changed" sh -c "printf x >> overlay-images/$id/manifest"
-    damage 3 "cannot be read" rm "overlay-images/$id/manifest"
+    damage 4 "manifest is missing in .*podman pull restores it" rm "overlay-images/$id/manifest"
+    damage 4 "is missing in .*podman pull restores it" rm "$config"
     damage 4 "no tar-split" rm "overlay-layers/$top.tar-split.gz"
     damage 4 "tar-split is not a regular file" fifo "overlay-layers/$top.tar-split.gz"
-    damage 3 "directory cannot be opened" rm -r "overlay/$top"
-    damage 3 "diff cannot be opened" rm -r "overlay/$top/diff"
+    damage 4 "directory is missing in the store; remove the image" rm -r "overlay/$top"
+    damage 4 "diff is missing in the store; remove the image" rm -r "overlay/$top/diff"
     damage 4 "diff is not a directory" link "overlay/$top/diff"
     damage 4 "layers below is malformed" sh -c "rm -f overlay/$top/lower-layers; echo l/../../etc > overlay/$top/lower"
     damage 4 "" sh -c "printf x >> overlay/$top/diff/usr/own3"
@@ -429,5 +430,5 @@ teardown() {
     done
     top=$(jq -r '.[] | select(.parent == null) | .id' "$SCRATCH/chunked-true/root/overlay-layers/layers.json")
     rm "$SCRATCH/chunked-true/root/overlay-layers/$top/=enN0ZC1jaHVua2VkLW1hbmlmZXN0"
-    fails 3 "table of contents cannot be read" --root "$SCRATCH/chunked-true/root" tars one
+    fails 4 "table of contents is missing in the store" --root "$SCRATCH/chunked-true/root" tars one
 }

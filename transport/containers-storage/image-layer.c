@@ -50,6 +50,16 @@ static int open_tar_split(const struct splitfd_store *store, size_t place,
 	return 0;
 }
 
+/* The layer's record is there, and its lock is held: what is missing is damage. No pull restores it
+ * while the record is there. */
+static int part_failed(int r, const char *what, struct splitfd_error *err)
+{
+	if (r != -ENOENT)
+		return splitfd_error_sys(err, -r, "its %s cannot be opened", what);
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOENT,
+		"its %s is missing in the store; remove the image there and pull it again", what);
+}
+
 /* The layer's directory by existence, not by record: SUB/ID of the first place that has it. */
 static int open_layer_dir(const struct splitfd_store *store, const char *id)
 {
@@ -81,7 +91,7 @@ static int open_own_dirs(int layer_dir, struct sfd_layer_desc *desc, struct spli
 				"are not read",
 				name);
 		if (fd < 0)
-			return splitfd_error_sys(err, -fd, "its %s cannot be opened", name);
+			return part_failed(fd, name, err);
 		if (desc->n_dirs == SFD_LAYER_DIRS_MAX) {
 			sfd_close(fd);
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, E2BIG,
@@ -106,8 +116,7 @@ static int read_toc(const struct splitfd_store *store, size_t place, struct sfd_
 		r = fd < 0 ? fd : sfd_read_file_fd(fd, TOC_SIZE_MAX, &desc->toc, &desc->toc_size);
 	}
 	if (r < 0)
-		return splitfd_error_sys(err, -r,
-			"it is in composefs form, and its table of contents cannot be read");
+		return part_failed(r, "table of contents", err);
 	desc->layout = SFD_LAYER_COMPOSEFS;
 	return 0;
 }
@@ -119,7 +128,7 @@ static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer
 	int fd, r;
 
 	if (dir < 0)
-		return splitfd_error_sys(err, -dir, "its directory cannot be opened");
+		return part_failed(dir, "directory", err);
 	desc->layout = store->driver->layout;
 	if (desc->layout == SFD_LAYER_VFS) {
 		desc->dirs[desc->n_dirs++] = sfd_take_fd(&dir);

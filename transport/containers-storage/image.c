@@ -131,6 +131,10 @@ static int read_document(struct splitfd_store *store, const struct sfd_image_fou
 		(void)snprintf(path, sizeof(path), "%s-images/%s", store->driver->name, kind);
 		r = sfd_store_read_file(place->fd, path, DOCUMENT_MAX, ret, ret_size);
 	}
+	/* The image is there, and its lock is held: that is damage. */
+	if (r == -ENOENT)
+		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOENT,
+			"its %s is missing in %s; podman pull restores it", key, place->path);
 	if (r < 0)
 		return splitfd_error_sys(
 			err, -r, "its %s cannot be read from %s", key, place->path);
