@@ -17,8 +17,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* From more additional layer stores nothing is read in the sandbox. */
+#define LAYER_STORES_MAX 8
+
 /* Each place of the store twice, and a few more. */
-#define RULES_MAX (2 * SFD_PLACES_MAX + 8)
+#define RULES_MAX (2 * SFD_PLACES_MAX + LAYER_STORES_MAX + 8)
 
 struct rules {
 	struct sfd_sandbox_rule rows[RULES_MAX];
@@ -62,6 +65,9 @@ static void add_store(struct rules *rules, const struct splitfd_store *store)
 			add_owned(rules, sfd_store_open_dir(place, layers, true), SFD_SANDBOX_READ);
 	}
 	add(rules, store->volatile_fd, SFD_SANDBOX_READ);
+	for (size_t i = 0; i < store->config.n_layer_stores && i < LAYER_STORES_MAX; i++)
+		add_owned(rules, sfd_store_open_root(store->config.layer_stores[i]),
+			SFD_SANDBOX_READ);
 }
 
 /* meta.json lies beside an objects directory and is read. */

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
+#include "transport/containers-storage/layer-lookup.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -87,11 +88,11 @@ static void free_ctx(void *ctx)
 static int set_layer(
 	struct blob *blob, struct splitfd_image *image, size_t i, struct splitfd_error *err)
 {
-	int r = splitfd_image_open_layer(image, i, &blob->layer, err);
+	int r = sfd_image_open_layer_bytes(image, i, &blob->layer, err);
 
 	if (r < 0)
 		return r;
-	r = splitfd_image_open_layer(image, i, &blob->again, err);
+	r = sfd_image_open_layer_bytes(image, i, &blob->again, err);
 	if (r < 0) /* another image may have the layer, too */
 		blob->layer = splitfd_source_free(blob->layer);
 	blob->size = splitfd_image_layer(image, i)->size;

@@ -20,6 +20,9 @@ void sfd_store_config_done(struct sfd_store_config *config)
 	for (size_t i = 0; i < config->n_additional; i++)
 		free(config->additional[i]);
 	free(config->additional);
+	for (size_t i = 0; i < config->n_layer_stores; i++)
+		free(config->layer_stores[i]);
+	free(config->layer_stores);
 	*config = (struct sfd_store_config){ 0 };
 }
 
@@ -28,30 +31,52 @@ static bool given(const char *text)
 	return text != NULL && *text != '\0';
 }
 
-/* Adds one additional image store, or several with commas between them. */
+/* Adds one additional store, `n` bytes of a path. */
+static int add_store(const char *what, const char *path, size_t n, char ***list, size_t *n_list,
+	struct splitfd_error *err)
+{
+	char **v;
+
+	if (*path != '/')
+		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
+			"the additional %s store '%.*s' is not an absolute path", what, (int)n,
+			path);
+	v = reallocarray(*list, *n_list + 1, sizeof(*v));
+	if (v == NULL)
+		return splitfd_error_oom(err);
+	*list = v;
+	v[*n_list] = strndup(path, n);
+	if (v[*n_list] == NULL)
+		return splitfd_error_oom(err);
+	(*n_list)++;
+	return 0;
+}
+
+/* One additional image store, or several with commas between them. */
 static int add_stores(struct sfd_store_config *config, const char *value, struct splitfd_error *err)
 {
-	while (*value != '\0') {
-		size_t n = strcspn(value, ",");
-		char **v;
+	int r = 0;
 
-		if (n > 0 && *value != '/')
-			return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-				"the additional image store '%.*s' is not an absolute path", (int)n,
-				value);
-		if (n > 0) {
-			v = reallocarray(config->additional, config->n_additional + 1, sizeof(*v));
-			if (v == NULL)
-				return splitfd_error_oom(err);
-			config->additional = v;
-			v[config->n_additional] = strndup(value, n);
-			if (v[config->n_additional] == NULL)
-				return splitfd_error_oom(err);
-			config->n_additional++;
-		}
+	while (r == 0 && *value != '\0') {
+		size_t n = strcspn(value, ",");
+
+		if (n > 0)
+			r = add_store(
+				"image", value, n, &config->additional, &config->n_additional, err);
 		value += n + (value[n] == ',');
 	}
-	return 0;
+	return r;
+}
+
+/* PATH, or PATH:ref, where the store wants references in its names. */
+static int add_layer_store(
+	struct sfd_store_config *config, const char *value, struct splitfd_error *err)
+{
+	size_t n = strcspn(value, ":");
+
+	return n == 0 ? 0
+		      : add_store("layer", value, n, &config->layer_stores, &config->n_layer_stores,
+				err);
 }
 
 /* True where the option is for a driver of that name ("" for all) and the store has another. */
@@ -66,8 +91,8 @@ static bool is_of_other_driver(const struct sfd_store_config *config, const char
 static bool is_writers_option(const char *key)
 {
 	static const char *const keys[] = { "override_kernel_check", "mountopt", "size", "inodes",
-		"additionallayerstore", "mount_program", "skip_mount_home", "ignore_chown_errors",
-		"force_mask", "use_composefs", "sync" };
+		"mount_program", "skip_mount_home", "ignore_chown_errors", "force_mask",
+		"use_composefs", "sync" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strcasecmp(key, keys[i]) == 0)
@@ -99,6 +124,8 @@ static int apply_option(
 	}
 	if (strcasecmp(key, "imagestore") == 0 || strcasecmp(key, "additionalimagestore") == 0)
 		return add_stores(config, value, err);
+	if (strcasecmp(key, "additionallayerstore") == 0)
+		return add_layer_store(config, value, err);
 	if (is_writers_option(key))
 		return 0;
 	return splitfd_error_set(
@@ -140,6 +167,10 @@ static int find_additional(const struct splitfd_store_options *options, const st
 	r = sfd_conf_array(conf, "storage.options.additionalimagestores", &stores, &n, err);
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		r = add_stores(config, stores[i], err);
+	if (r >= 0)
+		r = sfd_conf_array(conf, "storage.options.additionallayerstores", &stores, &n, err);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = add_layer_store(config, stores[i], err);
 	return r;
 }
 

@@ -9,7 +9,8 @@
  * Main file, the first that exists: CONTAINERS_STORAGE_CONF (must exist; no drop-ins then), the
  * user's, /etc/containers, /usr/share/containers. Drop-ins are sorted by name over all directories;
  * of equal names the one in the higher directory counts. CONTAINERS_STORAGE_CONF_OVERRIDE comes
- * last. Driver options (the additional image stores are among them) come from exactly one place:
+ * last. Driver options (the additional image and layer stores are among them) come from exactly one
+ * place:
  * --storage-opt or the reference's specifier; none with --root or --storage-driver; STORAGE_OPTS;
  * storage.conf.
  */
@@ -29,6 +30,8 @@ struct sfd_store_config {
 	bool transient;	   /* volatile records are in runroot */
 	char **additional; /* read-only stores, absolute, in the order of search */
 	size_t n_additional;
+	char **layer_stores; /* additional layer stores, absolute */
+	size_t n_layer_stores;
 };
 
 /* Fills *config, which starts as { 0 }; sfd_store_config_done() empties it, also after an error. */

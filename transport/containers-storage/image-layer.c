@@ -4,7 +4,9 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
+#include "transport/containers-storage/layer-blob.h"
 #include "transport/containers-storage/layer-lowers.h"
+#include "transport/containers-storage/layer-lookup.h"
 #include "transport/containers-storage/layer.h"
 #include "transport/containers-storage/store-files.h"
 
@@ -87,9 +89,7 @@ static int open_own_dirs(int layer_dir, struct sfd_layer_desc *desc, struct spli
 			return 0;
 		if (fd == -ELOOP || fd == -ENOTDIR)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ELOOP,
-				"its %s is not a directory; layers of an additional layer store "
-				"are not read",
-				name);
+				"its %s is not a directory", name);
 		if (fd < 0)
 			return part_failed(fd, name, err);
 		if (desc->n_dirs == SFD_LAYER_DIRS_MAX) {
@@ -121,10 +121,10 @@ static int read_toc(const struct splitfd_store *store, size_t place, struct sfd_
 	return 0;
 }
 
-static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer_desc *desc,
-	struct splitfd_error *err)
+static int open_dirs(struct splitfd_store *store, size_t place, int layer_dir,
+	struct sfd_layer_desc *desc, struct splitfd_error *err)
 {
-	sfd_cleanup_fd int dir = open_layer_dir(store, desc->layer_id);
+	sfd_cleanup_fd int dir = layer_dir;
 	int fd, r;
 
 	if (dir < 0)
@@ -144,6 +144,26 @@ static int open_dirs(struct splitfd_store *store, size_t place, struct sfd_layer
 	if (fd >= 0)
 		return read_toc(store, place, desc, err);
 	return sfd_layer_lowers_read(store, dir, &desc->lowers, err);
+}
+
+/* Container-libs asks for the additional layer store first, too. */
+static int open_parts(struct splitfd_store *store, size_t place, struct sfd_layer_desc *desc,
+	struct splitfd_error *err)
+{
+	sfd_cleanup_fd int dir = open_layer_dir(store, desc->layer_id);
+	int fd = -ENOENT, r;
+
+	if (dir >= 0 && store->driver->layout == SFD_LAYER_OVERLAY)
+		fd = sfd_layer_blob_open(dir, err);
+	if (fd >= 0) {
+		desc->layout = SFD_LAYER_BLOB;
+		desc->tar_split_fd = fd;
+		return 0;
+	}
+	if (fd != -ENOENT)
+		return fd;
+	r = open_tar_split(store, place, desc, err);
+	return r < 0 ? r : open_dirs(store, place, sfd_take_fd(&dir), desc, err);
 }
 
 /* The record as it is now, which must still be that of the image. */
@@ -180,9 +200,7 @@ int sfd_layer_describe_locked(struct splitfd_store *store, const struct sfd_laye
 	desc.opener = sfd_opener_ref(store->opener);
 	desc.store = sfd_store_ref(store);
 	if (r >= 0)
-		r = open_tar_split(store, place, &desc, err);
-	if (r >= 0)
-		r = open_dirs(store, place, &desc, err);
+		r = open_parts(store, place, &desc, err);
 	if (r >= 0 && store->spool_fd >= 0) {
 		desc.spool_dir = fcntl(store->spool_fd, F_DUPFD_CLOEXEC, 3);
 		if (desc.spool_dir < 0)
@@ -217,8 +235,8 @@ static int open_locked(struct splitfd_image *image, const struct sfd_image_layer
 		image->store, db, layer->layer_id, layer->diff_id, layer->info.size, ret, err);
 }
 
-int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
-	struct splitfd_error *err)
+static int open_layer(struct splitfd_image *image, size_t i, bool bytes_only,
+	struct splitfd_source **ret, struct splitfd_error *err)
 {
 	struct sfd_layer_desc desc = { .tar_split_fd = -EBADF, .spool_dir = -EBADF };
 	int r;
@@ -227,5 +245,18 @@ int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct split
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"the image %.12s has no layer %zu", image->id, i);
 	r = open_locked(image, &image->layers[i], &desc, err);
+	desc.bytes_only = bytes_only;
 	return r < 0 ? r : sfd_layer_source_new(&desc, ret, err);
+}
+
+int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
+	struct splitfd_error *err)
+{
+	return open_layer(image, i, false, ret, err);
+}
+
+int sfd_image_open_layer_bytes(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
+	struct splitfd_error *err)
+{
+	return open_layer(image, i, true, ret, err);
 }

@@ -24,6 +24,11 @@ int sfd_store_has_layer(struct splitfd_store *store, enum sfd_layer_key key, con
 int sfd_store_open_layer(struct splitfd_store *store, enum sfd_layer_key key, const char *value,
 	struct splitfd_source **ret, struct splitfd_error *err);
 
+/* As splitfd_image_open_layer(), for callers that want the tar's bytes only: what comes as bytes is
+ * not cut into files. */
+int sfd_image_open_layer_bytes(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
+	struct splitfd_error *err);
+
 /* The ID of the layer's parent, "" where it is a base layer. NOT_FOUND as above. */
 int sfd_store_layer_parent(
 	struct splitfd_store *store, const char *id, char ret[65], struct splitfd_error *err);

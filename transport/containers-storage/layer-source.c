@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/chunk-cleanup.h"
+#include "transport/containers-storage/layer-blob.h"
 #include "transport/containers-storage/layer-files.h"
 #include "transport/containers-storage/layer.h"
 #include "transport/containers-storage/store.h"
@@ -280,6 +281,12 @@ int sfd_layer_source_new(
 	sfd_cleanup_source struct splitfd_source *owned = NULL;
 	int r = -ENOMEM;
 
+	if (desc->layout == SFD_LAYER_BLOB) {
+		free(s);
+		r = sfd_layer_blob_source(desc, ret, err);
+		sfd_layer_desc_done(desc);
+		return r;
+	}
 	if (s == NULL) {
 		splitfd_error_oom(err);
 	} else {

@@ -14,6 +14,7 @@
 #include "splitfdstream/chunk.h"
 #include "transport/containers-storage/opener.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ enum sfd_layer_layout {
 	SFD_LAYER_OVERLAY,   /* dirs[0] is overlay/ID/diff, then the generations diff1… */
 	SFD_LAYER_VFS,	     /* dirs[0] is vfs/dir/ID; no lowers */
 	SFD_LAYER_COMPOSEFS, /* dirs[0] is overlay/ID/diff with content by digest; toc maps names */
+	SFD_LAYER_BLOB,	     /* of an additional layer store: tar_split_fd is the blob, no dirs */
 };
 
 /* Opens lowers. One object for each layer, owned by whoever owns the sfd_layer_desc. */
@@ -44,6 +46,7 @@ struct sfd_layer_desc {
 	const char *layer_id;	      /* for error texts */
 	const char *diff_id;	      /* "sha256:HEX", for error texts; NULL where unknown */
 	uint64_t diff_size;	      /* UINT64_MAX: not recorded, not checked */
+	bool bytes_only;	      /* files need not be chunks of their own */
 	int tar_split_fd;	      /* ID.tar-split.gz, a regular file, read from its start */
 	int dirs[SFD_LAYER_DIRS_MAX]; /* O_PATH directories, in the order they are tried */
 	size_t n_dirs;

@@ -123,7 +123,9 @@ int splitfd_image_find_layer(const struct splitfd_image *image, const char *laye
 
 /* The layer's exact tar as a chunk source: FILE chunks for the content of regular files with at
  * least one byte (with their CRC-64), INLINE for the rest. The source checks the sum of all sizes
- * against diff-size; who reads the files checks CRC-64. Holds a handful of descriptors. A layer
+ * against diff-size; who reads the files checks CRC-64. A layer of an additional layer store comes
+ * as bytes, its files of more than 64 bytes are cut out of these without a CRC-64, and the source
+ * checks the whole's SHA-256. Holds a handful of descriptors. A layer
  * that was removed meanwhile is NOT_FOUND (-ESTALE), one that changed REFUSED. *ret is the
  * caller's, may outlive image and store, and may be read by another thread. */
 int splitfd_image_open_layer(struct splitfd_image *image, size_t i, struct splitfd_source **ret,
