@@ -2,6 +2,7 @@
 #include "shim/common/repo-options.h"
 #include "shim/common/cancel.h"
 #include "shim/common/report.h"
+#include "splitfdstream/base/user.h"
 #include "transport/composefs/repository-private.h"
 
 #include <errno.h>
@@ -36,7 +37,8 @@ int sfd_repo_path(const struct sfd_repo_options *o, char path[PATH_MAX], struct 
 	if (o->repo != NULL && (o->repo[0] == '\0' || strlen(o->repo) >= PATH_MAX))
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_USAGE, EINVAL, "--repo needs the path of a directory");
-	if (o->user || (o->repo == NULL && !o->system && geteuid() != 0))
+	/* podman unshare changes no one's repository. */
+	if (o->user || (o->repo == NULL && !o->system && (geteuid() != 0 || sfd_user_id() != 0)))
 		return user_path(path, err);
 	snprintf(path, PATH_MAX, "%s", o->repo != NULL ? o->repo : SYSTEM_REPOSITORY);
 	return 0;

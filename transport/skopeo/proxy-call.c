@@ -314,10 +314,14 @@ int sfd_proxy_check_open(const struct sfd_proxy_reply *reply, const char *method
 
 	if (reply->success)
 		return 0;
+	if (reply->error[0] == '\0')
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ours ? EPIPE : EREMOTEIO,
+			"skopeo: no reason is given for the failure of %s", method);
 	return splitfd_error_set(err, sfd_skopeo_kind(reply->error, reference),
-		ours ? EPIPE : EREMOTEIO, "skopeo: %s%s",
-		reply->error[0] != '\0' ? reply->error : "no reason is given for the failure of ",
-		reply->error[0] != '\0' ? "" : method);
+		ours ? EPIPE : EREMOTEIO, "skopeo: %s%s", reply->error,
+		reference != NULL && strstr(reply->error, "no space left on device") != NULL
+			? " (TMPDIR names another place for what skopeo unpacks)"
+			: "");
 }
 
 int sfd_proxy_check(

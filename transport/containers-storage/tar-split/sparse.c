@@ -216,6 +216,7 @@ static int temporary_file(int spool_dir)
 }
 
 struct packing {
+	int spool_dir;
 	const struct sfd_member *m;
 	size_t i;	   /* the range that comes next or is being copied */
 	uint64_t position; /* in the expanded file */
@@ -238,7 +239,8 @@ static int pack_bytes(void *ctx, const void *data, size_t n, struct splitfd_erro
 		int r = from < to ? sfd_write_all(p->fd, bytes, (size_t)(to - from)) : 0;
 
 		if (r < 0)
-			return splitfd_error_sys(err, -r, "cannot write a temporary file");
+			return splitfd_error_sys(err, -r, "cannot write a temporary file%s",
+				p->spool_dir < 0 ? " (TMPDIR chooses another place)" : "");
 		if (from < to)
 			p->crc = splitfd_crc64(p->crc, bytes, (size_t)(to - from));
 		if (range_end > end)
@@ -252,7 +254,7 @@ int sfd_sparse_pack(const struct sfd_member *m, int spool_dir, struct splitfd_ch
 	struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = temporary_file(spool_dir);
-	struct packing packing = { .m = m, .fd = fd };
+	struct packing packing = { .spool_dir = spool_dir, .m = m, .fd = fd };
 	uint64_t end = 0;
 	int r;
 
