@@ -4,6 +4,7 @@
 #     hash      each way to hash by itself, and which one this CPU gets
 #     start     the program's start, and a pull's up to the first byte of a layer
 #     real many big    a new repository, warm; with the floor, and the system calls for each file
+#     gzip      the same content as gzip layers of an OCI layout, through the skopeo on PATH
 #     repull    nothing changed
 #     changed   one of ten layers is new: which files are read
 #     cold      the page cache is dropped; beside cat of all files
@@ -31,6 +32,22 @@ plain() { # KIND
     count_calls splitfd splitfd_pull
     fresh
     count_calls cfsctl cfsctl_pull
+}
+
+# Both start the same skopeo, which gives the blobs as they are.
+from_layout() { "$measure" "$note" "$BUILD/splitfd" pull --quiet --insecure-policy --skopeo "$(command -v skopeo)" --repo "$repo" "oci:$layout:$kind" "$kind" > /dev/null; }
+their_layout() { "$measure" "$note" "$CFSCTL" --repo "$repo" oci pull "oci:$layout:$kind" "$kind" > /dev/null; }
+gzip_layers() {
+    kind=${1:-real}
+    local layout=$dir/xfs/gzip-$kind
+    have_image "$kind"
+    if [ ! -d "$layout" ]; then
+        skopeo copy -q --insecure-policy "containers-storage:$(store_spec "$store")localhost/$kind" "oci:$layout.new:$kind" < /dev/null
+        mv "$layout.new" "$layout"
+    fi
+    cat "$layout"/blobs/sha256/* > /dev/null
+    compare "$kind: gzip layers of an OCI layout ($(du -sh "$layout" | cut -f1)), $(skopeo --version)" fresh \
+        splitfd=from_layout cfsctl=their_layout
 }
 
 repull() {
@@ -142,12 +159,13 @@ start() {
 open_disk xfs xfs 60G
 mkdir -p "$notes" "$repos"
 echo "$(nproc) CPUs, $(uname -r), $("$BUILD/splitfd" --version | head -n 1), cfsctl 0.9.4, medians of $runs runs"
-[ $# -gt 0 ] || set -- hash start real many big repull changed cold ext4 jobs scale
+[ $# -gt 0 ] || set -- hash start real many big gzip repull changed cold ext4 jobs scale
 for work in "$@"; do
     case $work in
     hash) "$BUILD/tests/bench/hash" ;;
     real | many | big) plain "$work" ;;
     ext4) on_ext4 ;;
+    gzip) gzip_layers ;;
     start | repull | changed | cold | jobs | scale) "$work" ;;
     *) die "unknown work '$work'" ;;
     esac
