@@ -87,10 +87,15 @@ static uint64_t big_endian(const uint8_t *bytes)
 	return value;
 }
 
-/* Links, devices, directories and FIFOs may claim a size, but the tar has no content for them. */
+/* Links, devices, directories and FIFOs may claim a size, but the tar has no content for them. A
+ * name with a slash at its end is a directory in an old tar, where it has the type of a file. */
 static bool is_header_only(const struct layer_source *s, const struct sfd_tar_split_entry *entry)
 {
-	return s->member.type >= '1' && s->member.type <= '6' && big_endian(entry->payload) == 0;
+	bool directory = entry->name_len > 0 && entry->name[entry->name_len - 1] == '/';
+
+	return ((s->member.type >= '1' && s->member.type <= '6') ||
+		       (s->member.type == '0' && directory)) &&
+	       big_endian(entry->payload) == 0;
 }
 
 /* The chunk's name: where the content is below the layer's directories. */
@@ -117,18 +122,12 @@ static int set_name(struct layer_source *s, const struct sfd_tar_split_entry *en
 }
 
 /* The stored file as the tar had it. */
-static int pack(struct layer_source *s, const struct sfd_tar_split_entry *entry,
-	struct splitfd_chunk *chunk, struct splitfd_error *err)
+static int pack(struct layer_source *s, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
 	int r;
 
 	if (s->member.form == SFD_SPARSE_NONE)
 		return 0;
-	if (s->member.form == SFD_SPARSE_1_0)
-		return bad_entry(s, entry,
-			"a GNU sparse file of format 1.0, whose map the store does not keep: the "
-			"exact layer cannot be had from here, only from where it was pulled",
-			err);
 	r = sfd_sparse_pack(&s->member, s->spool_dir, chunk, err);
 	return r < 0 ? splitfd_error_wrap(err, r, "%s", s->what) : 0;
 }
@@ -140,6 +139,11 @@ static int file(struct layer_source *s, const struct sfd_tar_split_entry *entry,
 	int r;
 
 	s->padding = 0;
+	if (s->member.form == SFD_SPARSE_1_0)
+		return bad_entry(s, entry,
+			"a GNU sparse file of format 1.0, whose map the store does not keep: the "
+			"exact layer cannot be had from here, only from where it was pulled",
+			err);
 	if (entry->size == 0)
 		return 0;
 	if (entry->payload_len != 8)
@@ -152,7 +156,7 @@ static int file(struct layer_source *s, const struct sfd_tar_split_entry *entry,
 	chunk.crc64 = big_endian(entry->payload);
 	r = set_name(s, entry, &chunk, err);
 	if (r >= 0)
-		r = pack(s, entry, &chunk, err);
+		r = pack(s, &chunk, err);
 	if (r >= 0)
 		r = account(s, chunk.size, err);
 	if (r < 0 || chunk.size == 0) {

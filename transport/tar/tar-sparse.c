@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PIECE	((size_t)64 * 1024)
+#define PIECE ((size_t)64 * 1024)
+/* As archive/tar has it. */
 #define MAP_MAX ((size_t)1024 * 1024)
 
 /* A map in front of the content: decimal numbers with a newline each, first how many ranges. */
@@ -26,10 +27,19 @@ static int damaged(struct splitfd_error *err)
 		"the map in front of a sparse file's content is damaged");
 }
 
+static int too_long(struct splitfd_error *err)
+{
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
+		"the map in front of a sparse file's content is longer than 1 MiB, which podman "
+		"refuses, too");
+}
+
 static int next_block(struct front *f, struct splitfd_error *err)
 {
 	f->total += SFD_TAR_BLOCK;
-	if (f->total > MAP_MAX || f->left < SFD_TAR_BLOCK)
+	if (f->total > MAP_MAX)
+		return too_long(err);
+	if (f->left < SFD_TAR_BLOCK)
 		return damaged(err);
 	f->left -= SFD_TAR_BLOCK;
 	f->at = 0;
@@ -65,7 +75,7 @@ static int read_front(struct front *f, struct sfd_tar_ranges *ranges, struct spl
 	int r = next_number(f, &n, err);
 
 	if (r == 0 && n > SFD_TAR_RANGES_MAX)
-		r = damaged(err);
+		r = too_long(err);
 	for (; r == 0 && n > 0; n--) {
 		r = next_number(f, &offset, err);
 		if (r == 0)
