@@ -124,7 +124,7 @@ shim_obj := $(shim_src:%.c=$(B)/%.o) $(filter_obj)
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(B)/tests/fuzz/%)
 helper_bin := $(helper_src:%.c=$(B)/%)
-private_headers := splitfdstream/chunk-cleanup.h splitfdstream/wire-buffer.h splitfdstream/wire-cursor.h splitfdstream/wire-header.h splitfdstream/wire-formats.h \
+private_headers := splitfdstream/chunk-cleanup.h splitfdstream/wire-buffer.h splitfdstream/wire-cursor.h splitfdstream/wire-header.h splitfdstream/wire-formats.h splitfdstream/pump.h \
 	splitfdstream/dir-files.h splitfdstream/chunk-content.h
 public_headers := splitfdstream/base/error.h $(filter-out $(private_headers),$(wildcard splitfdstream/*.h)) \
 	transport/containers-storage/store.h transport/composefs/repository.h transport/composefs/object-digest.h transport/copy/copy.h transport/rpc/fdpass.h

@@ -2,7 +2,6 @@
 #include "splitfdstream/chunk.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
-#include "splitfdstream/base/flag.h"
 
 #include <errno.h>
 
@@ -85,23 +84,4 @@ struct splitfd_sink *splitfd_sink_free(struct splitfd_sink *sink)
 	if (sink != NULL)
 		sink->ops->free(sink);
 	return NULL;
-}
-
-int splitfd_pump(struct splitfd_source *source, struct splitfd_sink *sink,
-	const volatile int *cancel, struct splitfd_error *err)
-{
-	for (;;) {
-		struct splitfd_chunk chunk = { .fd = -EBADF };
-		int r;
-
-		if (sfd_flag_is_set(cancel))
-			return splitfd_error_set(
-				err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
-		r = splitfd_source_next(source, &chunk, err);
-		if (r <= 0)
-			return r;
-		r = splitfd_sink_put(sink, &chunk, err);
-		if (r < 0)
-			return r;
-	}
 }

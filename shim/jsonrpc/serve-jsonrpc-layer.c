@@ -3,7 +3,6 @@
 #include "shim/jsonrpc/serve-jsonrpc.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
-#include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/unnamed-file.h"
 #include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/splitfdstream-writer.h"
@@ -109,6 +108,7 @@ int sfd_jsonrpc_layer_make(struct splitfd_source *source, const volatile int *ca
 }
 
 struct batch {
+	struct splitfd_sink base;
 	struct sfd_jsonrpc *c;
 	uint64_t left; /* descriptors that were announced and not queued yet */
 	size_t n, max;
@@ -143,33 +143,28 @@ static int queue(struct batch *b, int fd, struct splitfd_error *err)
 	return b->n == b->max ? flush(b, err) : 0;
 }
 
-static int queue_files(struct batch *b, struct splitfd_source *source, const volatile int *cancel,
-	struct splitfd_error *err)
+/* The files that the stream refers to. */
+static int batch_put(
+	struct splitfd_sink *base, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
-	struct splitfd_chunk chunk;
-	int r;
+	bool wanted = chunk->kind == SPLITFD_CHUNK_FILE && chunk->size > SFD_TAR_INLINE_MAX;
+	int fd = -EBADF, r = wanted ? splitfd_chunk_open(chunk, &fd, NULL, err) : 0;
 
-	while ((r = splitfd_source_next(source, &chunk, err)) > 0) {
-		bool wanted = chunk.kind == SPLITFD_CHUNK_FILE && chunk.size > SFD_TAR_INLINE_MAX;
-		int fd = -EBADF;
-
-		r = wanted ? splitfd_chunk_open(&chunk, &fd, NULL, err) : 0;
-		splitfd_chunk_clear(&chunk);
-		if (r >= 0 && wanted)
-			r = queue(b, fd, err);
-		if (r < 0)
-			return r;
-		if (sfd_flag_is_set(cancel))
-			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
-				"interrupted while a layer was sent");
-	}
-	return r;
+	splitfd_chunk_clear(chunk);
+	return r >= 0 && wanted ? queue((struct batch *)base, fd, err) : r;
 }
+
+static int batch_finish(struct splitfd_sink *base, struct splitfd_error *err)
+{
+	return flush((struct batch *)base, err);
+}
+
+static const struct splitfd_sink_ops batch_ops = { .put = batch_put, .finish = batch_finish };
 
 int sfd_jsonrpc_layer_send(const struct sfd_jsonrpc_layer *layer, struct splitfd_source *source,
 	const volatile int *cancel, struct sfd_jsonrpc *c, struct splitfd_error *err)
 {
-	struct batch b = { .c = c, .left = layer->n_files, .max = BATCH };
+	struct batch b = { .base.ops = &batch_ops, .c = c, .left = layer->n_files, .max = BATCH };
 	struct rlimit limit;
 	int r;
 
@@ -177,9 +172,9 @@ int sfd_jsonrpc_layer_send(const struct sfd_jsonrpc_layer *layer, struct splitfd
 		b.max = BATCH_LOW;
 	r = sfd_jsonrpc_send_fds(c, &layer->stream, 1, err);
 	if (r == 0)
-		r = queue_files(&b, source, cancel, err);
+		r = splitfd_pump(source, &b.base, cancel, err);
 	if (r == 0)
-		r = flush(&b, err);
+		r = splitfd_sink_finish(&b.base, err);
 	for (size_t i = 0; i < b.n; i++)
 		sfd_close(b.fds[i]);
 	return r == 0 && b.left > 0 ? changed(err) : r;

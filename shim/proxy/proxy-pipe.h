@@ -10,7 +10,7 @@
  * travels over a second pipe as one JSON object.
  */
 
-#include "transport/tar/proxy-sink.h"
+#include "transport/tar/pipe-writer.h"
 #include "splitfdstream/base/buffer.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/serve/layer-sender.h"
-#include "transport/tar/proxy-sink.h"
+#include "transport/tar/pipe-writer.h"
 #include "shim/serve/serve-clients.h"
 #include "splitfdstream/wire-header.h"
 #include "splitfdstream/base/cleanup.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/copy/pull-private.h"
+#include "splitfdstream/pump.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/digest.h"
@@ -321,38 +322,32 @@ int sfd_pull_layer_sink(struct sfd_pull *p, size_t i, uint64_t total, struct spl
 	return 0;
 }
 
-static void notify_progress(struct sfd_pull *p, size_t i)
-{
-	struct sfd_pull_layer *l = &p->layers[i];
+struct feed {
+	struct sfd_pull *pull;
+	size_t i;
+};
 
+static void count(void *ctx, uint64_t bytes)
+{
+	const struct feed *feed = ctx;
+	struct sfd_pull_layer *l = &feed->pull->layers[feed->i];
+
+	l->bytes += bytes;
 	if (l->bytes - l->told < NOTIFY_BYTES)
 		return;
 	l->told = l->bytes;
-	sfd_pull_notify(p, SFD_COPY_PROGRESS, i, l->bytes, l->total);
+	sfd_pull_notify(feed->pull, SFD_COPY_PROGRESS, feed->i, l->bytes, l->total);
 }
 
 int sfd_pull_feed(
 	struct sfd_pull *p, size_t i, struct splitfd_source *source, struct splitfd_error *err)
 {
 	struct sfd_pull_layer *l = &p->layers[i];
+	struct feed feed = { p, i };
+	int r = sfd_pump(source, l->sink, p->cancel, count, &feed, err);
 
-	for (;;) {
-		struct splitfd_chunk chunk = { .fd = -EBADF };
-		int r = sfd_pull_interrupted(p, err);
-
-		if (r < 0)
-			return r;
-		r = splitfd_source_next(source, &chunk, err);
-		if (r == 0)
-			break;
-		if (r < 0)
-			return r;
-		l->bytes += chunk.kind == SPLITFD_CHUNK_FILE ? chunk.size : chunk.data_len;
-		r = splitfd_sink_put(l->sink, &chunk, err);
-		if (r < 0)
-			return r;
-		notify_progress(p, i);
-	}
+	if (r < 0)
+		return r;
 	sfd_pull_notify(p, SFD_COPY_DONE, i, l->bytes, l->total);
 	sfd_import_layer_end(l->sink);
 	return 0;

@@ -2,7 +2,7 @@
 #include "transport/copy/push-layer.h"
 #include "transport/copy/push-output.h"
 #include "splitfdstream/base/cleanup.h"
-#include "splitfdstream/base/flag.h"
+#include "splitfdstream/pump.h"
 #include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/splitdirfdstream-writer.h"
 #include "splitfdstream/verify-sink.h"
@@ -48,37 +48,16 @@ static const volatile int *stop_flag(const struct sfd_push_service *s)
 	return s->stop != NULL ? &s->stop->flag : NULL;
 }
 
-static void count(struct moving *m, uint64_t bytes)
+static void count(void *ctx, uint64_t bytes)
 {
+	struct moving *m = ctx;
+
 	m->event.bytes += bytes;
 	if (m->event.bytes - m->notified < NOTIFY_BYTES)
 		return;
 	m->notified = m->event.bytes;
 	m->event.kind = SFD_COPY_PROGRESS;
 	sfd_copy_notify(m->service->listener, &m->event);
-}
-
-/* All chunks, counted. */
-static int pump(struct splitfd_source *source, struct splitfd_sink *sink, struct moving *m,
-	struct splitfd_error *err)
-{
-	for (;;) {
-		struct splitfd_chunk chunk = { .fd = -EBADF };
-		uint64_t size;
-		int r;
-
-		if (sfd_flag_is_set(stop_flag(m->service)))
-			return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
-				"interrupted; what the service has not finished is not visible");
-		r = splitfd_source_next(source, &chunk, err);
-		if (r <= 0)
-			return r;
-		size = chunk.kind == SPLITFD_CHUNK_FILE ? chunk.size : chunk.data_len;
-		r = splitfd_sink_put(sink, &chunk, err);
-		if (r < 0)
-			return r;
-		count(m, size);
-	}
 }
 
 /* The stream into the pipe; when this returns the pipe is closed. */
@@ -101,9 +80,15 @@ static int stream(const struct sfd_push_service *s, int pipe, struct splitfd_sou
 	if (r == 0)
 		r = splitfd_splitdirfdstream_writer_new(output, &options, &sink, err);
 	if (r == 0)
-		r = pump(source, sink, m, err);
+		r = sfd_pump(source, sink, stop_flag(s), count, m, err);
 	sent->tar = m->event.bytes;
-	return r == 0 ? splitfd_sink_finish(sink, err) : r;
+	if (r == 0)
+		r = splitfd_sink_finish(sink, err);
+	/* Whatever it waited for then. */
+	if (r == -ECANCELED)
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED,
+			"interrupted; what the service has not finished is not visible");
+	return r;
 }
 
 /* The answer. `streamed` is how the stream went: where the service had enough of it, its answer

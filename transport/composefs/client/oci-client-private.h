@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_RPC_OCI_CLIENT_PRIVATE_H
-#define SPLITFD_RPC_OCI_CLIENT_PRIVATE_H
+#ifndef SPLITFD_COMPOSEFS_OCI_CLIENT_PRIVATE_H
+#define SPLITFD_COMPOSEFS_OCI_CLIENT_PRIVATE_H
 
 /*
  * What the files of oci-client.h share: members of parameters.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_RPC_OCI_CLIENT_H
-#define SPLITFD_RPC_OCI_CLIENT_H
+#ifndef SPLITFD_COMPOSEFS_OCI_CLIENT_H
+#define SPLITFD_COMPOSEFS_OCI_CLIENT_H
 
 /*
  * Calls of a composefs service: org.composefs.Repository.OpenRepository and the methods of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/tar/proxy-follow.h"
+#include "transport/tar/tar-follow.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/removed.h"
@@ -19,6 +19,7 @@
 #define BATCH ((uint64_t)8 * 1024 * 1024)
 
 struct sfd_follow {
+	struct splitfd_sink base; /* of the second reading */
 	struct splitfd_source *source;
 	struct splitfd_sha256 *sha256; /* or NULL */
 	uint8_t *buffer;	       /* PIECE bytes */
@@ -133,22 +134,19 @@ static int follow_file(struct sfd_follow *f, struct splitfd_chunk *chunk, struct
 	return sfd_trace_file(&f->seen, fd, err);
 }
 
-static int follow(struct sfd_follow *f, struct splitfd_error *err)
+static int follow_put(
+	struct splitfd_sink *base, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
-	struct splitfd_chunk chunk = { .fd = -EBADF };
+	struct sfd_follow *f = (struct sfd_follow *)base;
 	int r;
 
-	while ((r = splitfd_source_next(f->source, &chunk, err)) > 0) {
-		if (chunk.kind == SPLITFD_CHUNK_INLINE) {
-			sfd_trace_bytes(&f->seen, chunk.data, chunk.data_len);
-			r = follow_bytes(f, chunk.data, chunk.data_len, err);
-		} else {
-			r = follow_file(f, &chunk, err);
-		}
-		splitfd_chunk_clear(&chunk);
-		if (r < 0)
-			return r;
+	if (chunk->kind == SPLITFD_CHUNK_INLINE) {
+		sfd_trace_bytes(&f->seen, chunk->data, chunk->data_len);
+		r = follow_bytes(f, chunk->data, chunk->data_len, err);
+	} else {
+		r = follow_file(f, chunk, err);
 	}
+	splitfd_chunk_clear(chunk);
 	return r;
 }
 
@@ -156,7 +154,7 @@ static void *run(void *arg)
 {
 	struct sfd_follow *f = arg;
 
-	f->result = follow(f, &f->err);
+	f->result = splitfd_pump(f->source, &f->base, NULL, &f->err);
 	pthread_mutex_lock(&f->lock);
 	atomic_store(&f->failed, f->result < 0);
 	f->done = true;
@@ -177,6 +175,7 @@ static int start(struct sfd_follow *f, struct splitfd_error *err)
 int sfd_follow_new(struct splitfd_source *source, bool digest, bool thread, struct sfd_follow **ret,
 	struct splitfd_error *err)
 {
+	static const struct splitfd_sink_ops ops = { .put = follow_put };
 	sfd_cleanup_follow struct sfd_follow *f = calloc(1, sizeof(*f));
 	int r = 0;
 
@@ -184,6 +183,7 @@ int sfd_follow_new(struct splitfd_source *source, bool digest, bool thread, stru
 		return splitfd_error_oom(err);
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->moved, NULL);
+	f->base.ops = &ops;
 	f->source = source;
 	f->wanted = UINT64_MAX;
 	f->buffer = malloc(PIECE);

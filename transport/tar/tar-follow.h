@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_SHIM_PROXY_FOLLOW_H
-#define SPLITFD_SHIM_PROXY_FOLLOW_H
+#ifndef SPLITFD_TAR_FOLLOW_H
+#define SPLITFD_TAR_FOLLOW_H
 
 /*
  * Checks a layer that is being sent, beside the sending: a thread of its own reads the layer a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/tar/proxy-sink.h"
+#include "transport/tar/pipe-writer.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/digest.h"
@@ -83,6 +83,7 @@ int sfd_pipe_check(struct sfd_pipe_writer *w, struct splitfd_error *err)
 
 /* Headers, padding and small files are gathered, so that they cost no write of their own. */
 struct sender {
+	struct splitfd_sink base;
 	struct sfd_pipe_writer *w;
 	struct sfd_follow *follow;
 	struct sfd_trace trace;
@@ -193,29 +194,35 @@ static int put_file(struct sender *s, struct splitfd_chunk *chunk, struct splitf
 	return r == 0 ? copy_file(s, fd, done, chunk, name, err) : r;
 }
 
-static int send_all(struct sender *s, struct splitfd_source *source, struct splitfd_error *err)
+static int sender_put(
+	struct splitfd_sink *base, struct splitfd_chunk *chunk, struct splitfd_error *err)
 {
-	struct splitfd_chunk chunk = { .fd = -EBADF };
+	struct sender *s = (struct sender *)base;
 	int r;
 
-	while ((r = splitfd_source_next(source, &chunk, err)) > 0) {
-		if (chunk.kind == SPLITFD_CHUNK_INLINE)
-			r = put_bytes(s, chunk.data, chunk.data_len, err);
-		else
-			r = put_file(s, &chunk, err);
-		splitfd_chunk_clear(&chunk);
-		if (r < 0)
-			return r;
-	}
-	return r == 0 ? flush(s, err) : r;
+	if (chunk->kind == SPLITFD_CHUNK_INLINE)
+		r = put_bytes(s, chunk->data, chunk->data_len, err);
+	else
+		r = put_file(s, chunk, err);
+	splitfd_chunk_clear(chunk);
+	return r;
 }
+
+static int sender_finish(struct splitfd_sink *base, struct splitfd_error *err)
+{
+	return flush((struct sender *)base, err);
+}
+
+static const struct splitfd_sink_ops sender_ops = { .put = sender_put, .finish = sender_finish };
 
 int sfd_pipe_write_layer(struct sfd_pipe_writer *w, struct splitfd_source *source,
 	struct splitfd_source *again, uint64_t size, uint8_t digest[32], struct splitfd_error *err)
 {
 	sfd_cleanup_free uint8_t *buffer = malloc(PIECE);
 	sfd_cleanup_follow struct sfd_follow *follow = NULL;
-	struct sender s = { .w = w, .buffer = buffer, .checks_small = digest == NULL };
+	struct sender s = {
+		.base.ops = &sender_ops, .w = w, .buffer = buffer, .checks_small = digest == NULL
+	};
 	int r;
 
 	if (buffer == NULL)
@@ -227,7 +234,9 @@ int sfd_pipe_write_layer(struct sfd_pipe_writer *w, struct splitfd_source *sourc
 	/* When the last piece is in the pipe, the client has taken all that came before it. */
 	if (size != UINT64_MAX && size > SFD_PIPE_SIZE)
 		s.spliced_to = size - SFD_PIPE_SIZE;
-	r = send_all(&s, source, err);
+	r = splitfd_pump(source, &s.base, NULL, err);
+	if (r >= 0)
+		r = splitfd_sink_finish(&s.base, err);
 	if (r < 0 && sfd_follow_sent(follow, w->bytes))
 		return r;
 	return sfd_follow_end(follow, &s.trace, w->cancel_fd, digest, err);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_SHIM_PROXY_SINK_H
-#define SPLITFD_SHIM_PROXY_SINK_H
+#ifndef SPLITFD_TAR_PIPE_WRITER_H
+#define SPLITFD_TAR_PIPE_WRITER_H
 
 /*
  * Blobs into a client's pipe, with bounded waiting. Large files go from the page cache to the pipe
  * by splice.
  */
 
-#include "transport/tar/proxy-follow.h"
+#include "transport/tar/tar-follow.h"
 
 /* The writing end of a client's pipe. */
 struct sfd_pipe_writer {
