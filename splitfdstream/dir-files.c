@@ -114,13 +114,10 @@ int sfd_dir_files_new(int dir, struct splitfd_files **ret, struct splitfd_error 
 	};
 	sfd_cleanup_fd int owned = dir;
 	struct dir_files *df;
-	struct stat st;
+	int r = sfd_check_directory(owned, err);
 
-	if (fstat(owned, &st) < 0)
-		return splitfd_error_sys(err, errno, "cannot examine a directory descriptor");
-	if (!S_ISDIR(st.st_mode))
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTDIR,
-			"a descriptor that should be a directory is none");
+	if (r < 0)
+		return r;
 	df = calloc(1, sizeof(*df));
 	if (df == NULL)
 		return splitfd_error_oom(err);

@@ -9,6 +9,7 @@
 #include "transport/copy/layer-objects.h"
 #include "transport/copy/layer-origin.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/chunk-cleanup.h"
 #include "splitfdstream/verify-sink.h"
 #include "transport/composefs/algorithm.h"
@@ -226,7 +227,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		image = argv[0];
 		layer = argc == 2 ? argv[1] : "0";
 		g.origin.objects = (int)g.objects;
-		g.origin.timeout_ms = sfd_channel_timeout(&g.channel);
+		g.origin.timeout_ms = sfd_timeout_ms(g.channel.timeout);
 		sfd_cancel_install();
 		r = get_layer(&g, image, layer, &origin, err);
 	}

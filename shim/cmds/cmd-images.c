@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/command.h"
+#include "shim/common/image-json.h"
 #include "shim/common/repo-options.h"
 #include "shim/common/report.h"
 #include "splitfdstream/base/cleanup.h"
@@ -62,17 +63,7 @@ static void print_table(const struct sfd_image_list *list)
 
 static bool fill_row(const void *list, size_t i, cJSON *object)
 {
-	const struct sfd_image_row *row = &((const struct sfd_image_list *)list)->rows[i];
-
-	return cJSON_AddStringToObject(object, "name", row->name) != NULL &&
-	       cJSON_AddStringToObject(object, "manifest_digest", row->manifest_digest) != NULL &&
-	       cJSON_AddBoolToObject(object, "is_container", row->container) != NULL &&
-	       cJSON_AddStringToObject(object, "architecture", row->architecture) != NULL &&
-	       cJSON_AddStringToObject(object, "os", row->os) != NULL &&
-	       (row->created != NULL ? cJSON_AddStringToObject(object, "created", row->created)
-				     : cJSON_AddNullToObject(object, "created")) != NULL &&
-	       cJSON_AddNumberToObject(object, "layer_count", (double)row->n_layers) != NULL &&
-	       cJSON_AddNumberToObject(object, "referrer_count", (double)row->n_referrers) != NULL;
+	return sfd_image_json(object, &((const struct sfd_image_list *)list)->rows[i]);
 }
 
 static int list_images(const struct sfd_repo_options *repo, bool json, struct splitfd_error *err)

@@ -8,6 +8,7 @@
 #include "shim/common/report.h"
 #include "splitfdstream/base/buffer.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
@@ -50,7 +51,7 @@ static int read_splitstream(const struct import_layer *o, struct splitfd_reposit
 	if (fd < 0)
 		return splitfd_error_sys(err, errno, "standard input");
 	r = sfd_bytes_source_new(
-		fd, sfd_channel_timeout(&o->channel), sfd_cancel_fd(), &bytes, err);
+		fd, sfd_timeout_ms(o->channel.timeout), sfd_cancel_fd(), &bytes, err);
 	if (r < 0)
 		return r;
 	while ((r = splitfd_source_next(bytes, &chunk, err)) > 0) {
@@ -86,8 +87,8 @@ static int find_opener(struct import_layer *o, struct splitfd_error *err)
 
 	if (splitfd_fds_check_socket(socket, "", NULL, NULL) < 0)
 		return 0;
-	return sfd_peer_opener_new(
-		socket, sfd_channel_timeout(&o->channel), sfd_cancel_fd(), &o->channel.opener, err);
+	return sfd_peer_opener_new(socket, sfd_timeout_ms(o->channel.timeout), sfd_cancel_fd(),
+		&o->channel.opener, err);
 }
 
 static int import_layer(

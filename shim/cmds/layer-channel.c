@@ -2,6 +2,7 @@
 #include "shim/cmds/layer-channel.h"
 #include "shim/common/cancel.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/reconstruct.h"
 #include "splitfdstream/wire-formats.h"
 #include "transport/rpc/peer-opener.h"
@@ -33,11 +34,6 @@ int sfd_channel_kind(
 	return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
 		"--format is splitfdstream, splitdirfdstream, tar or splitstream, not '%s'",
 		o->format);
-}
-
-int sfd_channel_timeout(const struct sfd_channel_options *o)
-{
-	return o->timeout == 0 ? -1 : (int)(o->timeout * 1000);
 }
 
 static int duplicate(int fd, const char *what, struct splitfd_error *err)
@@ -116,7 +112,7 @@ static int add_frames(struct splitfd_output **output, struct splitfd_error *err)
 int sfd_channel_output(const struct sfd_channel_options *o, bool frames,
 	struct splitfd_output **ret, struct splitfd_error *err)
 {
-	int timeout = sfd_channel_timeout(o), stream, socket, r;
+	int timeout = sfd_timeout_ms(o->timeout), stream, socket, r;
 
 	if (o->fds >= 0) {
 		r = duplicate_both(o, STDOUT_FILENO, &stream, &socket, err);
@@ -216,7 +212,7 @@ int sfd_channel_tar(
 	const struct sfd_tar_sink_options options = {
 		.check_crc64 = o->verify,
 		.size = UINT64_MAX,
-		.timeout_ms = sfd_channel_timeout(o),
+		.timeout_ms = sfd_timeout_ms(o->timeout),
 		.cancel_fd = sfd_cancel_fd(),
 	};
 	int type;
@@ -252,7 +248,7 @@ static int open_wire(const struct sfd_channel_options *o, enum sfd_channel_kind 
 	const struct splitfd_splitdirfdstream_reader_options options = { .spool_dir = spool_dir,
 		.files_new = o->opener != NULL ? sfd_peer_opener_files : NULL,
 		.files_ctx = o->opener };
-	int timeout = sfd_channel_timeout(o), fd, r;
+	int timeout = sfd_timeout_ms(o->timeout), fd, r;
 	struct splitfd_input *input;
 
 	if (kind == SFD_CHANNEL_TAR) {

@@ -31,7 +31,6 @@ struct sfd_channel_options {
 
 int sfd_channel_kind(
 	const struct sfd_channel_options *o, enum sfd_channel_kind *ret, struct splitfd_error *err);
-int sfd_channel_timeout(const struct sfd_channel_options *o);
 
 /* Standard output, with descriptors over --fds or attached where it is a Unix socket. `frames`:
  * everything goes in frames of a u32 length and as many bytes. May be called again for the next

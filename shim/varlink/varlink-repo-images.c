@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The images of a repository: list, inspect, tag, untag, and the EROFS image's digest. */
 #include "shim/common/image-argument.h"
+#include "shim/common/image-json.h"
 #include "shim/varlink/varlink-repo.h"
+#include "transport/json/json-member.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs/erofs-writer.h"
@@ -30,14 +32,7 @@ static bool add_row(cJSON *array, const struct sfd_image_row *row)
 		cJSON_Delete(o);
 		return false;
 	}
-	return sfd_varlink_add_text(o, "name", row->name) &&
-	       sfd_varlink_add_text(o, "manifest_digest", row->manifest_digest) &&
-	       cJSON_AddBoolToObject(o, "is_container", row->container) != NULL &&
-	       sfd_varlink_add_text(o, "architecture", row->architecture) &&
-	       sfd_varlink_add_text(o, "os", row->os) &&
-	       sfd_varlink_add_text(o, "created", row->created) &&
-	       cJSON_AddNumberToObject(o, "layer_count", (double)row->n_layers) != NULL &&
-	       cJSON_AddNumberToObject(o, "referrer_count", (double)row->n_referrers) != NULL;
+	return sfd_image_json(o, row);
 }
 
 int sfd_varlink_repo_list_images(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
@@ -109,8 +104,8 @@ static int describe(struct sfd_varlink_session *s, const struct sfd_oci_stored *
 
 	if (r < 0)
 		return r;
-	good = sfd_varlink_add_text(o, "manifest", stored->manifest.json) &&
-	       sfd_varlink_add_text(o, "config", stored->config.json);
+	good = sfd_json_add_text(o, "manifest", stored->manifest.json) &&
+	       sfd_json_add_text(o, "config", stored->config.json);
 	array = cJSON_AddArrayToObject(o, "referrers");
 	for (size_t i = 0; i < n && good; i++)
 		good = cJSON_AddItemToArray(array, cJSON_CreateString(tags[i].manifest));

@@ -7,6 +7,7 @@
 #include "transport/copy/pull-transports.h"
 #include "shim/common/report.h"
 #include "shim/varlink/varlink-repo.h"
+#include "transport/json/json-member.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/base/thread.h"
@@ -216,13 +217,13 @@ static int answer(
 	sfd_pull_get_result(pull, &result);
 	stats = sfd_stats_text(&result.stats);
 	good = stats != NULL &&
-	       sfd_varlink_add_text(o, "manifest_digest", result.oci.manifest_digest) &&
-	       sfd_varlink_add_text(o, "config_digest", result.oci.config_digest) &&
+	       sfd_json_add_text(o, "manifest_digest", result.oci.manifest_digest) &&
+	       sfd_json_add_text(o, "config_digest", result.oci.config_digest) &&
 	       sfd_varlink_add_digest(o, "manifest_verity", &result.oci.manifest) &&
 	       sfd_varlink_add_digest(o, "config_verity", &result.oci.config) &&
-	       sfd_varlink_add_text(o, "stats", stats);
+	       sfd_json_add_text(o, "stats", stats);
 	for (size_t i = 0; i < sizeof(boot) / sizeof(boot[0]); i++)
-		good = good && sfd_varlink_add_text(o, boot[i], NULL);
+		good = good && sfd_json_add_text(o, boot[i], NULL);
 	return good ? 0 : splitfd_error_oom(err);
 }
 

@@ -80,16 +80,6 @@ cJSON *sfd_varlink_object(struct sfd_varlink_result *ret)
 	return ret->parameters;
 }
 
-bool sfd_varlink_add_text(cJSON *object, const char *key, const char *text)
-{
-	sfd_cleanup_free char *clean = NULL;
-
-	if (text == NULL)
-		return cJSON_AddNullToObject(object, key) != NULL;
-	clean = sfd_utf8_replaced(text);
-	return clean != NULL && cJSON_AddStringToObject(object, key, clean) != NULL;
-}
-
 bool sfd_varlink_digest(const char *digest, struct sfd_varlink_result *ret)
 {
 	if (sfd_parse_sha256(digest, NULL))

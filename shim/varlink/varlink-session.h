@@ -116,9 +116,6 @@ int sfd_varlink_fail_number(struct sfd_varlink_result *ret, const char *error, c
  * cJSON_Add… takes. */
 cJSON *sfd_varlink_object(struct sfd_varlink_result *ret);
 
-/* A string member, or null where `text` is NULL. What is not UTF-8 is replaced. */
-bool sfd_varlink_add_text(cJSON *object, const char *key, const char *text);
-
 /* "sha256:" and 64 hex digits; else the result is InvalidDigest. */
 bool sfd_varlink_digest(const char *digest, struct sfd_varlink_result *ret);
 

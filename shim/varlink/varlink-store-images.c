@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/varlink/varlink-store-images.h"
 #include "shim/common/rootless.h"
+#include "transport/json/json-member.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/containers-storage/store-private.h"
 #include "transport/oci/oci-json.h"
@@ -32,13 +33,13 @@ int sfd_varlink_store(struct sfd_varlink_session *s, struct splitfd_store **ret,
 static bool fill_row(cJSON *row, const char *name, const struct splitfd_image *image,
 	const struct sfd_oci_config *config)
 {
-	return sfd_varlink_add_text(row, "name", name) &&
-	       sfd_varlink_add_text(row, "manifest_digest", splitfd_image_manifest_digest(image)) &&
+	return sfd_json_add_text(row, "name", name) &&
+	       sfd_json_add_text(row, "manifest_digest", splitfd_image_manifest_digest(image)) &&
 	       cJSON_AddTrueToObject(row, "is_container") != NULL &&
-	       sfd_varlink_add_text(row, "architecture",
+	       sfd_json_add_text(row, "architecture",
 		       config->architecture != NULL ? config->architecture : "") &&
-	       sfd_varlink_add_text(row, "os", config->os != NULL ? config->os : "") &&
-	       sfd_varlink_add_text(row, "created", config->created) &&
+	       sfd_json_add_text(row, "os", config->os != NULL ? config->os : "") &&
+	       sfd_json_add_text(row, "created", config->created) &&
 	       cJSON_AddNumberToObject(row, "layer_count", (double)splitfd_image_n_layers(image)) !=
 		       NULL &&
 	       cJSON_AddNumberToObject(row, "referrer_count", 0) != NULL;
@@ -177,11 +178,11 @@ static int describe(const struct splitfd_image *image, struct sfd_varlink_result
 	if (strlen(manifest) != manifest_size || strlen(config) != config_size)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the image's manifest or config holds a NUL");
-	if (!sfd_varlink_add_text(o, "manifest", manifest) ||
-		!sfd_varlink_add_text(o, "config", config) ||
+	if (!sfd_json_add_text(o, "manifest", manifest) ||
+		!sfd_json_add_text(o, "config", config) ||
 		cJSON_AddArrayToObject(o, "referrers") == NULL ||
-		!sfd_varlink_add_text(o, "composefs_erofs", NULL) ||
-		!sfd_varlink_add_text(o, "composefs_boot_erofs", NULL))
+		!sfd_json_add_text(o, "composefs_erofs", NULL) ||
+		!sfd_json_add_text(o, "composefs_boot_erofs", NULL))
 		return splitfd_error_oom(err);
 	return 0;
 }

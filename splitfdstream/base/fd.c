@@ -98,6 +98,17 @@ int sfd_check_regular(
 	return 0;
 }
 
+int sfd_check_directory(int fd, struct splitfd_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return splitfd_error_sys(err, errno, "cannot examine a directory descriptor");
+	return S_ISDIR(st.st_mode) ? 0
+				   : splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTDIR,
+					     "a descriptor that should be a directory is none");
+}
+
 int sfd_fd_sane(int fd)
 {
 	int flags, moved;

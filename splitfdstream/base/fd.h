@@ -37,6 +37,8 @@ int sfd_reopen(int fd, int flags);
  * (kind REFUSED). Never reads. ret_size may be NULL. */
 int sfd_check_regular(
 	int fd, uint64_t size, const char *what, uint64_t *ret_size, struct splitfd_error *err);
+/* Checks that fd is a directory: REFUSED, -ENOTDIR. */
+int sfd_check_directory(int fd, struct splitfd_error *err);
 
 /* Makes fd CLOEXEC and moves it above 2 where it is 0, 1 or 2. Takes fd. Returns it or -errno. */
 int sfd_fd_sane(int fd);

@@ -4,6 +4,7 @@
 #include "transport/copy/needs.h"
 #include "transport/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
 #include "splitfdstream/splitfdstream-reader.h"
@@ -47,8 +48,8 @@ static int connect_to(const struct sfd_pull_options *o, int cancel_fd, struct im
 {
 	const struct sfd_jsonrpc_options options = { .message_max = MESSAGE_MAX,
 		.fds_max = FDS_MAX,
-		.idle_ms = (int)o->timeout * 1000,
-		.timeout_ms = (int)o->timeout * 1000,
+		.idle_ms = sfd_timeout_ms(o->timeout),
+		.timeout_ms = sfd_timeout_ms(o->timeout),
 		.cancel_fd = cancel_fd };
 	sfd_cleanup_free char *socket = NULL;
 	int r = sfd_service_reference(o->reference, &socket, ret_name, err);

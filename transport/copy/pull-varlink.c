@@ -5,6 +5,7 @@
 #include "transport/copy/pull-varlink-layer.h"
 #include "transport/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "splitfdstream/digest.h"
 #include "transport/oci/oci-json.h"
 #include "transport/composefs/repository-private.h"
@@ -177,8 +178,7 @@ static int pull_image(struct sfd_pull *pull, struct sfd_varlink *connection, int
 
 int sfd_pull_from_varlink(struct sfd_pull *pull, struct splitfd_error *err)
 {
-	long timeout = sfd_pull_get_options(pull)->timeout;
-	int timeout_ms = timeout > 0 ? (int)(timeout * 1000) : -1;
+	int timeout_ms = sfd_timeout_ms(sfd_pull_get_options(pull)->timeout);
 	const struct sfd_varlink_options options = {
 		.idle_ms = timeout_ms,
 		.timeout_ms = timeout_ms,

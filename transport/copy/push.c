@@ -4,6 +4,7 @@
 #include "transport/copy/push-report.h"
 #include "transport/copy/reference.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/clock.h"
 #include "transport/oci/oci-json.h"
 #include "transport/composefs/images/tags.h"
 #include "transport/rpc/peer-rights.h"
@@ -26,11 +27,6 @@ struct push {
 	struct sfd_push_report *report;
 };
 
-static int timeout_ms(const struct sfd_push_options *o)
-{
-	return o->timeout == 0 ? -1 : (int)(o->timeout * 1000);
-}
-
 /* The service's working directory is not ours. */
 static int absolute_path(struct push *p, struct splitfd_error *err)
 {
@@ -43,8 +39,8 @@ static int absolute_path(struct push *p, struct splitfd_error *err)
 
 static int connect_service(struct push *p, struct splitfd_error *err)
 {
-	const struct sfd_varlink_options options = { .idle_ms = timeout_ms(p->options),
-		.timeout_ms = timeout_ms(p->options),
+	const struct sfd_varlink_options options = { .idle_ms = sfd_timeout_ms(p->options->timeout),
+		.timeout_ms = sfd_timeout_ms(p->options->timeout),
 		.cancel_fd = p->origin.cancel_fd };
 	struct sfd_oci_selector selector = { .path = p->path };
 	struct sfd_oci_repository opened;
@@ -66,7 +62,7 @@ static int connect_service(struct push *p, struct splitfd_error *err)
 	p->service = (struct sfd_push_service){ .connection = p->connection,
 		.handle = opened.handle,
 		.zerocopy = p->options->zerocopy,
-		.timeout_ms = timeout_ms(p->options),
+		.timeout_ms = sfd_timeout_ms(p->options->timeout),
 		.stop = p->options->origin.stop,
 		.listener = p->options->listener,
 		.target = { .reads_ours = rights.peer_reads_ours,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/json/json-member.h"
+#include "splitfdstream/base/text.h"
 
 const char *sfd_member_text(const cJSON *object, const char *name)
 {
@@ -28,4 +29,14 @@ bool sfd_json_add(cJSON *object, const char *name, cJSON *item)
 		return true;
 	cJSON_Delete(item);
 	return false;
+}
+
+bool sfd_json_add_text(cJSON *object, const char *name, const char *text)
+{
+	sfd_cleanup_free char *clean = NULL;
+
+	if (text == NULL)
+		return cJSON_AddNullToObject(object, name) != NULL;
+	clean = sfd_utf8_replaced(text);
+	return clean != NULL && cJSON_AddStringToObject(object, name, clean) != NULL;
 }

@@ -29,6 +29,10 @@ bool sfd_member_u64(const cJSON *object, const char *name, uint64_t *ret);
 /* Gives `item` (NULL where memory was short) to an object. False, and it is freed, where that
  * fails. */
 bool sfd_json_add(cJSON *object, const char *name, cJSON *item);
+/* A string, or null where `text` is NULL; what is not UTF-8 is replaced. False when memory is
+ * short.
+ */
+bool sfd_json_add_text(cJSON *object, const char *name, const char *text);
 
 /* A whole number of at most `max` (up to 2^53) above and below 0. */
 bool sfd_json_is_whole(const cJSON *item, double max);

@@ -174,13 +174,10 @@ int sfd_peer_opener_files(
 	sfd_cleanup_fd int owned = dir;
 	struct sfd_peer_opener *o = opener;
 	struct peer_files *pf;
-	struct stat st;
+	int r = sfd_check_directory(owned, err);
 
-	if (fstat(owned, &st) < 0)
-		return splitfd_error_sys(err, errno, "cannot examine a directory descriptor");
-	if (!S_ISDIR(st.st_mode))
-		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTDIR,
-			"a descriptor that should be a directory is none");
+	if (r < 0)
+		return r;
 	pf = calloc(1, sizeof(*pf));
 	if (pf == NULL)
 		return splitfd_error_oom(err);

@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Header blocks and pax records as podman reads them: by the rules of Go's archive/tar. */
 #include "transport/tar/tar-header.h"
+#include "transport/tar/tar-fields.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum {
-	MODE = 100,
-	UID = 108,
-	GID = 116,
-	SIZE = 124,
-	MTIME = 136,
-	CHECKSUM = 148,
-	TYPE = 156,
-	LINK = 157,
-	MAGIC = 257,
-	DEV_MAJOR = 329,
-	DEV_MINOR = 337,
-	PREFIX = 345,
-	PREFIX_LEN = 155,
-	STAR_PREFIX_LEN = 131,
-	GNU_ATIME = 345,
-	GNU_CTIME = 357,
-	STAR_ATIME = 476,
-	STAR_CTIME = 488,
-	STAR_TRAILER = 508,
-};
 
 static bool is_blank(uint8_t c)
 {

@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/tar/tar-header.h"
+#include "transport/tar/tar-fields.h"
 
 #include "splitfdstream/base/text.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Offsets and lengths of the fields. */
-enum {
-	NAME = 0,
-	NAME_LEN = 100,
-	MODE = 100,
-	UID = 108,
-	GID = 116,
-	SIZE = 124,
-	MTIME = 136,
-	CHECKSUM = 148,
-	TYPE = 156,
-	LINK = 157,
-	LINK_LEN = 100,
-	MAGIC = 257,
-	DEV_MAJOR = 329,
-	DEV_MINOR = 337,
-	PREFIX = 345,
-	PREFIX_LEN = 155,
-};
 
 bool sfd_tar_block_zero(const uint8_t *block)
 {
