@@ -65,7 +65,11 @@ int sfd_repo_open(const struct sfd_repo_options *o, bool write, struct splitfd_r
 	char path[PATH_MAX];
 	int r = sfd_repo_path(o, path, err);
 
-	return r < 0 ? r : sfd_repository_open(path, write, &lock, ret, err);
+	if (r == 0)
+		r = sfd_repository_open(path, write, &lock, ret, err);
+	if (r == 0)
+		(*ret)->cancel = sfd_cancel_flag();
+	return r;
 }
 
 long sfd_lock_seconds(long lock_timeout, long timeout)

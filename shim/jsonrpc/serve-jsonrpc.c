@@ -30,6 +30,7 @@ struct service {
 /* One request of one client. */
 struct call {
 	struct service *service;
+	const struct sfd_serve_settings *settings; /* which end with the client */
 	struct sfd_jsonrpc *c;
 	const struct sfd_jsonrpc_message *request;
 };
@@ -83,9 +84,9 @@ static int text_param(const struct call *call, const char *name, bool required, 
 static int open_store(
 	const struct call *call, struct splitfd_store **ret, struct splitfd_error *err)
 {
-	struct splitfd_store_options options = call->service->settings->store;
+	struct splitfd_store_options options = call->settings->store;
 
-	options.cancel_fd = call->service->settings->cancel_fd;
+	options.cancel_fd = call->settings->cancel_fd;
 	return sfd_rootless_store_open(&options, ret, err);
 }
 
@@ -178,7 +179,7 @@ static int check_parent(
 static int send_layer(const struct call *call, const struct sfd_jsonrpc_layer *layer,
 	struct splitfd_source *source, struct splitfd_error *err)
 {
-	const volatile int *cancel = call->service->settings->cancel;
+	const volatile int *cancel = call->settings->cancel;
 	sfd_cleanup_json cJSON *result = cJSON_CreateObject();
 	int r;
 
@@ -201,7 +202,7 @@ static int answer_layer(
 	if (r == 0 && parent != NULL && parent[0] != '\0')
 		r = check_parent(call, id, parent, &why);
 	if (r == 0)
-		r = sfd_jsonrpc_layer_make(first, call->service->settings->cancel, &layer, &why);
+		r = sfd_jsonrpc_layer_make(first, call->settings->cancel, &layer, &why);
 	if (r == 0)
 		r = find_layer(call, id, &second, &why);
 	return r < 0 ? answer_failure(call, &why, err) : send_layer(call, &layer, second, err);
@@ -234,7 +235,7 @@ static int get_layer(const struct call *call, struct splitfd_error *err)
 	if (!count_layer(call->service, true))
 		return answer_code(call, SFD_JSONRPC_FAILED, err,
 			"%zu layers are being sent already; try again later",
-			call->service->settings->max_layers);
+			call->settings->max_layers);
 	r = answer_layer(call, id, parent, err);
 	(void)count_layer(call->service, false);
 	return r;
@@ -286,11 +287,18 @@ static int handle(void *ctx, int socket, struct sfd_client *client, struct split
 		.timeout_ms = s->settings->timeout_ms,
 		.cancel_fd = s->settings->cancel_fd };
 	sfd_cleanup(cleanup_connection) struct sfd_jsonrpc *c = NULL;
+	struct sfd_serve_settings of_calls = *s->settings;
 	int r = sfd_jsonrpc_new(socket, &options, &c, err);
 
+	if (client != NULL) {
+		of_calls.cancel = &sfd_client_stop(client)->flag;
+		of_calls.cancel_fd = sfd_client_stop(client)->fd;
+	}
 	while (r == 0) {
 		struct sfd_jsonrpc_message m;
-		const struct call call = { .service = s, .c = c, .request = &m };
+		const struct call call = {
+			.service = s, .settings = &of_calls, .c = c, .request = &m
+		};
 
 		sfd_client_waits(client, true);
 		r = sfd_jsonrpc_receive(c, &m, err);

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,11 +15,15 @@
 #define GRACE_MS 100
 /* One that is served, or whose thread has yet to begin, is likely to wait again within that. */
 #define BUSY_MS 1000
+/* Connections that are looked at in one go. */
+#define EVENTS 16
 
 struct sfd_client {
 	struct sfd_clients *all;
 	struct sfd_client *next, **prev; /* NULL both: the connection has ended */
 	int socket;
+	uint64_t id; /* in the epoll instance, which may speak of a socket that is closed */
+	struct sfd_stop_event stop;
 	uid_t uid;
 	size_t n_layers;
 	bool waits;
@@ -28,7 +33,8 @@ struct sfd_client {
 
 struct sfd_clients {
 	size_t max;
-	int changed_fd;
+	int changed_fd, hangup_fd; /* an eventfd, an epoll instance */
+	uint64_t last_id;
 	pthread_mutex_t lock; /* for all of the below, and for every client */
 	struct sfd_client *first;
 	size_t n;
@@ -49,11 +55,14 @@ int sfd_clients_new(size_t max, struct sfd_clients **ret, struct splitfd_error *
 		return splitfd_error_oom(err);
 	all->max = max;
 	all->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (all->changed_fd < 0) {
+	all->hangup_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (all->changed_fd < 0 || all->hangup_fd < 0) {
 		int e = errno;
 
+		sfd_close(all->changed_fd);
+		sfd_close(all->hangup_fd);
 		free(all);
-		return splitfd_error_sys(err, e, "cannot make an eventfd");
+		return splitfd_error_sys(err, e, "cannot make a descriptor");
 	}
 	(void)pthread_mutex_init(&all->lock, NULL);
 	*ret = all;
@@ -65,6 +74,7 @@ struct sfd_clients *sfd_clients_free(struct sfd_clients *all)
 	if (all == NULL)
 		return NULL;
 	sfd_close(all->changed_fd);
+	sfd_close(all->hangup_fd);
 	pthread_mutex_destroy(&all->lock);
 	free(all);
 	return NULL;
@@ -91,6 +101,39 @@ void sfd_clients_drain(struct sfd_clients *all)
 
 	/* Non-blocking: nothing to read is nothing to do. */
 	(void)eventfd_read(all->changed_fd, &count);
+}
+
+int sfd_clients_hangup_fd(const struct sfd_clients *all)
+{
+	return all->hangup_fd;
+}
+
+/* Under the lock. */
+static void stop_one(struct sfd_clients *all, uint64_t id)
+{
+	for (struct sfd_client *c = all->first; c != NULL; c = c->next) {
+		if (c->id == id)
+			sfd_stop_event_now(&c->stop);
+	}
+}
+
+void sfd_clients_hung_up(struct sfd_clients *all)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(all->hangup_fd, events, EVENTS, 0);
+
+	pthread_mutex_lock(&all->lock);
+	for (int i = 0; i < n; i++)
+		stop_one(all, events[i].data.u64);
+	pthread_mutex_unlock(&all->lock);
+}
+
+void sfd_clients_stop(struct sfd_clients *all)
+{
+	pthread_mutex_lock(&all->lock);
+	for (struct sfd_client *c = all->first; c != NULL; c = c->next)
+		sfd_stop_event_now(&c->stop);
+	pthread_mutex_unlock(&all->lock);
 }
 
 /* The service has yet to take what it sent. */
@@ -152,14 +195,36 @@ bool sfd_clients_place(struct sfd_clients *all, int *ret_ms)
 	return place;
 }
 
+static void client_free(struct sfd_client *c)
+{
+	sfd_stop_event_done(&c->stop);
+	free(c);
+}
+
 int sfd_client_new(struct sfd_clients *all, int socket, uid_t uid, struct sfd_client **ret)
 {
 	struct sfd_client *c = calloc(1, sizeof(*c));
 
+	/* Only EPOLLHUP, which needs not be asked for; each once. */
+	struct epoll_event event = { .events = EPOLLET };
+	int r;
+
 	if (c == NULL)
 		return -ENOMEM;
 	*c = (struct sfd_client){ .all = all, .socket = socket, .uid = uid, .since = sfd_now_ms() };
+	r = sfd_stop_event_init(&c->stop, NULL);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
 	pthread_mutex_lock(&all->lock);
+	c->id = event.data.u64 = ++all->last_id;
+	if (epoll_ctl(all->hangup_fd, EPOLL_CTL_ADD, socket, &event) < 0) {
+		r = -errno;
+		pthread_mutex_unlock(&all->lock);
+		client_free(c);
+		return r;
+	}
 	c->next = all->first;
 	c->prev = &all->first;
 	if (c->next != NULL)
@@ -183,7 +248,7 @@ struct sfd_client *sfd_client_gone(struct sfd_client *c)
 	c->next = NULL;
 	all->n--;
 	if (c->n_layers == 0)
-		free(c);
+		client_free(c);
 	tell(all);
 	pthread_mutex_unlock(&all->lock);
 	return NULL;
@@ -200,6 +265,11 @@ void sfd_client_waits(struct sfd_client *c, bool waits)
 	if (c->all->wanted && waits != c->shut)
 		tell(c->all);
 	pthread_mutex_unlock(&c->all->lock);
+}
+
+const struct sfd_stop_event *sfd_client_stop(const struct sfd_client *c)
+{
+	return &c->stop;
 }
 
 struct sfd_client *sfd_client_layer(struct sfd_client *c)
@@ -221,6 +291,6 @@ void sfd_client_layer_done(struct sfd_client *c)
 	lock = &c->all->lock;
 	pthread_mutex_lock(lock);
 	if (--c->n_layers == 0 && c->prev == NULL)
-		free(c);
+		client_free(c);
 	pthread_mutex_unlock(lock);
 }

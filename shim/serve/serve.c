@@ -127,22 +127,25 @@ static void accept_client(struct server *s, int listener)
  * queue until a client has made room: then the listening sockets are not looked at for wait_ms. */
 static int look(struct server *s, bool full, int wait_ms, struct splitfd_error *err)
 {
-	struct pollfd p[2 + SFD_SERVE_SOCKETS_MAX];
+	struct pollfd p[3 + SFD_SERVE_SOCKETS_MAX];
 	const struct sfd_serve_sockets *sockets = s->sockets;
 
 	p[0] = (struct pollfd){ .fd = s->settings->cancel_fd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = sfd_clients_changed_fd(s->clients), .events = POLLIN };
+	p[2] = (struct pollfd){ .fd = sfd_clients_hangup_fd(s->clients), .events = POLLIN };
 	for (size_t i = 0; i < sockets->n; i++)
-		p[2 + i] = (struct pollfd){
+		p[3 + i] = (struct pollfd){
 			.fd = full || !sockets->items[i].listening ? -1 : sockets->items[i].fd,
 			.events = POLLIN
 		};
-	if (poll(p, 2 + sockets->n, wait_ms) < 0)
+	if (poll(p, 3 + sockets->n, wait_ms) < 0)
 		return errno == EINTR ? 0 : splitfd_error_sys(err, errno, "cannot wait");
 	if (p[1].revents != 0)
 		sfd_clients_drain(s->clients);
+	if (p[2].revents != 0)
+		sfd_clients_hung_up(s->clients);
 	for (size_t i = 0; i < sockets->n && !sfd_flag_is_set(s->settings->cancel); i++) {
-		if (p[2 + i].revents == 0)
+		if (p[3 + i].revents == 0)
 			continue;
 		if (!sfd_clients_place(s->clients, &wait_ms))
 			return look(s, true, wait_ms, err);
@@ -213,6 +216,7 @@ int sfd_serve(const struct sfd_serve_protocol *protocol, const struct sfd_serve_
 	r = protocol->open(settings, &s->service, err);
 	if (r >= 0)
 		r = run(s, err);
+	sfd_clients_stop(s->clients);
 	/* Whoever still works has the server in use. */
 	if (!wait_for_clients(s))
 		return splitfd_error_set(

@@ -32,6 +32,7 @@ int sfd_varlink_repo_open(struct sfd_varlink_session *s, bool write,
 		return r;
 	splitfd_repository_close(s->repository);
 	s->repository = repository;
+	s->repository->cancel = s->settings->cancel;
 	s->writable = write;
 	return 1;
 }

@@ -182,12 +182,12 @@ static int follow(struct sfd_varlink_session *s, const struct sfd_varlink_call *
 
 		if (poll(p, 3, -1) < 0 && errno != EINTR)
 			return splitfd_error_sys(err, errno, "cannot wait for a pull");
-		if (p[2].revents != 0)
-			return splitfd_error_set(
-				err, SPLITFD_ERROR_FAILED, ECANCELED, "the service ends");
 		if (p[1].revents != 0)
 			return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
 				"went away during its pull, which was ended");
+		if (p[2].revents != 0)
+			return splitfd_error_set(
+				err, SPLITFD_ERROR_FAILED, ECANCELED, "the service ends");
 		while (r == 0 && (event = sfd_pull_queue_take(job->queue, &ended)) != NULL)
 			r = send_event(s, call, event, err);
 		if (r < 0 || ended)

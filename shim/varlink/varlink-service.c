@@ -240,7 +240,9 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varl
 		.timeout_ms = settings->timeout_ms,
 		.cancel_fd = settings->cancel_fd };
 	sfd_cleanup_varlink struct sfd_varlink *v = NULL;
-	struct sfd_varlink_session session = { .settings = settings,
+	/* A call's work ends with its client. What the client has sent is read to its end. */
+	struct sfd_serve_settings of_calls = *settings;
+	struct sfd_varlink_session session = { .settings = &of_calls,
 		.shared = shared,
 		.client = client,
 		.layers_only = layers_only,
@@ -251,6 +253,10 @@ int sfd_varlink_serve(const struct sfd_serve_settings *settings, struct sfd_varl
 	if (r < 0)
 		return r;
 	session.v = v;
+	if (client != NULL) {
+		of_calls.cancel = &sfd_client_stop(client)->flag;
+		of_calls.cancel_fd = sfd_client_stop(client)->fd;
+	}
 	r = serve_calls(&session, err);
 	splitfd_repository_close(session.repository);
 	return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/object-check.h"
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/kernel-verity.h"
@@ -62,6 +63,8 @@ int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitf
 		ssize_t n = pread(fd, piece, PIECE, (off_t)at);
 		int r;
 
+		if (sfd_flag_is_set(repository->cancel))
+			return -ECANCELED;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

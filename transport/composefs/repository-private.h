@@ -24,6 +24,8 @@ struct splitfd_repository {
 	size_t n_erofs_extra;
 	uint8_t looked_dir[32]; /* bit i: objects/<i as hex> was looked for; atomic */
 	uint8_t absent_dir[32]; /* bit i: and was not there; atomic */
+	const volatile int
+		*cancel;     /* not 0: reading of contents ends with -ECANCELED; NULL: never */
 	bool distrust;	     /* what counts as present is hashed: see splitfd_repository_distrust */
 	bool has_damage;     /* an object was found damaged; atomic */
 	unsigned int losses; /* syncs that failed; atomic */

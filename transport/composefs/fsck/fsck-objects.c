@@ -41,6 +41,8 @@ static int hash_file(struct folder *d, int fd, struct splitfd_digest *ret)
 		if (n == 0)
 			return sfd_verity_final(d->verity, ret);
 		r = sfd_verity_update(d->verity, d->piece, (size_t)n);
+		if (r == 0)
+			r = sfd_fsck_cancelled(d->f, NULL);
 		if (r < 0)
 			return r;
 	}
@@ -97,7 +99,7 @@ static int check_object(struct folder *d, const char *name)
 	r = measure(d, fd, &measured);
 	if (r == 0)
 		return wrong(d, "object-verity-missing", name, "");
-	if (sfd_is_shortage(r))
+	if (sfd_is_shortage(r) || r == -ECANCELED)
 		return r;
 	if (r < 0)
 		return wrong(d, "object-verity-failed", name, strerror(-r));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A splitstream file as it is read: header, references, chunks; nothing of it is believed. */
 #include "splitfdstream/base/cleanup.h"
+#include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/repository-private.h"
@@ -255,6 +256,8 @@ int sfd_splitstream_next(
 	int r;
 
 	*ret = (struct sfd_splitstream_part){ 0 };
+	if (s->repository != NULL && sfd_flag_is_set(s->repository->cancel))
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	if (s->failed.errnum == 0) {
 		r = next_part(s, ret, &s->failed);
 		if (r >= 0)
