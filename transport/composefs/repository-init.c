@@ -102,22 +102,22 @@ static int check_same(const char *path, const struct sfd_meta *meta,
 	return r;
 }
 
-/* A power cut can leave a meta.json without a byte, which cannot even be opened where its fs-verity
- * data is lost. It says nothing, so it makes room; of two that see this, one removes it. */
-static int drop_empty_meta(int dir, const char *path, struct splitfd_error *err)
+/* A power cut can leave a meta.json without a byte, or without its fs-verity data. It says nothing,
+ * so it makes room; of two that see this, one removes it. */
+static int drop_lost_meta(int dir, const char *path, struct splitfd_error *err)
 {
 	int r = 0;
 
-	if (!sfd_meta_is_empty(dir))
+	if (!sfd_meta_is_lost(dir))
 		return 0;
 	do
 		r = flock(dir, LOCK_EX) < 0 ? -errno : 0;
 	while (r == -EINTR);
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "cannot lock the repository '%s'", path);
-	if (sfd_meta_is_empty(dir) && unlinkat(dir, SFD_META_NAME, 0) < 0)
+	if (sfd_meta_is_lost(dir) && unlinkat(dir, SFD_META_NAME, 0) < 0)
 		r = splitfd_error_sys(
-			err, errno, "cannot remove the empty %s/" SFD_META_NAME, path);
+			err, errno, "cannot remove the spoilt %s/" SFD_META_NAME, path);
 	(void)flock(dir, LOCK_UN);
 	return r;
 }
@@ -208,7 +208,7 @@ static int make(struct made *made, const struct sfd_meta *meta,
 
 	if (r < 0)
 		return r;
-	r = drop_empty_meta(fd, made->path, err);
+	r = drop_lost_meta(fd, made->path, err);
 	if (r < 0)
 		return r;
 	/* Looked at first, so that a file system without O_TMPFILE is not written for nothing. */

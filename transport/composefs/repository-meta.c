@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/repository-meta.h"
+#include "splitfdstream/base/fd.h"
 #include "transport/composefs/algorithm.h"
 #include "transport/json/json-tree.h"
 
@@ -185,10 +186,17 @@ int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct spli
 	return r;
 }
 
-bool sfd_meta_is_empty(int dir)
+bool sfd_meta_is_lost(int dir)
 {
 	struct stat st;
+	int fd, errnum;
 
-	return fstatat(dir, SFD_META_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	       st.st_size == 0;
+	if (fstatat(dir, SFD_META_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	if (st.st_size == 0)
+		return true;
+	fd = openat(dir, SFD_META_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	errnum = errno;
+	sfd_close(fd);
+	return fd < 0 && errnum == EINVAL;
 }

@@ -26,8 +26,9 @@ struct sfd_meta {
  * unknown incompatible feature or algorithm, and for what is no such file. */
 int sfd_meta_parse(const char *text, size_t n, struct sfd_meta *ret, struct splitfd_error *err);
 
-/* The meta.json below `dir` is a regular file without a byte. */
-bool sfd_meta_is_empty(int dir);
+/* The meta.json below `dir` is a regular file that a power cut has spoilt: without a byte, or one
+ * whose fs-verity data is lost, so that the kernel does not open it. */
+bool sfd_meta_is_lost(int dir);
 
 /* The text that cfsctl writes for these settings (no extra formats); the length without NUL. */
 #define SFD_META_TEXT_SIZE 512

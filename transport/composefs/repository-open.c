@@ -63,10 +63,10 @@ static int read_meta(
 	size_t n;
 	int r;
 
-	if (sfd_meta_is_empty(repository->fd))
+	if (sfd_meta_is_lost(repository->fd))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENODATA,
-			"%s/" SFD_META_NAME " is empty, as a power cut can leave it; 'splitfd init "
-			"--repo %s' makes it again",
+			"%s/" SFD_META_NAME " is empty or has lost its fs-verity data, as after a "
+			"power cut; 'splitfd init --repo %s' makes it again",
 			repository->path, repository->path);
 	fd = sfd_openat2(
 		repository->fd, SFD_META_NAME, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, RESOLVE_PLAIN);
