@@ -25,7 +25,7 @@ class Layer:
             self.add(parent, tarfile.DIRTYPE)
         info = tarfile.TarInfo(name)
         info.type, info.size, info.linkname = kind, len(data), target
-        info.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+        info.mode = {tarfile.DIRTYPE: 0o755, tarfile.SYMTYPE: 0o777}.get(kind, 0o644)
         info.mtime = 1700000000
         info.pax_headers = pax or {}
         self.tar.addfile(info, io.BytesIO(data))

@@ -58,3 +58,21 @@ store_diff_ids() { # STORE NAME
     [ -n "$id" ] || return 1
     jq -r '.rootfs.diff_ids[]' "$1/root/overlay-images/$id/=$(printf 'sha256:%s' "$id" | base64 -w 0)"
 }
+
+# Type, mode, owner, time, size, link count, link target, device, xattr and content of all but / and
+# /run. Directories have no size or link count that means something across file systems; in podman's
+# mount a file's count is of the names in the store, deleted ones too, so the names are counted.
+tree_of() { # DIR
+    (
+        cd "$1" || exit 1
+        find . -mindepth 1 -path ./run -prune -o -type d -printf '%P d %m %U %G %T@\n' \
+            -o -printf '%P %y %m %U %G %T@ %s %l\n'
+        find . -mindepth 1 -path ./run -prune -o \( -type b -o -type c \) -exec stat -c '%n %t,%T' {} +
+        find . -mindepth 1 -path ./run -prune -o -type f -print0 | xargs -0 sha256sum
+        find . -mindepth 1 -path ./run -prune -o ! -type d -printf '%i %P\n' | LC_ALL=C sort -k1,1n -k2 |
+            awk '{ i = $1; sub(/^[0-9]+ /, ""); if (i != last) n++; last = i; print n, $0 }' |
+            awk '{ i = $1; sub(/^[0-9]+ /, ""); names[i] = names[i] "|" $0; count[i]++ }
+                END { for (i in names) if (count[i] > 1) print "linked", names[i] }'
+        getfattr -R -P -h -d -e hex -m '^security\.capability$' . 2> /dev/null | sed '/^$/d'
+    ) | LC_ALL=C sort
+}

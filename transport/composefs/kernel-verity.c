@@ -44,6 +44,7 @@ int sfd_kernel_verity_measure(int fd, enum splitfd_algorithm algorithm, struct s
 	if ((algorithm != 0 && m.digest.digest_algorithm != (uint16_t)algorithm) ||
 		m.digest.digest_size > SPLITFD_DIGEST_MAX)
 		return -EPROTO;
+	*ret = (struct splitfd_digest){ 0 };
 	memcpy(ret->bytes, m.room + sizeof(m.digest), m.digest.digest_size);
 	ret->size = (uint8_t)m.digest.digest_size;
 	return 1;

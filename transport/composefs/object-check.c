@@ -78,6 +78,21 @@ int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitf
 	}
 }
 
+int sfd_object_read_through(int fd, uint8_t *piece, size_t size)
+{
+	off_t at = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, piece, size, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		at += n;
+	}
+}
+
 bool sfd_object_is_damage(int errnum)
 {
 	return errnum == ENOENT || errnum == EIO || errnum == EUCLEAN || errnum == EBADMSG ||
@@ -96,8 +111,28 @@ static int result(
 	return r > 0;
 }
 
-int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
-	struct splitfd_error *err)
+/* The digest of an open object: 1; 0: a secure repository's has none; -errno. With `content`, a
+ * measured one is read, too. */
+static int find_digest(
+	struct splitfd_repository *repository, int fd, bool content, struct splitfd_digest *ret)
+{
+	sfd_cleanup_free uint8_t *piece = NULL;
+	int r = sfd_kernel_verity_measure(fd, repository->algorithm, ret);
+
+	if (r > 0 && content) {
+		piece = malloc(PIECE);
+		r = piece == NULL ? -ENOMEM : sfd_object_read_through(fd, piece, PIECE);
+		return r < 0 ? r : 1;
+	}
+	if (r <= 0 && !repository->secure) {
+		r = sfd_object_hash(repository, fd, ret);
+		return r < 0 ? r : 1;
+	}
+	return r;
+}
+
+static int verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	bool content, struct splitfd_error *err)
 {
 	sfd_cleanup_fd int fd = -EBADF;
 	struct splitfd_digest found = { 0 };
@@ -111,14 +146,16 @@ int sfd_object_verify(struct splitfd_repository *repository, const struct splitf
 		objects, path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 	if (fd < 0)
 		return result(repository, fd, path, err);
-	r = sfd_kernel_verity_measure(fd, repository->algorithm, &found);
-	if (r <= 0 && !repository->secure) {
-		r = sfd_object_hash(repository, fd, &found);
-		r = r < 0 ? r : 1;
-	}
+	r = find_digest(repository, fd, content, &found);
 	if (r == -EPROTO || (r > 0 && !splitfd_digest_equal(&found, digest)))
 		r = 0;
 	return result(repository, r, path, err);
+}
+
+int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
+	struct splitfd_error *err)
+{
+	return verify(repository, digest, true, err);
 }
 
 int sfd_object_check(struct splitfd_repository *repository, const struct splitfd_digest *digest,
@@ -139,5 +176,5 @@ int sfd_object_check(struct splitfd_repository *repository, const struct splitfd
 		return result(repository, 0, path, err);
 	if (!repository->secure && !repository->distrust)
 		return 1;
-	return sfd_object_verify(repository, digest, err);
+	return verify(repository, digest, repository->distrust, err);
 }

@@ -15,13 +15,17 @@
 int sfd_object_check(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	uint64_t size, struct splitfd_error *err);
 
-/* 1: the content is what the name says: the kernel measures it, or it is read and hashed. 0: it is
- * not, or it cannot be read, or nothing is there. -errno. */
+/* 1: the content is what the name says. It is read: the kernel's measure is of the hash tree's root
+ * only, and the kernel checks a block when it is read. 0: it is not, or it cannot be read, or
+ * nothing is there. -errno. */
 int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct splitfd_error *err);
 
 /* Means that the object is of no use, and not that something else went wrong. */
 bool sfd_object_is_damage(int errnum);
+
+/* Reads all of a file whose fs-verity the kernel checks meanwhile. 0 or -errno without a text. */
+int sfd_object_read_through(int fd, uint8_t *piece, size_t size);
 
 /* The digest of an open object's content, by reading. 0 or -errno without a text. */
 int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitfd_digest *ret);

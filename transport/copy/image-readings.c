@@ -88,7 +88,7 @@ static int compare(const struct sfd_readings *readings, const struct sfd_tree *p
 	r = sfd_erofs_digest(podman, formats[0], &a, err);
 	if (r == 0)
 		r = sfd_erofs_digest(cfsctl, formats[0], &b, err);
-	return r < 0 ? r : memcmp(&a, &b, sizeof(a)) == 0;
+	return r < 0 ? r : splitfd_digest_equal(&a, &b);
 }
 
 static int two_readings(const char *why, struct splitfd_error *err)

@@ -69,7 +69,7 @@ static int check_name(struct folder *d, int dir, const char *path, const char *n
 	if (fd < 0) {
 		d->count->corrupted++;
 		return wrong(d, d->streams ? "stream-open-failed" : "image-open-failed", path,
-			fd == -EINVAL ? "no regular file" : strerror(-fd));
+			sfd_fsck_open_reason(dir, name, 0, -fd));
 	}
 	return d->streams ? sfd_fsck_stream(d->f, name, fd) : sfd_fsck_image(d->f, name, fd);
 }

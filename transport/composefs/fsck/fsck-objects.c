@@ -7,6 +7,7 @@
 #include "transport/composefs/algorithm.h"
 #include "transport/composefs/fsck/fsck-private.h"
 #include "transport/composefs/kernel-verity.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/verity.h"
 
@@ -48,16 +49,20 @@ static int hash_file(struct folder *d, int fd, struct splitfd_digest *ret)
 	}
 }
 
-/* The digest that the object has: 1; 0 where a secure repository's object has none; -errno. */
+/* The digest that the object has: 1; 0 where a secure repository's object has none; -errno. EPROTO:
+ * it has one of another algorithm. */
 static int measure(struct folder *d, int fd, struct splitfd_digest *ret)
 {
 	const struct splitfd_repository *repository = d->f->repository;
 	int r = sfd_kernel_verity_measure(fd, repository->algorithm, ret);
 
-	if (r > 0)
-		return 1;
+	/* The kernel checks each block when it is read. */
+	if (r > 0) {
+		r = sfd_object_read_through(fd, d->piece, PIECE);
+		return r < 0 ? r : 1;
+	}
 	if (repository->secure)
-		return 0;
+		return r;
 	r = hash_file(d, fd, ret);
 	return r < 0 ? r : 1;
 }
@@ -95,15 +100,16 @@ static int check_object(struct folder *d, const char *name)
 		return fd;
 	if (fd < 0)
 		return wrong(d, "object-open-failed", name,
-			fd == -EINVAL ? "no regular file" : strerror(-fd));
+			sfd_fsck_open_reason(d->fd, name, AT_SYMLINK_NOFOLLOW, -fd));
 	r = measure(d, fd, &measured);
 	if (r == 0)
 		return wrong(d, "object-verity-missing", name, "");
 	if (sfd_is_shortage(r) || r == -ECANCELED)
 		return r;
 	if (r < 0)
-		return wrong(d, "object-verity-failed", name, strerror(-r));
-	if (memcmp(&measured, &expected, sizeof(expected)) == 0)
+		return wrong(d, "object-verity-failed", name,
+			r == -EPROTO ? "its fs-verity is by another algorithm" : strerror(-r));
+	if (splitfd_digest_equal(&measured, &expected))
 		return 0;
 	splitfd_digest_hex(&measured, detail + strlen(detail));
 	return wrong(d, "object-digest-mismatch", name, detail);

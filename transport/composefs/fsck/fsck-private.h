@@ -31,6 +31,10 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 	int (*work)(struct sfd_fsck *f, void *ctx, size_t i, struct splitfd_error *err), void *ctx,
 	struct splitfd_error *err);
 
+/* Why sfd_open_regular() failed with `errnum`. A file that lost its fs-verity data on a disk, whose
+ * name was written before it, cannot be opened either: EINVAL. */
+const char *sfd_fsck_open_reason(int dir, const char *name, int flags, int errnum);
+
 /* The object is there, as a regular file. */
 bool sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest);
 

@@ -37,6 +37,15 @@ int sfd_fsck_add(struct sfd_fsck *f, struct sfd_fsck_texts *texts, const char *f
 	return items != NULL ? 0 : -ENOMEM;
 }
 
+const char *sfd_fsck_open_reason(int dir, const char *name, int flags, int errnum)
+{
+	struct stat st;
+
+	if (errnum != EINVAL || fstatat(dir, name, &st, flags) < 0)
+		return strerror(errnum);
+	return S_ISREG(st.st_mode) ? "its fs-verity data is damaged" : "no regular file";
+}
+
 void sfd_fsck_count(struct sfd_fsck *f, uint64_t *counter, uint64_t n)
 {
 	pthread_mutex_lock(&f->lock);

@@ -61,7 +61,7 @@ static int check_layer_ref(
 	if (r < 0 && why.kind == SPLITFD_ERROR_FAILED)
 		return sfd_fsck_add(f, &f->report->errors, "layer-ref-read-failed: streams/%s: %s",
 			name, why.text);
-	if (r <= 0 || memcmp(&there, &ref->digest, sizeof(there)) == 0)
+	if (r <= 0 || splitfd_digest_equal(&there, &ref->digest))
 		return 0;
 	splitfd_digest_hex(&ref->digest, hex);
 	return sfd_fsck_add(f, &f->report->errors, "layer-ref-stale: streams/%s: ref %s: %s", name,

@@ -52,9 +52,7 @@ static int check_object(
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	if (l->parsing && sfd_tar_parser_object(l->parser, (uint64_t)st.st_size, NULL) == 0)
-		return l->repository->secure || l->repository->distrust
-			       ? sfd_object_verify(l->repository, digest, err)
-			       : 1;
+		return sfd_object_check(l->repository, digest, (uint64_t)st.st_size, err);
 	/* Is the size wrong, or is this a tar that the parser does not follow? */
 	l->parsing = false;
 	return sfd_object_verify(l->repository, digest, err);
