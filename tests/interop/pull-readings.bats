@@ -141,6 +141,13 @@ pull_case() { SPLITFD_STDERR_OK=1 run_splitfd 0 pull --quiet --repo "$repo" --in
     assert_same "$(image_tree new)" "$(image_tree old)"
 }
 
+@test "an owner of 2^32 or more: cut as by podman and cfsctl, with a note" {
+    pull_case "oci:$CASES/large-owner" large-owner
+    assert_match 'note: .*the owner or group of usr/x is 2\^32 or more and is cut to 3:4' "$errors"
+    assert_match "image    $(cfs "$repo" oci compute-id large-owner)" "$output"
+    assert_podmans_tree large-owner
+}
+
 @test "usage of --tree" {
     run_splitfd 2 pull --repo "$repo" --tree=docker "oci:$CASES/two-pax"
     assert_one_error "podman or cfsctl, not 'docker'"

@@ -7,7 +7,7 @@
 DIR/index.json lists [{case, kind, reason}]. `kind` is what becomes of it: "podman" (cfsctl makes no
 image: the tree is podman's), "two" (both make one, and not the same; `reason` is in the note),
 "sparse" (as podman, but only where the layer comes from, for the store does not keep the map),
-"cfsctl" (podman does not take it).
+"cfsctl" (podman does not take it), "cut" (both make the same, which is not what the layer says).
 """
 import importlib.util
 import json
@@ -104,6 +104,7 @@ CASES = {
                         "podman", ""),
     "negative-owner": ([USR + pax([("uid", b"-2"), ("gid", b"-1")]) + reg(b"usr/x", text(300))], "podman", ""),
     "owner-of-ones": ([USR + pax([("uid", b"4294967295")]) + reg(b"usr/x", text(300))], "two", "usr/x"),
+    "large-owner": ([USR + pax([("uid", b"4294967299"), ("gid", b"4294967300")]) + reg(b"usr/x", text(300))], "cut", ""),
     "link-owner": ([USR + reg(b"usr/s", text(100), mode=0o4755) + hard(b"usr/h", b"usr/s", mode=0o644)], "two", "usr/h"),
     # Whiteouts.
     "aufs-whiteouts": ([USR + THREE + Z, USR + reg(b"usr/.wh.f0", mode=0o444) + hard(b"usr/.wh.f1", b"usr/.wh.f0", mode=0o444)
