@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The command that opens files for a reader of a rootless store, and readers that it should not trust.
+# bats file_tags=asan, tsan
 load ../lib/common
 
 # hostile CASE: what the opener answers.

@@ -38,7 +38,7 @@ next_pull_is_right() {
     store_pull 0 "$repo" "$store" localhost/small small
     cfs "$repo" gc > /dev/null
     assert_same "$(repo_names "$WHOLE")" "$(repo_names "$repo")"
-    assert_same "" "$(find "$repo" -name '.*' -mindepth 1)"
+    assert_silent find "$repo" -mindepth 1 -name '.*'
 }
 
 @test "SIGINT: an error that says so, then the next pull is right" {
@@ -46,7 +46,7 @@ next_pull_is_right() {
     assert_match 'nterrupt|signal' "$(cat "$BATS_TEST_TMPDIR/slow.err")"
     # What was done is not done again, and nothing else is left.
     [ "$(find "$repo/objects" -type f | wc -l)" -ge 300 ]
-    assert_same "" "$(find "$repo" -name '.splitfd-*')"
+    assert_silent find "$repo" -name '.splitfd-*'
     next_pull_is_right
     [ "$(objects_number present)" -ge 300 ]
 }

@@ -43,7 +43,7 @@ teardown() {
     serve "$S" --repo "$REPO" --allow-any
     as_user "$TOOL" put "$S" / "${SCRATCH#/}/private" "$SIZE" "$DIFF_ID"
     as_user "$TOOL" put "$S" / "${SECRET#/}/file" "$SIZE" "$DIFF_ID"
-    assert_same "" "$(find "$REPO" -name "*$DIFF_ID*")"
+    assert_silent find "$REPO" -name "*$DIFF_ID*"
     # The same layer from a file of the user's own, and from root.
     as_user "$TOOL" put "$S" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
     [ -L "$REPO/streams/oci-layer-$DIFF_ID" ]
@@ -91,7 +91,7 @@ teardown() {
         serve --socket "$home/s" --repo "$home/repo" --allow-uid 65534
     run as_user "$TOOL" put "$home/s" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
     assert_match PermissionDenied "$output"
-    assert_same "" "$(find "$home/repo" -name "*$DIFF_ID*")"
+    assert_silent find "$home/repo" -name "*$DIFF_ID*"
     stop_services
     rm -rf "$home"
 }
@@ -104,7 +104,7 @@ teardown() {
     user_attack / "${SECRET#/}/file"
     run_splitfd 4 pull --repo "$REPO" --no-image "varlink:$USER_HOME/s#image" stolen
     assert_match "Permission denied, for user [0-9]+, who named it$" "$errors"
-    assert_same "" "$(find "$REPO" -name "*$DIFF_ID*")"
+    assert_silent find "$REPO" -name "*$DIFF_ID*"
     stop_services
     user_attack "$USER_HOME/own" file
     run_splitfd 0 pull --repo "$REPO" --no-image "varlink:$USER_HOME/s#image" own

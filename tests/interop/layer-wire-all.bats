@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # `get-layer … all`: every layer in frames, in each format, read by a program that knows only the man
 # page: descriptors and directories count from 0 in each layer. Quick, for the sanitizers' builds too.
+# bats file_tags=tsan
 load ../lib/common
 load ../lib/store
 load ../lib/repo

@@ -54,7 +54,7 @@ setup() {
     [ "$status" -eq 1 ]
     [ -z "$output" ]
     [ "$(grep -c '^splitfd-pull: .*: interrupted; nothing was made visible$' <<< "$stderr")" -eq 2 ]
-    [ -z "$(repo_visible "$repo")" ]
+    assert_nothing_visible "$repo"
     run "$EXAMPLE" "$repo" "$image"
     [ "$status" -eq 0 ]
 }

@@ -67,6 +67,7 @@ on_terminal() { # COLUMNS ROWS TERM
     bars=$(cat "$BATS_TEST_TMPDIR/bars")
 }
 
+# bats test_tags=tsan
 @test "bars are drawn within the terminal and wiped; what is said besides stays" {
     local columns
     for columns in 120 80 50 20; do
@@ -157,7 +158,7 @@ END
     SPLITFD_RUN="unshare --mount sh $BATS_TEST_TMPDIR/no-proc" run_splitfd 1 pull $(of_store) localhost/srv again
     assert_match "/proc is not mounted; splitfd needs it" "$errors"
     SPLITFD_RUN="unshare --mount sh $BATS_TEST_TMPDIR/no-proc" run_splitfd 1 fsck --repo "$repo"
-    assert_same "" "$output"
+    assert_empty "$output"
     SPLITFD_RUN="env PATH=/nonexistent" run_splitfd 3 pull --repo "$repo" docker://localhost:1/x
     assert_match "there is no skopeo on PATH" "$errors"
 }

@@ -40,6 +40,7 @@ make_image() {
     export IMAGE DIFF
 }
 
+# bats test_tags=asan, tsan
 @test "splitfd pull through a proxy that is splitfd itself shares extents" {
     repo_init "$X/repo"
     run_splitfd 0 pull --repo "$X/repo" --reflink=always --skopeo "$SCRATCH/bin-debian/skopeo" "$IMAGE" tag
@@ -91,6 +92,7 @@ example() {
     done < "$SCRATCH/ids"
     [ "$n" -eq 2 ]
 }
+# bats test_tags=asan, tsan
 @test "GetLayerSplitfd into the client's objects directory: shared extents, imported by the client" {
     local a
     for a in sha512 sha256; do
@@ -108,6 +110,7 @@ example() {
         assert_same "$(contents "$X/pulled-$a")" "$(contents "$X/passed-$a")"
     done
 }
+# bats test_tags=asan, tsan
 @test "GetLayerSplitfd gives the exact layer in both formats, by diff_id and by the manifest's digest" {
     python3 "$LIB/proxy-splitfd.py" "$IMAGE" $OURS
     # An image that came compressed: its manifest has other digests.
@@ -119,6 +122,7 @@ example() {
     cat "$SCRATCH/said"
     assert_same 2 "$(grep -c "another digest in the manifest" "$SCRATCH/said")"
 }
+# bats test_tags=asan, tsan
 @test "files of the store that are damaged, change or go away while a blob is sent" {
     python3 "$LIB/proxy-damage.py" "$IMAGE" "$DIFF" $OURS
 }

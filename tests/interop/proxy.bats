@@ -146,6 +146,7 @@ for flags in ("--creds=a:b --no-creds", "--username=x --no-creds", "--creds=a:b 
     assert a == b, (flags, a, b)
 X
 }
+# bats test_tags=asan
 @test "splitfd pull of an image with a docker manifest: through a proxy as from the store" {
     repo_init "$SCRATCH/docker-a"
     store_pull 0 "$SCRATCH/docker-a" "$STORE" localhost/docker tag
@@ -164,6 +165,7 @@ X
             "$(contents "$SCRATCH/docker-b" | grep -vE 'manifest|config')"
     done
 }
+# bats test_tags=asan, tsan
 @test "splitfd pull of oci:, docker-archive:, oci-archive: and docker:// gives what containers-storage gives" {
     repo_init "$SCRATCH/native"
     store_pull 0 "$SCRATCH/native" "$STORE" localhost/two tag
@@ -178,6 +180,7 @@ X
         done
     done
 }
+# bats test_tags=asan, tsan
 @test "the smallest number of descriptors is enough" {
     run python3 - "$spec" << 'X'
 import os, resource, sys
@@ -199,6 +202,7 @@ X
         diff "$SCRATCH/answers-a" "$SCRATCH/answers-b"
     done
 }
+# bats test_tags=asan
 @test "random conversations have the same answers from skopeo 1.22" {
     python3 "$LIB/proxy-record.py" --seed "${PROXY_SEED:-1}" --count "${PROXY_COUNT:-500}" \
         --reference "${spec}localhost/one" --reference "${spec}localhost/two:latest" \
@@ -263,7 +267,7 @@ X
         run_splitfd '1|4' pull --repo "$SCRATCH/policed" --skopeo "$skopeo" --policy "$SCRATCH/no.json" \
             "oci:$SCRATCH/layout:two" no
         assert_match "rejected by policy" "$errors"
-        assert_same "" "$(ls "$SCRATCH/policed/streams/refs/oci" 2> /dev/null | grep -x no || true)"
+        [ ! -L "$SCRATCH/policed/streams/refs/oci/no" ]
         run_splitfd 0 pull --repo "$SCRATCH/policed" --skopeo "$skopeo" --policy "$SCRATCH/yes.json" \
             "oci:$SCRATCH/layout:two" yes
     done
@@ -362,12 +366,15 @@ X
     done
 }
 
+# bats test_tags=asan, tsan
 @test "hostile clients" {
     python3 "$LIB/proxy-hostile.py" "${spec}localhost/two" $OURS
 }
+# bats test_tags=asan, tsan
 @test "hostile clients of an image that the real skopeo has" {
     PROXY_MANY=1000 python3 "$LIB/proxy-hostile.py" "oci:$SCRATCH/layout:two" $OURS --skopeo "$SCRATCH/bin-newer/skopeo"
 }
+# bats test_tags=asan, tsan
 @test "a real skopeo that hangs or dies is an error in time, and the session goes on" {
     local skopeo
     for skopeo in /usr/bin/skopeo "$SCRATCH/bin-newer/skopeo"; do

@@ -26,7 +26,7 @@ refused() { # CODE REGEX
 @test "a folder that is no repository: says how to make one" {
     rm -rf "$repo" && mkdir "$repo"
     refused 3 'splitfd init'
-    assert_same "" "$(ls -A "$repo")"
+    assert_silent ls -A "$repo"
 }
 
 @test "a repository of a newer version" {

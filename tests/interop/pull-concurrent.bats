@@ -54,6 +54,7 @@ beside_a_pull() { # SUITE
     assert_cfsctl_accepts "$repo" small
 }
 
+# bats test_tags=tsan
 @test "podman images, tag, rmi and a write by skopeo end while a pull is running" {
     beside_a_pull debian
 }
@@ -63,6 +64,7 @@ beside_a_pull() { # SUITE
     beside_a_pull newer
 }
 
+# bats test_tags=tsan
 @test "podman rmi of the image that is being pulled: rmi ends, the pull says that the layer went away" {
     slow_start 40000 $(pull_of "$repo" small)
     slow_wait_objects "$repo" 100
@@ -85,6 +87,7 @@ beside_a_pull() { # SUITE
     assert_fsck_clean "$repo"
 }
 
+# bats test_tags=tsan
 @test "two pulls of the same image at once, eight times: one repository, both right" {
     local n first second
     for n in 1 2 3 4 5 6 7 8; do
@@ -100,6 +103,7 @@ beside_a_pull() { # SUITE
     done
 }
 
+# bats test_tags=tsan
 @test "beside cfsctl's own pull of the same image: both end well, whole and exact" {
     # cfsctl repoints a layer's name to its own bytes when it comes second. With another libzstd these
     # differ from ours; the tests below show what gc makes of that.
@@ -171,6 +175,7 @@ theirs_repoints() {
     [ "$(layer_links)" != "$before" ]
 }
 
+# bats test_tags=tsan
 @test "cfsctl repoints our layers while we name config, manifest and tag: ours is built anew" {
     # We stand behind our layers' names, or behind all names, before the last sync.
     local at try theirs ours moved
@@ -190,6 +195,7 @@ theirs_repoints() {
     done
 }
 
+# bats test_tags=tsan
 @test "cfsctl repoints our layers when our pull is over: the next pull of the image heals it" {
     local try theirs
     for try in 1 2 3 4 5 6; do
@@ -202,6 +208,7 @@ theirs_repoints() {
     ours_holds_alone
 }
 
+# bats test_tags=tsan
 @test "cfsctl gc waits for a pull and takes nothing of it away" {
     slow_start 10000 $(pull_of "$repo" small)
     slow_wait_objects "$repo" 100
@@ -213,6 +220,7 @@ theirs_repoints() {
     assert_cfsctl_accepts "$repo" small
 }
 
+# bats test_tags=tsan
 @test "a pull waits while gc has the repository, and is right after it" {
     flock -x "$repo" sleep 2 3>&- &
     sleep 0.3

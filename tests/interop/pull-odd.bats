@@ -51,6 +51,7 @@ judge_all() { # SUITE [DRIVER]
     [ ${#failed[@]} -eq 0 ] && [ $n -ge 40 ]
 }
 
+# bats test_tags=asan, tsan
 @test "odd layers in an overlay store of Debian's suite" { judge_all debian; }
 
 @test "odd layers in an overlay store of the newer suite" {
@@ -58,6 +59,7 @@ judge_all() { # SUITE [DRIVER]
     judge_all newer
 }
 
+# bats test_tags=asan
 @test "an image with docker's schema 2 manifest: stored, exact, with a tree" {
     local layout=$SCRATCH/x/debian-docker id d
     store_make "$layout"

@@ -45,7 +45,7 @@ opened() { # REGEX
 @test "--no-image: all but the image, which a later pull adds" {
     store_pull 0 "$repo" "$store" localhost/one one -- --no-image
     refute grep -q '^image' <<< "$output"
-    [ ! -d "$repo/images" ] || [ -z "$(ls -A "$repo/images")" ]
+    [ ! -d "$repo/images" ] || assert_silent ls -A "$repo/images"
     assert_same null "$(splitfd inspect --repo "$repo" one | jq .composefs_erofs)"
     assert_fsck_clean "$repo"
     assert_layers_exact "$repo" one
@@ -77,7 +77,8 @@ opened() { # REGEX
     assert_same 4 "$(opened '[.]tar-split[.]gz' | sort -u | wc -l)"
     assert_same 33 "$(opened '/diff/.*' | sort -u | wc -l)"
     traced openat,openat2 one
-    assert_same "" "$(opened '[.]tar-split[.]gz')$(opened '/diff/.*')"
+    assert_silent opened '[.]tar-split[.]gz'
+    assert_silent opened '/diff/.*'
     container=$(suite_buildah debian "$store" -- from --pull-never localhost/one)
     suite_buildah debian "$store" -- copy -q "$container" "$SCRATCH/two" /usr/lib/new > /dev/null
     suite_buildah debian "$store" -- commit -q "$container" localhost/new > /dev/null

@@ -112,7 +112,7 @@ relay_start() { # stall|cut
     relay_drop
     "$LIB/faulty-relay.py" "$1" "$OPEN_PORT" 2000000 "$SCRATCH/relay" > "$SCRATCH/relay.log" 2>&1 3>&- &
     relay_pid=$!
-    until [ -e "$SCRATCH/relay.port" ]; do kill -0 $relay_pid && sleep 0.05; done
+    await $relay_pid test -e "$SCRATCH/relay.port"
     RELAYED=docker://127.0.0.1:$(cat "$SCRATCH/relay.port")/image:latest
 }
 relay_drop() {
@@ -159,7 +159,7 @@ skopeo_below() {
         timeout 100 "$BUILD/splitfd" pull --repo "$SCRATCH/r" --skopeo "$skopeo" --tls-verify=false "$RELAYED" tag \
             > "$SCRATCH/said" 2>&1 < /dev/null 3>&- &
         pid=$!
-        until [ -e "$SCRATCH/relay.failed" ]; do kill -0 $pid && sleep 0.05; done
+        await $pid test -e "$SCRATCH/relay.failed"
         child=$(skopeo_below $pid)
         [ -n "$child" ]
         kill -KILL "$child"

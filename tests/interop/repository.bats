@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Repositories that cfsctl wrote, as splitfd lists, inspects and checks them; each fault that cfsctl's
 # fsck knows, made on a real repository, and both programs' verdict.
+# bats file_tags=asan
 
 load ../lib/common
 load ../lib/store
@@ -68,7 +69,7 @@ both_find() {
     printf 'cfsctl: %s\nsplitfd: %s\n' "$theirs" "$ours"
     grep -q "^$1" <<< "$theirs"
     grep -q "^$1" <<< "$ours"
-    [ -z "$(comm -23 <(echo "$theirs") <(echo "$ours"))" ]
+    assert_silent comm -23 <(echo "$theirs") <(echo "$ours")
     run_splitfd 1 fsck --json --repo "$repo" ${2:-}
     jq -e '.ok == false' <<< "$output"
 }

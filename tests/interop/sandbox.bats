@@ -130,7 +130,7 @@ assert_confined() { # RULE…: regular expressions
     local pid task socket=$SCRATCH/serve.socket
     "$BUILD/splitfd" serve $store_options --socket "$socket" 3>&- &
     pid=$!
-    until [ -S "$socket" ]; do kill -0 "$pid" && sleep 0.05; done
+    await "$pid" test -S "$socket"
     for task in "/proc/$pid/task"/*/status; do
         grep -qE '^Seccomp:\s*2$' "$task"
         grep -qE '^NoNewPrivs:\s*1$' "$task"
@@ -147,7 +147,7 @@ assert_confined() { # RULE…: regular expressions
     for protocol in varlink jsonrpc; do
         "$BUILD/splitfd" serve --protocol="$protocol" $store_options --socket "$socket" 3>&- &
         pid=$!
-        until [ -S "$socket" ]; do kill -0 "$pid" && sleep 0.05; done
+        await "$pid" test -S "$socket"
         rm -rf "$repo" && repo_init "$repo"
         probed pull --repo "$repo" "$protocol:$socket#localhost/plain" plain
         kill "$pid"

@@ -60,6 +60,7 @@ pull_from() {
     layer=$(store_layer_ids "$STORE" "$(head -n 1 "$SCRATCH/layers" | cut -d' ' -f1)")
     assert_same '[-32000,null,0]' "$(call GetSplitFDStream "{\"layerId\":\"$layer\",\"parentId\":\"$layer\"}")"
 }
+# bats test_tags=asan, tsan
 @test "pull jsonrpc: is pull from the store: the same streams, extents shared, cfsctl accepts it" {
     local a=$SCRATCH/x/a b=$SCRATCH/x/b
     repo_init "$a"
@@ -75,6 +76,7 @@ pull_from() {
     pull_from 0 "$SOCKET" "$b"
     assert_match '^objects +0 reflinked|^objects +0 new' "$(grep '^objects' <<< "$output")"
 }
+# bats test_tags=asan
 @test "service and client under ulimit -n 64" {
     local repo=$SCRATCH/x/low
     repo_init "$repo"
@@ -138,6 +140,7 @@ X
     assert_match '"not-found"' "$(as 12345 "$SCRATCH/others")"
     assert_match '"not-found"' "$(as 65534 "$SCRATCH/any")"
 }
+# bats test_tags=asan
 @test "a service that lies is found out, and nothing becomes visible" {
     local repo=$SCRATCH/x/lied lie code
     repo_init "$repo"
@@ -174,10 +177,12 @@ X
     for _ in $(seq 200); do [ ! -S "$SCRATCH/liar-none" ] || break; sleep 0.05; done
     pull_from 0 "$SCRATCH/liar-none" "$repo"
 }
+# bats test_tags=asan, tsan
 @test "hostile clients: bounded, answered, and the service lives on" {
     python3 "$LIB/jsonrpc-hostile.py" "$SCRATCH/hostile" localhost/small "$BUILD/splitfd" serve --protocol=jsonrpc \
         --root "$STORE/root" --runroot "$STORE/run" --storage-driver overlay
 }
+# bats test_tags=asan, tsan
 @test "a thousand silent clients make room for one that wants something" {
     serve "$SCRATCH/crowd" --max-clients 20 --root "$STORE/root" --runroot "$STORE/run" --storage-driver overlay
     python3 "$LIB/serve-crowd.py" "$SCRATCH/crowd" "$(cat "$SCRATCH/crowd.pid")" jsonrpc localhost/small

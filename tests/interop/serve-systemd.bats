@@ -89,7 +89,7 @@ activate() { # SOCKET OPTION… PROGRAM…
         pull_from "$SCRATCH/b$option" localhost/small
         # Every service has ended with its client.
         for _ in $(seq 200); do [ -n "$(pgrep -P "$pid")" ] || break; sleep 0.05; done
-        assert_same "" "$(pgrep -P "$pid")"
+        refute pgrep -P "$pid"
         assert_same 2 "$(grep -c 'died with code 0' "$BATS_TEST_TMPDIR/log")"
         kill "$pid"
         wait "$pid" || true
@@ -101,7 +101,7 @@ activate() { # SOCKET OPTION… PROGRAM…
     out=$(systemd-analyze verify --man=no --recursive-errors=no "$INSTALLED"/usr/local/lib/systemd/system/*.socket \
         "$INSTALLED"/usr/local/lib/systemd/system/splitfd-store.service 2>&1) || true
     # The program is not installed on this machine itself.
-    assert_same "" "$(grep -v 'Command /usr/local/bin/splitfd is not executable: No such file or directory$' <<< "$out")"
+    [ -z "$out" ] || refute grep -v 'Command /usr/local/bin/splitfd is not executable: No such file or directory$' <<< "$out"
 }
 
 property() { inside systemctl show --property="$2" --value "$1"; }
@@ -147,8 +147,8 @@ X
         [ -n "$(inside systemctl --plain --no-legend list-units 'splitfd-repository@*' --all)" ] || break
         sleep 0.05
     done
-    assert_same "" "$(inside systemctl --plain --no-legend list-units 'splitfd-repository@*' --all)"
-    assert_same "" "$(inside systemctl --plain --no-legend --failed)"
+    assert_silent inside systemctl --plain --no-legend list-units 'splitfd-repository@*' --all
+    assert_silent inside systemctl --plain --no-legend --failed
     inside systemctl stop splitfd-repository.socket
     assert_cfsctl_accepts "$SCRATCH/sysroot/composefs" small
     assert_same_streams exact "$SCRATCH/sysroot/composefs" small "$ORACLE"

@@ -53,6 +53,7 @@ pull_both() { # REFERENCE [STOREROOT]
 }
 
 # The small image is one that cfsctl does not read from a store by itself ("Unexpected EOF in splitstream").
+# bats test_tags=tsan
 @test "Pull of a store's image" {
     pull_both containers-storage:localhost/plain:latest "$STORE/root"
 }
@@ -90,6 +91,7 @@ PY
     assert_same 4 "$(cfs "$A" oci images --json | jq '.images | length')"
 }
 
+# bats test_tags=tsan
 @test "clients that go away end their pull, others are served; the service's end ends it too" {
     mkfifo "$SCRATCH/fifo"
     cp -r "$SCRATCH/layout" "$SCRATCH/broken"

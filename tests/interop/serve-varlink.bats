@@ -24,6 +24,7 @@ setup() {
 }
 teardown() { stop_services; }
 
+# bats test_tags=asan
 @test "a store's layers into a repository by cfsctl's service; both answer alike" {
     local other=$SCRATCH/other
     repo_init "$other"
@@ -36,11 +37,13 @@ teardown() { stop_services; }
     rm -rf "$other"
 }
 
+# bats test_tags=asan, tsan
 @test "OpenVarlinkSocket of the image proxy" {
     "$LIB/varlink-proxy.py" "$BUILD/splitfd" "$(store_spec "$STORE")" localhost/small "$("$LIB/images" small)" \
         "$BATS_TEST_TMPDIR" $(cat "$SCRATCH/ids") 3>&- 4>&-
 }
 
+# bats test_tags=asan, tsan
 @test "a repository's service and cfsctl's: PutLayer, FinalizeImage, and the same answers" {
     local other=$SCRATCH/other
     repo_init "$other"
@@ -103,10 +106,12 @@ X
     assert_same 1 "$(jq .handle <<< "$out")"
 }
 
+# bats test_tags=asan, tsan
 @test "clients that do not keep the rules: bounded, an error where there is one, and the service lives on" {
     serve_store "$SCRATCH/h" --timeout 2 --hold 2 --max-clients 40 --max-layers 8
     "$LIB/varlink-hostile.py" "$SCRATCH/h" "${pids[0]}" "$(head -n 1 "$SCRATCH/ids")" 3>&- 4>&-
 }
+# bats test_tags=asan, tsan
 @test "the same at a repository's service; what it was sent makes nothing visible" {
     local names
     names=$(repo_visible "$REPO")
@@ -115,6 +120,7 @@ X
     assert_same "$names" "$(repo_visible "$REPO")"
 }
 
+# bats test_tags=asan, tsan
 @test "a thousand silent clients make room for one that wants something; layers stay under way" {
     local id
     id=$(head -n 1 "$SCRATCH/ids")
@@ -125,6 +131,7 @@ X
     "$LIB/serve-crowd.py" "$SCRATCH/crowd" "${pids[0]}" varlink "$id" "$REPO" 3>&- 4>&-
 }
 
+# bats test_tags=asan
 @test "sockets of systemd's, inherited ones and a path; signals; who may call" {
     mkdir "$SCRATCH/d"
     chmod 755 "$SCRATCH"

@@ -336,7 +336,7 @@ fcntl.lockf(lock, fcntl.LOCK_UN)
 assert tool.wait(10) == 0
 END
     pod "$s" rmi l
-    [ -z "$(image_id "$s" localhost/l:latest)" ]
+    assert_silent image_id "$s" localhost/l:latest
 }
 
 @test "an open image holds no lock; a layer removed meanwhile is an error" {

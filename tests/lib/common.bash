@@ -10,6 +10,7 @@ case $BUILD in /*) ;; *) BUILD=$SPLITFD_TOP/$BUILD ;; esac
 LIB=$SPLITFD_TOP/tests/lib
 SPLITFD_CACHE=${SPLITFD_CACHE:-/var/cache/splitfd}
 export SPLITFD_TOP BUILD LIB SPLITFD_CACHE
+. "$LIB/assert.bash"
 # The machine's own stores and settings stay out of it.
 unset CONTAINERS_STORAGE_CONF CONTAINERS_STORAGE_CONF_OVERRIDE STORAGE_DRIVER STORAGE_OPTS CONTAINERS_STORAGE_ROOT \
     CONTAINERS_REGISTRIES_CONF
@@ -123,19 +124,4 @@ run_splitfd() {
         echo "success, but stderr is not empty"
         return 1
     fi
-}
-
-# refute COMMAND…: fails where the command succeeds. A test goes on behind a plain "! COMMAND".
-refute() { ! "$@"; }
-
-# assert_match REGEX TEXT, assert_same A B: say both when they fail.
-assert_match() {
-    [[ $2 =~ $1 ]] || { printf 'no match for: %s\nin: %s\n' "$1" "$2"; return 1; }
-}
-assert_same() {
-    [ "$1" = "$2" ] || {
-        echo "differ (wanted < > found):"
-        diff <(printf '%s\n' "$1") <(printf '%s\n' "$2") | head -n 20
-        return 1
-    }
 }

@@ -52,5 +52,5 @@ assert_one_error() { # REGEX
     assert_same 1 "$(wc -l <<< "$errors")"
     assert_match '^splitfd [a-z-]+: ' "$errors"
     assert_match "$1" "$errors"
-    assert_same "" "$output"
+    assert_empty "$output"
 }

@@ -69,7 +69,7 @@ repo_visible() { # REPO
     (cd "$1" && find streams images \( -type f -o -type l \) 2> /dev/null | LC_ALL=C sort)
 }
 assert_nothing_visible() { # REPO
-    assert_same "" "$(repo_visible "$1")"
+    assert_silent repo_visible "$1"
 }
 
 # The object a stream name points at, as HEX.
@@ -110,7 +110,7 @@ assert_extents_shared() { # REPO TAG STORE
 # A number on the printed objects line (of $output): objects_number reflinked|copied|bytes-copied|present.
 objects_number() {
     local line
-    line=$(grep '^objects ' <<< "$output")
+    line=$(grep '^objects ' <<< "$output") || return 1
     case $1 in
     reflinked) sed -n 's/.* \([0-9]*\) reflinked .*/\1/p' <<< "$line" ;;
     copied) sed -n 's/.* \([0-9]*\) copied .*/\1/p; s/^objects *\([0-9]*\) new .*/\1/p' <<< "$line" ;;

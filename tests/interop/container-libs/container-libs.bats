@@ -198,7 +198,7 @@ locks() {
     # Its writer holds our reader off.
     "$COMPAT" lock "${store[@]}" 2 > "$at/locked" 3>&- &
     pid=$!
-    while ! grep -q locked "$at/locked"; do sleep 0.05; done
+    await "$pid" grep -q locked "$at/locked"
     timed splitfd get-layer --format=tar localhost/t 2 > "$at/tar"
     cmp "$at/tar" "$at/out/2.tar"
     [ "$waited" -gt 1000 ]
@@ -207,7 +207,7 @@ locks() {
     strace -qq -o /dev/null -P "$at/root/overlay-layers/layers.lock" -e trace=fcntl \
         -e inject=fcntl:delay_exit=2000000 "$BUILD/splitfd" get-layer --format=tar localhost/t 2 > "$at/tar" 3>&- &
     pid=$!
-    while ! grep -q "OFDLCK.*READ.*:$(stat -c %i "$at/root/overlay-layers/layers.lock") " /proc/locks; do sleep 0.02; done
+    await "$pid" grep -q "OFDLCK.*READ.*:$(stat -c %i "$at/root/overlay-layers/layers.lock") " /proc/locks
     timed "$COMPAT" lock "${store[@]}" 0
     [ "$waited" -gt 1000 ]
     wait "$pid"
