@@ -187,7 +187,7 @@ $(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
 $(B)/tests/fuzz/fuzz-gzip: libs += $(if $(zlib),$(shell $(PKG_CONFIG) --libs zlib))
 
 # The one part of the program itself that has a unit test.
-$(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o $(filter_obj)
+$(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o $(B)/shim/common/sandbox-capabilities.o $(filter_obj)
 
 # Without flags of sanitizers, which bring an allocator of their own.
 $(malloc_fail): tests/fault/malloc-fail.c $(B)/.flags

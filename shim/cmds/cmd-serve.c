@@ -82,15 +82,19 @@ static int serve(
 	int r;
 
 	sfd_lock_options_apply(q->repo.lock_timeout, 0, &settings.store);
-
-	/* A repository's service may have to run other programs for its clients, and so may a user
-	 * without root who opens a store, which each request does anew. */
-	sfd_confine(q->sandbox && settings.repository == NULL && geteuid() == 0,
-		&(struct sfd_needs){ .objects = -EBADF, .spool = true, .socket_path = q->socket });
 	/* Before there is anything that a signal would leave behind. */
 	r = sfd_stop_new(&stop, &settings.cancel_fd, &settings.cancel, err);
 	if (r == 0)
 		r = find_sockets(q, &sockets, err);
+	/* A repository's service may have to run other programs for its clients, and so may a user
+	 * without root who opens a store, which each request does anew. The only other thread waits
+	 * for signals. */
+	if (r == 0)
+		sfd_confine(q->sandbox && settings.repository == NULL && geteuid() == 0,
+			&(struct sfd_needs){ .objects = -EBADF,
+				.spool = true,
+				.opens_stores = true,
+				.socket_path = q->socket });
 	if (r == 0)
 		r = sfd_serve(protocol, &settings, &access, &sockets, err);
 	if (r == -EBUSY) {

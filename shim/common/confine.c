@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/confine.h"
+#include "shim/common/sandbox-capabilities.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/unnamed-file.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,7 +87,7 @@ static void add_socket(struct rules *rules, const char *path)
 
 	if (path != NULL && snprintf(copy, sizeof(copy), "%s", path) < (int)sizeof(copy))
 		add_owned(rules, open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC),
-			SFD_SANDBOX_SOCKET);
+			SFD_SANDBOX_REMOVE);
 }
 
 /* A pipe is opened once more, so that a write to it does not have to block; a FIFO with a name
@@ -103,6 +105,28 @@ static void prepare(const struct splitfd_repository *repository)
 {
 	if (repository != NULL && repository->write)
 		(void)sfd_repository_hasher((struct splitfd_repository *)(uintptr_t)repository);
+}
+
+/* Root's rights over files of others are capabilities. */
+static uint64_t capabilities(const struct sfd_needs *needs)
+{
+	bool stores = needs->objects >= 0 ||
+		      (needs->repository != NULL && needs->repository->write);
+	uint64_t keep = SFD_CAPABILITY(CAP_DAC_READ_SEARCH);
+
+	/* trusted.overlay.metacopy says that a file's data is elsewhere. */
+	if (needs->store != NULL || needs->opens_stores)
+		keep |= SFD_CAPABILITY(CAP_SYS_ADMIN);
+	if (stores || needs->spool || needs->socket_path != NULL)
+		keep |= SFD_CAPABILITY(CAP_DAC_OVERRIDE);
+	/* Leases on files of others, names in sticky directories, and the space that file systems
+	 * reserve. */
+	if (stores)
+		keep |= SFD_CAPABILITY(CAP_LEASE) | SFD_CAPABILITY(CAP_FOWNER) |
+			SFD_CAPABILITY(CAP_SYS_RESOURCE);
+	if (needs->ends_processes)
+		keep |= SFD_CAPABILITY(CAP_KILL);
+	return keep;
 }
 
 void sfd_confine(bool wanted, const struct sfd_needs *needs)
@@ -125,7 +149,8 @@ void sfd_confine(bool wanted, const struct sfd_needs *needs)
 	confined = sfd_sandbox_enter(&(struct sfd_sandbox){ .rules = rules.rows,
 		.n = rules.n,
 		.read_rules = needs->read_rules,
-		.signals = needs->ends_processes });
+		.signals = needs->ends_processes,
+		.capabilities = capabilities(needs) });
 	rules_done(&rules);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/sandbox.h"
 #include "shim/common/sandbox-calls.h"
+#include "shim/common/sandbox-capabilities.h"
 #include "splitfdstream/base/cleanup.h"
 
 #include <errno.h>
@@ -46,7 +47,6 @@ struct ruleset {
 
 #define READING (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define SPOOL	(LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
-#define SOCKET	(LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 #define WRITING                                                                                    \
 	(SPOOL | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                  \
 		LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |                        \
@@ -54,7 +54,8 @@ struct ruleset {
 /* What no rule gives back. */
 #define NEVER                                                                                      \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |                               \
-		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | ACCESS_DEVICES)
+		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                     \
+		LANDLOCK_ACCESS_FS_MAKE_SOCK | ACCESS_DEVICES)
 /* What a rule for a file may hold. */
 #define OF_FILES (LANDLOCK_ACCESS_FS_READ_FILE | SPOOL)
 
@@ -72,8 +73,8 @@ static int add_rule(int ruleset, int fd, unsigned int access, uint64_t handled)
 		rule.allowed_access |= WRITING;
 	if ((access & SFD_SANDBOX_SPOOL) != 0)
 		rule.allowed_access |= SPOOL | LANDLOCK_ACCESS_FS_READ_FILE;
-	if ((access & SFD_SANDBOX_SOCKET) != 0)
-		rule.allowed_access |= SOCKET;
+	if ((access & SFD_SANDBOX_REMOVE) != 0)
+		rule.allowed_access |= LANDLOCK_ACCESS_FS_REMOVE_FILE;
 	rule.allowed_access &= S_ISDIR(st.st_mode) ? handled : handled & OF_FILES;
 	if (rule.allowed_access == 0)
 		return 0;
@@ -145,7 +146,7 @@ static int make_ruleset(struct ruleset *handled, int abi)
 
 static bool restrict_files(const struct sfd_sandbox *sandbox)
 {
-	struct ruleset handled = { .files = WRITING | SOCKET | NEVER,
+	struct ruleset handled = { .files = WRITING | NEVER,
 		.net = NET_BIND_TCP | NET_CONNECT_TCP,
 		.scope = SCOPE_ABSTRACT | (sandbox->signals ? 0 : SCOPE_SIGNAL) };
 	int abi =
@@ -187,6 +188,7 @@ bool sfd_sandbox_enter(const struct sfd_sandbox *sandbox)
 	bool files = false, calls = false;
 
 	if (!SANITIZED && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
+		(void)sfd_sandbox_capabilities(sandbox->capabilities);
 		calls = sfd_sandbox_calls();
 		files = restrict_files(sandbox);
 	}

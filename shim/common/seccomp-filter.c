@@ -128,6 +128,8 @@ static const struct {
 	}
 	{ "fchmod", 1, { HAS(1, S_ISUID) } },
 	{ "fchmod", 1, { HAS(1, S_ISGID) } },
+	{ "fchmod", 1, { HAS(1, S_IWGRP) } },
+	{ "fchmod", 1, { HAS(1, S_IWOTH) } },
 	{ "creat", 1, { HAS(1, S_ISUID) } },
 	{ "creat", 1, { HAS(1, S_ISGID) } },
 	{ "open", 2, { HAS(1, O_CREAT), HAS(2, S_ISUID) } },

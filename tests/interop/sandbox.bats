@@ -131,11 +131,11 @@ assert_confined() { # RULE…: regular expressions
     "$BUILD/splitfd" serve $store_options --socket "$socket" 3>&- &
     pid=$!
     await "$pid" test -S "$socket"
+    "$BUILD/splitfd" pull --repo "$repo" "varlink:$socket#localhost/plain" plain
     for task in "/proc/$pid/task"/*/status; do
         grep -qE '^Seccomp:\s*2$' "$task"
         grep -qE '^NoNewPrivs:\s*1$' "$task"
     done
-    "$BUILD/splitfd" pull --repo "$repo" "varlink:$socket#localhost/plain" plain
     kill "$pid"
     wait "$pid"
     [ ! -e "$socket" ]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/sandbox-calls.h"
+#include "shim/common/sandbox-capabilities.h"
 #include "shim/common/sandbox.h"
 #include "splitfdstream/base/cleanup.h"
 #include "tests/unit/check.h"
@@ -7,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -129,12 +131,12 @@ static void keep_aside_there(const char *dir)
 	WANT(error_of(unlink(below(dir, "file"))), EACCES);
 }
 
-static void sockets_there(const char *dir)
+static void remove_there(const char *dir)
 {
 	const char *new = below(dir, "new");
 
-	WANT(binds(new), 0);
-	WANT(error_of(unlink(new)), 0);
+	WANT(binds(new), EACCES);
+	WANT(error_of(unlink(below(dir, "file"))), 0);
 	WANT(opens(new, O_WRONLY | O_CREAT), EACCES);
 }
 
@@ -184,6 +186,8 @@ static void rights_are_not_given(const char *path)
 	WANT(error_of(fchmod(fd, 0644)), 0);
 	WANT(error_of(fchmod(fd, S_ISUID | 0755)), EPERM);
 	WANT(error_of(fchmod(fd, S_ISGID | 0755)), EPERM);
+	WANT(error_of(fchmod(fd, 0664)), EPERM);
+	WANT(error_of(fchmod(fd, 0646)), EPERM);
 	WANT(error_of(chmod(path, 0644)), EPERM);
 	WANT(error_of(fchmodat(AT_FDCWD, path, S_ISUID | 0755, 0)), EPERM);
 	WANT(error_of(syscall(452, fd, "", S_ISUID | 0755, AT_EMPTY_PATH)), EPERM); /* fchmodat2 */
@@ -214,6 +218,31 @@ static void others_are_closed(pid_t other, const struct sockaddr_un *abstract)
 	WANT(connects_abstract(abstract), scoped);
 }
 
+/* 0, or the number after that of one which is left and should not be: effective, permitted,
+ * bounding. */
+static int capabilities_are(uint64_t kept)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return errno;
+	for (unsigned int i = 0; i < 64; i++) {
+		bool has = (data[i / 32].permitted >> (i % 32) & 1) != 0;
+
+		if (has && (kept & SFD_CAPABILITY(i)) == 0)
+			return (int)i + 1;
+		if (((data[i / 32].effective ^ data[i / 32].permitted) >> (i % 32) & 1) != 0 ||
+			(data[i / 32].inheritable >> (i % 32) & 1) != 0)
+			return (int)i + 1;
+		/* The bounding set can be made smaller by root only. */
+		if (geteuid() == 0 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1 &&
+			(kept & SFD_CAPABILITY(i)) == 0)
+			return (int)i + 1;
+	}
+	return 0;
+}
+
 static void in_the_sandbox(bool read_rules, const struct sockaddr_un *abstract)
 {
 	const char *written = temp_path("written"), *read_only = temp_path("read");
@@ -222,7 +251,7 @@ static void in_the_sandbox(bool read_rules, const struct sockaddr_un *abstract)
 		{ open(written, O_PATH | O_DIRECTORY), SFD_SANDBOX_WRITE },
 		{ open(read_only, O_PATH | O_DIRECTORY), SFD_SANDBOX_READ },
 		{ open(aside, O_PATH | O_DIRECTORY), SFD_SANDBOX_SPOOL },
-		{ open(sockets, O_PATH | O_DIRECTORY), SFD_SANDBOX_SOCKET },
+		{ open(sockets, O_PATH | O_DIRECTORY), SFD_SANDBOX_REMOVE },
 		{ open(temp_path("one/file"), O_PATH), SFD_SANDBOX_READ },
 		{ -EBADF, SFD_SANDBOX_WRITE },
 	};
@@ -232,14 +261,17 @@ static void in_the_sandbox(bool read_rules, const struct sockaddr_un *abstract)
 
 	if (held < 0)
 		held = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
-	WANT(sfd_sandbox_enter(
-		     &(struct sfd_sandbox){ .rules = rules, .n = 6, .read_rules = read_rules }),
+	WANT(sfd_sandbox_enter(&(struct sfd_sandbox){ .rules = rules,
+		     .n = 6,
+		     .read_rules = read_rules,
+		     .capabilities = SFD_CAPABILITY(CAP_DAC_OVERRIDE) }),
 		true);
+	WANT(capabilities_are(SFD_CAPABILITY(CAP_DAC_OVERRIDE)), 0);
 	write_there(written);
 	write_not_there(read_only);
 	write_not_there(temp_path("one"));
 	keep_aside_there(aside);
-	sockets_there(sockets);
+	remove_there(sockets);
 	WANT(opens(below(read_only, "file"), O_RDONLY), 0);
 	WANT(opens(temp_path("one/file"), O_RDONLY), 0);
 	WANT(opens(temp_path("one/other"), O_RDONLY), outside);
@@ -265,6 +297,7 @@ static void thread_in_the_sandbox(void)
 	pthread_t id;
 
 	WANT(sfd_sandbox_enter(&(struct sfd_sandbox){ .signals = true }), true);
+	WANT(capabilities_are(0), 0);
 	WANT(error_of(kill(getppid(), 0)), 0);
 	WANT(pthread_create(&id, NULL, thread, &error), 0);
 	WANT(pthread_join(id, NULL), 0);

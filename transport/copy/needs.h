@@ -14,12 +14,13 @@
 struct sfd_needs {
 	bool read_rules; /* files are read below what is named here only, not below others */
 	const struct splitfd_store *store; /* is read; NULL: none */
+	bool opens_stores;		   /* others are opened later and read */
 	/* Is read, and written where it is open for that; NULL: none. */
 	const struct splitfd_repository *repository;
 	int objects;		 /* an objects directory that is written; negative: none */
 	bool ends_processes;	 /* a program was started that may have to be killed */
 	bool spool;		 /* bytes are kept aside in $TMPDIR or /var/tmp */
-	const char *socket_path; /* will be made and removed; NULL: none */
+	const char *socket_path; /* a socket that will be removed; NULL: none */
 };
 
 /* NULL: the process keeps its privileges. */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -20,6 +21,20 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+/* CapEff and CapBnd of this thread, in hexadecimal digits. */
+static void say_capabilities(void)
+{
+	char line[256];
+	FILE *status = fopen("/proc/self/status", "re");
+
+	while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
+		if (strncmp(line, "CapEff:", 7) == 0 || strncmp(line, "CapBnd:", 7) == 0)
+			dprintf(2, "probe: %.6s %s", line, line + 8);
+	}
+	if (status != NULL)
+		fclose(status);
+}
 
 static void say(const char *what, long result)
 {
@@ -63,6 +78,7 @@ static void try_files(const char *file, const char *dir)
 	say("chmod", chmod(file, 0600));
 	say("suid", fchmod(held, 04755));
 	say("sgid", fchmod(held, 02755));
+	say("all-write", fchmod(held, 0666));
 	say("plain", fchmod(held, 0700));
 	say("create-suid", openat(AT_FDCWD, dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 04755));
 	say("chown", fchown(held, getuid(), getgid()));
@@ -87,6 +103,7 @@ static __attribute__((destructor)) void probe(void)
 		say("written-code", executable(0));
 		say("made-code", executable(1));
 		try_files(file, dir);
+		say_capabilities();
 		if (pid != NULL)
 			say("signal", kill(atoi(pid), 0));
 	}
