@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/common/cancel.h"
 #include "shim/common/command.h"
+#include "shim/common/confine.h"
+#include "shim/common/confined-child.h"
 #include "shim/common/fsck-json.h"
 #include "shim/common/repo-options.h"
 #include "shim/common/report.h"
@@ -110,14 +112,16 @@ struct request {
 };
 
 /* Reads one image again from where it is, and compares what the repository has. */
-static int repair(struct request *q, const char *image, struct splitfd_error *err)
+static int repair(void *ctx, void *unused, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_pull) struct sfd_pull *pull = NULL;
+	struct request *q = ctx;
+	const char *image = q->pull.reference;
 	struct sfd_pull_options *options = &q->pull;
 	struct sfd_pull_result result;
 	int r;
 
-	options->reference = image;
+	(void)unused;
 	r = sfd_pull_check(options, err);
 	if (r >= 0)
 		r = sfd_pull_new(options, &pull, err);
@@ -151,8 +155,12 @@ static int repair_and_check(struct request *q, char **images, int n, struct spli
 	q->pull.repository = q->repository;
 	if (r == 0 && n > 0)
 		r = sfd_repo_path(&q->repo, q->repository, err);
-	for (int i = 0; r == 0 && i < n; i++)
-		r = repair(q, images[i], err);
+	q->pull.confine = q->repo.sandbox ? sfd_confine_now : NULL;
+	for (int i = 0; r == 0 && i < n; i++) {
+		q->pull.reference = images[i];
+		/* Each opens what it needs before it is confined to that. */
+		r = q->repo.sandbox ? sfd_in_child(repair, q, NULL, 0, err) : repair(q, NULL, err);
+	}
 	return r == 0 ? check(&q->repo, &q->fsck, q->json, err) : r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/cmds/commands.h"
+#include "shim/common/confined-child.h"
 #include "shim/common/repo-options.h"
 #include "splitfdstream/base/cleanup.h"
 #include "transport/composefs/algorithm.h"
@@ -36,15 +37,33 @@ static int find_image(struct splitfd_repository *repository, const char *name, b
 	return 0;
 }
 
+/* What is to be mounted. */
+struct subject {
+	struct splitfd_repository *repository; /* borrowed */
+	const char *name;
+	bool bootable;
+};
+
+static int find_confined(void *ctx, void *result, struct splitfd_error *err)
+{
+	const struct subject *s = ctx;
+
+	sfd_confine(
+		true, &(struct sfd_needs){
+			      .read_rules = true, .repository = s->repository, .objects = -EBADF });
+	return find_image(s->repository, s->name, s->bootable, result, err);
+}
+
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
 	struct sfd_mount_options mount = { 0 };
-	struct sfd_repo_options repo = { 0 };
-	struct splitfd_digest image;
+	struct sfd_repo_options repo = SFD_REPO_READER;
+	struct splitfd_digest image = { 0 };
+	struct subject subject;
 	bool bootable = false;
 	const struct sfd_option options[] = {
-		SFD_REPO_OPTIONS(&repo),
+		SFD_REPO_READER_OPTIONS(&repo),
 		{ "bootable", 0, SFD_OPTION_FLAG, &bootable, 0, 0, NULL, "The boot variant" },
 		{ "upperdir", 0, SFD_OPTION_STRING, &mount.upper, 0, 0, "DIR", "A writable layer" },
 		{ "workdir", 0, SFD_OPTION_STRING, &mount.work, 0, 0, "DIR", "Its work directory" },
@@ -61,7 +80,13 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = sfd_repo_open(&repo, false, &repository, err);
-	if (r == 0)
+	subject =
+		(struct subject){ .repository = repository, .name = argv[0], .bootable = bootable };
+	/* Mounting needs all privileges; finding the image, which reads its documents, needs none.
+	 */
+	if (r == 0 && repo.sandbox)
+		r = sfd_in_child(find_confined, &subject, &image, sizeof(image), err);
+	else if (r == 0)
 		r = find_image(repository, argv[0], bootable, &image, err);
 	return r < 0 ? r : sfd_mount_image(repository, &image, argv[1], &mount, err);
 }

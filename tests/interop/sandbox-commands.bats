@@ -109,6 +109,20 @@ each_is_confined() { # READ CAPABILITY…: by their numbers
     assert_probe CapEff="$(capabilities $DAC_OVERRIDE $DAC_READ_SEARCH $FOWNER $KILL $SYS_RESOURCE $LEASE)"
 }
 
+@test "fsck --repair and mount: each image is read by a process that is confined" {
+    export TMPDIR=$SCRATCH/repair-tmp
+    mkdir "$TMPDIR" "$SCRATCH/at"
+    probed fsck --repo "$repo" --repair $store_options localhost/plain
+    assert_same 2 "$(grep -c '^probe: read 13$' "$SCRATCH/probe")"
+    assert_confined_probe 13
+    refute grep -x 'probe: run 0' "$SCRATCH/probe"
+    signal=0
+    probed mount --repo "$repo" plain "$SCRATCH/at"
+    umount "$SCRATCH/at"
+    assert_same "read 13,read 0," "$(sed -n 's/^probe: \(read.*\)/\1,/p' "$SCRATCH/probe" | tr -d '\n')"
+    assert_confined_probe 13
+}
+
 @test "serve of a store: its calls are answered, its capabilities are few, its socket is removed" {
     local pid protocol kept socket=$SCRATCH/serve.socket
     kept=$(capabilities $DAC_OVERRIDE $DAC_READ_SEARCH $SYS_ADMIN)

@@ -109,6 +109,14 @@ static __attribute__((destructor)) void probe(void)
 	}
 }
 
+/* The end of a child process. */
+void _exit(int status)
+{
+	probe();
+	syscall(SYS_exit_group, status);
+	__builtin_unreachable();
+}
+
 int syncfs(int fd)
 {
 	probe();
