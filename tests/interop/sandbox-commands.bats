@@ -22,13 +22,14 @@ setup_file() {
     export store_options layer
 }
 teardown_file() { scratch_drop; }
+teardown() { stop_services; }
 setup() {
     [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"
     require_sandbox
     export PROBE_PID=$$
     signal=0 # ABI 6
     [ "$(landlock_version)" -lt 6 ] || signal=1
-    repo=$SCRATCH/repo
+    repo=$SCRATCH/repo pids=()
 }
 
 assert_confined_probe() { # READ: 13, or 0 where reading is free
