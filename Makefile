@@ -5,6 +5,7 @@
 #   check          what needs neither root nor peers: unit, cli, fuzz corpus, headers, abi, lint
 #   check-all      check, then everything that needs root and the real peers
 #   tars           1,000,000 generated tars (TARS=, SEED=) against Go's archive/tar: minutes
+#   fuzz           TARGET= (all of tests/fuzz, one after the other) for SECONDS= each, ENGINE=libfuzzer|afl
 #   fault          every fault of tests/fault: hours; SEED=, PART=REGEX (tests/fault/whole says more)
 #   machine        SCRIPT= as root under another kernel, in QEMU (KERNEL=6.1|newest); machine-shell: a shell
 #   bench          tests/bench against the real peers (prints ratios, judges nothing)
@@ -51,10 +52,12 @@ endif
 
 VERSION := $(shell sed -n 's/^.define SPLITFD_VERSION "\(.*\)"/\1/p' splitfdstream/version.h)
 SOVERSION := 0
-VARIANT := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),default)
+# Set by `make fuzz` for its own builds: libfuzzer or afl.
+FUZZ_ENGINE ?=
+VARIANT := $(if $(FUZZ_ENGINE),fuzz-$(FUZZ_ENGINE),$(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),default))
 B := build/$(VARIANT)
 
-no_build_goals := clean help dist format uninstall print-public-headers
+no_build_goals := clean fuzz help dist format uninstall print-public-headers
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
 # liblzma, libbz2 and intel-ipsec-mb are opened at run time by those who need them: their headers suffice.
 linked := libzstd libcjson libcrypto libisal
@@ -107,6 +110,12 @@ ifneq ($(SANITIZE),)
 our_cflags += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 our_ldflags += -fsanitize=$(SANITIZE)
 endif
+
+# An engine brings its own main(); both understand clang's option.
+ifneq ($(FUZZ_ENGINE),)
+our_cflags += $(if $(filter libfuzzer,$(FUZZ_ENGINE)),-fsanitize=fuzzer-no-link)
+endif
+fuzz_main := $(if $(FUZZ_ENGINE),,$(B)/tests/fuzz/replay.o)
 
 # Rooms lie at any depth.
 lib_src := $(sort $(shell find splitfdstream transport -name '*.c'))
@@ -182,8 +191,10 @@ $(B)/libsplitfd.so: $(shared_lib)
 
 $(unit_bin) $(helper_bin): $(B)/%: $(B)/%.o $(static_lib)
 	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
-$(fuzz_bin): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(static_lib)
-	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+$(fuzz_bin): $(B)/%: $(B)/%.o $(fuzz_main) $(static_lib)
+	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) $(if $(FUZZ_ENGINE),-fsanitize=fuzzer) -o $@ $(filter-out %.a,$^) $(static_lib) $(libs)
+# The one target that is a server of the program.
+$(B)/tests/fuzz/fuzz-proxy: $(filter-out $(B)/shim/main.o $(B)/shim/cmds/%,$(shim_obj))
 $(B)/tests/fuzz/fuzz-gzip: libs += $(if $(zlib),$(shell $(PKG_CONFIG) --libs zlib))
 
 # The one part of the program itself that has a unit test.
@@ -200,6 +211,8 @@ check: all test-programs
 	$(Q)BUILD=$(B) WERROR=1 tests/run check
 check-all: all test-programs
 	$(Q)BUILD=$(B) WERROR=1 tests/run all
+fuzz:
+	$(Q)MAKE='$(MAKE)' ENGINE=$(or $(ENGINE),libfuzzer) tests/fuzz/campaign '$(TARGET)' $(or $(SECONDS),60)
 fault: all test-programs
 	$(Q)BUILD=$(B) SEED='$(SEED)' PART='$(PART)' tests/fault/whole
 tars: all test-programs
@@ -233,5 +246,5 @@ help:
 print-public-headers:
 	@echo $(public_headers)
 FORCE:
-.PHONY: all check check-all fault machine machine-shell tars bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
+.PHONY: all check check-all fault fuzz machine machine-shell tars bench test-programs format tidy cppcheck install uninstall dist clean help FORCE
 .SECONDARY:
