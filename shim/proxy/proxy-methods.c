@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 SFD_DEFINE_CLEANUP(cleanup_native, struct sfd_native, sfd_native_unref);
 SFD_DEFINE_CLEANUP(cleanup_policy, struct sfd_policy, sfd_policy_free);
@@ -110,12 +111,30 @@ static int apply_policy(struct sfd_proxy_session *s, const char *reference,
 	}
 }
 
-/* What we do not read, such as stores of other drivers, skopeo may; and it takes lists apart. It
- * would wait for a lock without a deadline. */
+/* What we do not read, such as stores of other drivers, skopeo may; it takes lists apart, and goes
+ * into a user namespace of its own. What the system refuses to root or cannot do is refused to
+ * skopeo, too: its reason would be a later one. It would wait for a lock without a deadline. */
 static bool skopeo_may_know(const struct splitfd_error *ours)
 {
-	return (ours->kind == SPLITFD_ERROR_FAILED && ours->errnum != ETIMEDOUT) ||
-	       ours->errnum == EISDIR;
+	switch (ours->errnum) {
+	case EOPNOTSUPP:
+	case EISDIR:
+		return true;
+	case EACCES:
+	case EPERM:
+		return ours->kind == SPLITFD_ERROR_FAILED && geteuid() != 0;
+	case EIO:
+	case EINTR:
+	case ENOSPC:
+	case EDQUOT:
+	case EROFS:
+	case EUCLEAN:
+	case ECANCELED:
+	case ETIMEDOUT:
+		return false;
+	default:
+		return ours->kind == SPLITFD_ERROR_FAILED && !sfd_is_shortage(-ours->errnum);
+	}
 }
 
 static int open_native(struct sfd_proxy_session *s, const char *reference, bool optional,
@@ -125,7 +144,7 @@ static int open_native(struct sfd_proxy_session *s, const char *reference, bool 
 	struct splitfd_error ours = { 0 };
 	int r = sfd_native_open(reference, s->settings->lock_timeout, &native, &ours);
 
-	if (r < 0 && !sfd_is_shortage(r) && skopeo_may_know(&ours) &&
+	if (r < 0 && skopeo_may_know(&ours) &&
 		add_foreign(s, reference, optional, answer, err) == 0)
 		return 0;
 	if (r < 0 && optional && ours.kind == SPLITFD_ERROR_NOT_FOUND)

@@ -135,7 +135,7 @@ static int start_thread(struct pipe *p, struct splitfd_error *err)
 	int r = sfd_thread_start(&p->thread, SFD_STACK_LARGE, work, p);
 
 	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot start a worker");
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	return 0;
 }
 

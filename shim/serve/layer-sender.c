@@ -234,7 +234,7 @@ static int launch(struct sfd_senders *all, struct sender *s, struct splitfd_erro
 	r = sfd_threads_start(&all->threads, SFD_STACK_SMALL, sender_thread, s);
 	if (r < 0) {
 		one_less(all);
-		return splitfd_error_sys(err, -r, "cannot make a thread");
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	}
 	return 0;
 }

@@ -234,7 +234,7 @@ static int run(struct sfd_varlink_session *s, const struct sfd_varlink_call *cal
 	int r = sfd_thread_start(&thread, SFD_STACK_LARGE, pull_thread, job), told;
 
 	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot make a thread");
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	told = follow(s, call, job, err);
 	if (told < 0)
 		sfd_stop_event_now(&job->stop);

@@ -116,7 +116,7 @@ static int start(
 	theirs = pair[1];
 	r = sfd_thread_start(&s->thread, SFD_STACK_LARGE, serve_thread, s);
 	if (r < 0)
-		return splitfd_error_sys(err, -r, "cannot make a thread");
+		return splitfd_error_sys(err, -r, "cannot start a thread");
 	s->used = true;
 	*ret_fd = sfd_take_fd(&theirs);
 	return 0;

@@ -9,6 +9,7 @@ import subprocess
 import types
 
 import outcome
+import peer_scenarios
 import plan
 import scenarios
 import storage
@@ -63,7 +64,7 @@ class Bed:
         storage.make("xfs", self.mount + ".img", "1G")
         storage.mount("xfs", self.mount + ".img", self.mount)
         self.diff_ids = fill(self.dir, self.tools)
-        self.scenarios = {s.name: s for s in scenarios.all_scenarios(self.diff_ids)}
+        self.scenarios = {s.name: s for s in scenarios.all_scenarios(self.diff_ids) + peer_scenarios.all_scenarios()}
         w = Worker(self, 0)
         self.references, self.counts, self.unplanned = {}, {}, {}
         for name, s in self.scenarios.items():

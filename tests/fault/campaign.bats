@@ -10,3 +10,11 @@ setup_file() { require_interop && require_program python3 fallocate; }
     echo "# seed $seed" >&3
     timeout --kill-after=10 900 "$SPLITFD_TOP/tests/fault/campaign" --build "$BUILD" --seconds 110 --seed "$seed"
 }
+
+@test "a service tells the reason of each failing look at its repository, the proxy of each failing open" {
+    run timeout --kill-after=10 300 "$SPLITFD_TOP/tests/fault/campaign" --build "$BUILD" \
+        --part '^(varlink-repo/errno/newfstatat/[3-6][0-9]/EIO|proxy/errno/openat/.*/EDQUOT)'
+    assert_same 0 "$status"
+    assert_match 'varlink-repo/errno +[0-9]+ +[0-9]+ +[1-9]' "$output"
+    assert_match 'proxy/errno +[0-9]+ +[0-9]+ +[1-9]' "$output"
+}

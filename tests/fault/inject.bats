@@ -130,3 +130,20 @@ END
         assert_match 'Input/output error' "$output"
     }
 }
+
+@test "a counter fails only as the kernel's can" {
+    cat > counter.py <<'END'
+import os
+fd = os.eventfd(0)
+os.write(fd, (1).to_bytes(8, "little"))
+os.read(fd, 8)
+with open("file", "rb+", buffering=0) as f:
+    f.write(b"one")
+END
+    run injected --calls write --at 1 --action errno:EDQUOT -- "$python3" counter.py
+    assert_same 0 "$status"
+    assert_match '^injecting 1 write anon_inode:\[eventfd\]' "$(cat "$report")"
+    assert_match 'not injected' "$(cat "$report")"
+    run injected --calls write --at 2 --action errno:EDQUOT -- "$python3" counter.py
+    assert_match 'Disk quota exceeded' "$output"
+}

@@ -229,13 +229,31 @@ static int length_argument(long number)
 	}
 }
 
-/* An eventfd, a timer: it takes and gives its eight bytes at once. */
+/* An eventfd, a timer, a signalfd: memory of the kernel's own, which is taken and given at once. */
 static bool is_counter(pid_t tid, uint64_t fd)
 {
-	char name[64], text[16];
+	static const char *const kinds[] = { "anon_inode:[eventfd]", "anon_inode:[timerfd]",
+		"anon_inode:[signalfd]" };
+	char name[64], text[32];
+	ssize_t n;
 
 	snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)tid, (int)fd);
-	return readlink(name, text, sizeof(text)) > 11 && memcmp(text, "anon_inode:", 11) == 0;
+	n = readlink(name, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(text, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Reading and writing a counter can be refused (EAGAIN) and interrupted. It has no disk, quota or
+ * device that could fail (fs/eventfd.c, timerfd.c and signalfd.c of the kernel). */
+static bool can_fail(const struct tracer *t, pid_t tid, const struct __ptrace_syscall_info *info)
+{
+	long call = (long)info->seccomp.nr;
+
+	return (call != SYS_read && call != SYS_write) || t->number == EINTR ||
+	       t->number == EAGAIN || !is_counter(tid, info->seccomp.args[0]);
 }
 
 static void kill_all(const struct tracer *t)
@@ -269,6 +287,8 @@ static bool act(struct tracer *t, struct task *task, const struct __ptrace_sysca
 	switch (t->kind) {
 	case FAIL:
 	case RESULT:
+		if (t->kind == FAIL && !can_fail(t, task->tid, info))
+			return false;
 		skip_call(task->tid, &r);
 		/* brk does not return an errno, but the end as it was: anything below what was
 		 * asked for. */

@@ -11,6 +11,7 @@ import plan
 import storage
 
 SIGNAL_LIMIT = 10
+SERVICES = ("serve", "proxy")
 
 
 class Verdict:
@@ -40,13 +41,13 @@ def reason(processes, case, name):
     p = next((p for p in processes if p.injected and p.code != 0), processes[0])
     if part == "kill" or p.code > outcome.SIGNALLED or p.code == outcome.HANG:
         return
-    if part == "signal" and not p.injected and "serve" in [x.name for x in processes]:
+    if part == "signal" and not p.injected and any(x.name in SERVICES for x in processes):
         return
     # A service also says what its clients do.
     if not outcome.one_sentence(p.stderr.splitlines()[-1] if p.name == "serve" and p.stderr else p.stderr):
         yield "not one sentence: %r" % p.stderr[:400]
     # fsck goes on behind what it cannot read, and prints it.
-    text = " ".join([p.stderr] + [x.stderr for x in processes if x.name == "serve"]) + (p.stdout.decode(errors="replace") if p.name == "fsck" else "")
+    text = " ".join([p.stderr] + [x.stderr for x in processes if x.name in SERVICES]) + (p.stdout.decode(errors="replace") if p.name == "fsck" else "")
     if part == "short":
         yield "a short read or write is no error: %s" % p.stderr.strip()
     elif part == "signal":
@@ -128,7 +129,7 @@ def run_call(w, case, loud):
     seconds = time.monotonic() - start
     if loud:
         show(processes)
-    reached = any(p.injected and "injecting" in p.report for p in processes)
+    reached = any(p.injected and "injecting" in p.report and "not injected" not in p.report for p in processes)
     head = processes[0]
     wrongs = list(ends(processes, case))
     if part == "signal" and seconds > SIGNAL_LIMIT:

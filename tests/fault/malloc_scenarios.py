@@ -1,123 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands whose allocations fail: those of the campaign, and what these leave out."""
 import os
-import signal
-import socket
 import subprocess
-import sys
-import threading
-import time
-import types
 
-import outcome
+import peer_scenarios
 import scenarios
-from scenarios import LIMIT, PULL, STORE, Process, Scenario
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
-import proxy_client  # noqa: E402
+from scenarios import PULL, Process, Scenario
 
 COMPRESSIONS = ["gzip", "zstd", "xz", "bzip2"]
 
 # malloc-inject becomes the program itself.
 scenarios.first_child = lambda pid: pid
-
-
-class Service(Scenario):
-    """A service, and a client that pulls from it into the repository of the run; which of both is disturbed."""
-
-    def __init__(self, name, disturbed, scheme, served):
-        super().__init__(name, "pull --quiet --repo @W/repo %s:@W/socket#%s tiny" % (
-            scheme, "tiny" if "--repo" in served else "localhost/tiny"))
-        self.disturbed, self.served = disturbed, "serve --protocol=%s --socket @W/socket %s" % (scheme, served)
-
-    def run(self, w, inject=None):
-        path = os.path.join(w.dir, "socket")
-        if os.path.exists(path):
-            os.unlink(path)
-        argv = Scenario("", self.served).argv(w)
-        service = Process(w, "serve", argv, inject if self.disturbed == "service" else None)
-        for _ in range(LIMIT * 200):
-            if scenarios.listens(path) or service.child.poll() is not None:
-                break
-            time.sleep(0.005)
-        if service.child.poll() is not None:
-            return [service.wait()]
-        pull = Process(w, "pull", self.argv(w), inject if self.disturbed == "client" else None).wait()
-        extra = []
-        if self.disturbed == "service" and inject and pull.code == 1 and inject[0].startswith("once"):
-            # The service has gone on, and serves the next one.
-            if service.child.poll() is None:
-                self.reset(w)
-                extra = [Process(w, "pull-next", self.argv(w)).wait()]
-        service.child.send_signal(signal.SIGTERM)
-        return [pull, service.wait()] + extra
-
-
-class ImageProxy(Scenario):
-    """A session of the image proxy; its client is ours."""
-
-    def __init__(self, name):
-        super().__init__(name, "experimental-image-proxy --insecure-policy", writes=False)
-
-    def session(self, proxy, reference, transcript):
-        image = proxy.value("OpenImage", reference)
-        for method in ("GetManifest", "GetFullConfig"):
-            transcript.append(proxy.piped(method, image)[0])
-        layers = proxy.layers(image)
-        transcript.append(repr(layers).encode())
-        for layer in layers:
-            transcript.append(proxy.blob(image, layer["digest"], layer["size"]))
-        reply, fds = proxy.call("GetLayerSplitfd", image, layers[0]["digest"])
-        if not reply["success"]:
-            raise proxy_client.ProxyError(reply["error"])
-        channel = socket.socket(fileno=fds[1])
-        counted = []
-        reader = threading.Thread(target=lambda: counted.append(drain_channel(channel)))
-        reader.start()
-        transcript.append(proxy_client.drain(fds[0]))
-        finished, _ = proxy.call("FinishPipe", reply["pipeid"])
-        reader.join()
-        transcript += counted
-        if not finished["success"]:
-            raise proxy_client.ProxyError(finished["error"])
-        proxy.value("CloseImage", image)
-
-    def run(self, w, inject=None):
-        reference = "containers-storage:[overlay@%s/store/root+%s/store/run]localhost/tiny" % (w.bed, w.bed)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        process = Process(w, "proxy", self.argv(w), inject, stdin=theirs.fileno())
-        theirs.close()
-        proxy = proxy_client.Proxy.__new__(proxy_client.Proxy)
-        proxy.sock, transcript, code, error = ours, [], 0, ""
-        ours.settimeout(LIMIT)
-        try:
-            proxy.value("Initialize")
-            self.session(proxy, reference, transcript)
-        except proxy_client.ProxyError as e:
-            code, error = 1, str(e)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            code, error = 1, "the proxy has closed"
-        except socket.timeout:
-            code, error = outcome.HANG, "no answer"
-        ours.close()
-        process.wait()
-        if code == 1 and error == "the proxy has closed" and process.code == 1:
-            error = process.stderr.strip().split(": ", 1)[-1]
-        head = types.SimpleNamespace(name="session", code=code, injected=False, argv=["session"],
-                                     stdout=b"".join(transcript), report="",
-                                     stderr="splitfd: %s\n" % error.replace("\n", " ") if code else "")
-        return [head, process]
-
-
-def drain_channel(channel):
-    count = 0
-    while True:
-        data, fds, _, _ = socket.recv_fds(channel, 64, 253)
-        for fd in fds:
-            os.close(fd)
-        count += len(fds)
-        if not data:
-            return str(count).encode()
 
 
 class Mount(Scenario):
@@ -145,16 +38,10 @@ def all_scenarios(diff_ids):
             "stream-cat": "stream cat " + whole + "oci-layer-" + first,
             "stream-check": "stream check --json " + whole + "oci-layer-" + first,
             "inspect-config": "inspect --config " + whole + "tiny"}
-    return scenarios.all_scenarios(diff_ids) + [Scenario(k, v, writes=False) for k, v in read.items()] + [
+    return scenarios.all_scenarios(diff_ids) + peer_scenarios.all_scenarios() + [Scenario(k, v, writes=False) for k, v in read.items()] + [
         Scenario("pull-json", PULL + "--json localhost/tiny tiny"),
         *[Scenario("tar-" + k, "get-layer --format=tar tar:- " + first, stdin="tars/0.tar." + k, writes=False)
           for k in COMPRESSIONS],
         Scenario("import-json", "import-layer --json --format=tar --repo @W/repo " + first, stdin="tars/0.tar"),
-        Service("varlink-client", "client", "varlink", STORE),
-        Service("varlink-store", "service", "varlink", STORE),
-        Service("varlink-repo", "service", "varlink", "--repo @B/whole"),
-        Service("jsonrpc-client", "client", "jsonrpc", STORE),
-        Service("jsonrpc-store", "service", "jsonrpc", STORE),
-        ImageProxy("proxy"),
         Mount("mount"),
     ]

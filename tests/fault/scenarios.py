@@ -111,15 +111,7 @@ class Service(Scenario):
             service.early = True
             return [service]
         push = Process(w, "push", self.argv(w), inject if self.disturbed == "client" else None).wait()
-        # inject holds the service's PID as its child.
-        target = service.child.pid
-        if service.injected:
-            target = first_child(target)
-        if target:
-            try:
-                os.kill(target, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
+        end_service(service)
         return [push, service.wait()]
 
 
@@ -148,6 +140,16 @@ class Stream(Scenario):
         os.close(read_end)
         os.close(write_end)
         return [consumer.wait(), producer.wait()]
+
+
+def end_service(service):
+    """Asks it to end. inject holds the service's PID as its child."""
+    target = first_child(service.child.pid) if service.injected else service.child.pid
+    if target:
+        try:
+            os.kill(target, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
 
 
 def first_child(pid):

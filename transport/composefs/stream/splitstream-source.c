@@ -87,12 +87,13 @@ static int source_next(
 	return splitfd_error_copy(err, -s->failed.errnum, &s->failed);
 }
 
+/* Why there are none is what the next chunk's reader gets. */
 static struct splitfd_files *source_files(struct splitfd_source *source)
 {
 	struct stream_source *s = (struct stream_source *)source;
 
-	if (s->files == NULL && open_files(s, NULL) < 0)
-		return NULL;
+	if (s->files == NULL && s->failed.errnum == 0)
+		(void)open_files(s, &s->failed);
 	return s->files;
 }
 
