@@ -6,6 +6,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/splitdirfdstream-reader.h"
 #include "transport/composefs/repository-private.h"
+#include "transport/composefs/stream/layer-proof.h"
 #include "transport/composefs/stream/splitstream.h"
 #include "transport/containers-storage/store-lock.h"
 #include "transport/rpc/peer-opener.h"
@@ -17,6 +18,22 @@
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 SFD_DEFINE_CLEANUP(cleanup_opener, struct sfd_peer_opener, sfd_peer_opener_unref);
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
+
+/* As FinalizeImage will ask: a layer of that name with other content, from a pull that has checked
+ * nothing, is not there, so that the client sends it and PutLayer replaces it. */
+static int has_proven_layer(struct sfd_varlink_session *s, const char *diff_id,
+	struct splitfd_digest *ret, struct splitfd_error *err)
+{
+	int r = splitfd_repository_has_layer(s->repository, diff_id, ret, err);
+
+	if (r <= 0)
+		return r;
+	r = sfd_layer_prove(s->repository, diff_id, ret, s->settings->cancel, err);
+	if (r != -EBADMSG)
+		return r < 0 ? r : 1;
+	splitfd_error_clear(err);
+	return 0;
+}
 
 int sfd_varlink_repo_has_layer(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
@@ -36,7 +53,7 @@ int sfd_varlink_repo_has_layer(struct sfd_varlink_session *s, const struct sfd_v
 	r = sfd_varlink_repo(s, handle, false, ret, err);
 	if (r <= 0 || !sfd_varlink_digest(diff_id->valuestring, ret))
 		return r < 0 ? r : 0;
-	r = splitfd_repository_has_layer(s->repository, diff_id->valuestring, &digest, err);
+	r = has_proven_layer(s, diff_id->valuestring, &digest, err);
 	if (r < 0)
 		return r;
 	o = sfd_varlink_object(ret);

@@ -24,6 +24,9 @@ teardown() {
 forge() {
     "$LIB/crc64-forge.py" "$store/root/overlay/${layers[1]}/diff/$forged" 5000
 }
+store_restore() {
+    cp --reflink=always "$GOLDEN/root/overlay/${layers[1]}/diff/$forged" "$store/root/overlay/${layers[1]}/diff/$forged"
+}
 middle_diff_id() { store_diff_ids "$store" localhost/small:latest | sed -n 2p; }
 mark() { readlink "$repo/splitfd-proven/$(middle_diff_id)"; }
 stored() { readlink "$repo/streams/oci-layer-$(middle_diff_id)" | sed 's,.*objects/,,; s,/,,'; }
@@ -121,8 +124,9 @@ assert_found() { # OPTION…
 @test "a layer that comes alone replaces one of other content" {
     forge
     store_pull 0 "$repo" "$store" localhost/small small
-    local blob got=0 poisoned
+    local blob got=0 poisoned poisoned_image
     poisoned=$(stored)
+    poisoned_image=$(ls "$repo/images")
     skopeo copy --quiet --insecure-policy "oci:$SMALL" "dir:$BATS_TEST_TMPDIR/dir"
     blob=$(jq -r '.layers[1].digest' "$BATS_TEST_TMPDIR/dir/manifest.json")
     zcat -f "$BATS_TEST_TMPDIR/dir/${blob#sha256:}" > "$BATS_TEST_TMPDIR/tar"
@@ -131,6 +135,15 @@ assert_found() { # OPTION…
     refute test "$poisoned" = "$(stored)"
     assert_same "$(stored)" "$(mark)"
     run_splitfd 0 fsck --repo "$repo"
+    # An EROFS image that was made of the other content is nobody's any more; the next pull makes one.
+    run_splitfd 0 inspect --repo "$repo" small
+    refute grep -q "$poisoned_image" <<< "$output"
+    cfs "$repo" gc > /dev/null
+    assert_fsck_clean "$repo"
+    store_restore
+    store_pull 0 "$repo" "$store" localhost/small small
+    cfs "$repo" gc > /dev/null
+    assert_cfsctl_accepts "$repo" small
 }
 
 @test "an object whose content is not its name's is found by the proof, and stored again" {
@@ -144,14 +157,42 @@ assert_found() { # OPTION…
     assert_fsck_clean "$repo"
 }
 
-@test "a service proves what is there before it finalizes an image" {
+# A layer of other content in the repository; the store is the genuine one again.
+poisoned_repository() {
     forge
     store_pull 0 "$repo" "$store" localhost/small small
-    cp --reflink=always "$GOLDEN/root/overlay/${layers[1]}/diff/$forged" "$store/root/overlay/${layers[1]}/diff/$forged"
+    store_restore
     serve "$BATS_TEST_TMPDIR/socket" --repo "$repo"
-    run_splitfd 4 push --to "$BATS_TEST_TMPDIR/socket" --repo "$repo" --root "$store/root" --runroot "$store/run" \
+}
+
+@test "a layer of other content is not there for who asks a service: it is sent, and replaced" {
+    poisoned_repository
+    local poisoned
+    poisoned=$(stored)
+    run_splitfd 0 push --to "$BATS_TEST_TMPDIR/socket" --repo "$repo" --root "$store/root" --runroot "$store/run" \
         localhost/small pushed
-    assert_match 'other content' "$errors"
+    refute test "$poisoned" = "$(stored)"
+    assert_same "$(stored)" "$(mark)"
+    run_splitfd 0 fsck --repo "$repo"
+    cfs "$repo" gc > /dev/null
+    assert_cfsctl_accepts "$repo" pushed
+}
+
+@test "a service proves what is there before it finalizes an image" {
+    poisoned_repository
+    run python3 - "$LIB" "$BATS_TEST_TMPDIR/socket" "$repo" "$(middle_diff_id)" "$(stored | sed 's,.*/,,')" << 'END'
+import sys
+sys.path.insert(0, sys.argv[1])
+from varlink_client import Connection
+c, oci = Connection(sys.argv[2]), "org.composefs.Oci."
+handle = c.call("org.composefs.Repository.OpenRepository", {"path": sys.argv[3]})[0]["parameters"]["handle"]
+layer = {"diff_id": sys.argv[4], "layer_verity": sys.argv[5]}
+print(c.call(oci + "FinalizeImage", {"handle": handle, "manifest_json": "{}", "config_json": "{}",
+                                     "layers": [layer], "name": "pushed"})[0])
+END
+    assert_same 0 "$status"
+    assert_match 'InvalidRequest' "$output"
+    assert_match 'other content' "$output"
     refute splitfd inspect --repo "$repo" pushed
 }
 

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
+#include "transport/composefs/images/image-refs.h"
 #include "transport/composefs/images/oci-read.h"
 #include "transport/composefs/images/realign.h"
 #include "transport/composefs/object-check.h"
@@ -16,7 +17,6 @@
 #define CONFIG_NAME   "streams/oci-config-"
 #define MANIFEST_NAME "streams/oci-manifest-"
 #define NAME_SIZE     256
-#define EROFS_REF     "composefs.image"
 #define MAX_RACES     16
 
 SFD_DEFINE_CLEANUP(cleanup_writer_, struct sfd_splitstream_writer, sfd_splitstream_writer_free);
@@ -127,19 +127,17 @@ static int add_erofs_refs(
 {
 	const struct sfd_splitstream_ref *old = NULL;
 	size_t n_old = 0;
-	int r = add_erofs_ref(c, w, EROFS_REF, err);
+	int r = add_erofs_ref(c, w, SFD_IMAGE_REF, err);
 
 	if (r == 0)
-		r = add_erofs_ref(c, w, EROFS_REF ".v1", err);
+		r = add_erofs_ref(c, w, SFD_IMAGE_REF ".v1", err);
 	for (size_t i = 0; r == 0 && i < c->image->n_images; i++)
 		r = sfd_splitstream_ref(
 			w, c->image->images[i].name, &c->image->images[i].digest, err);
 	if (c->old.reader != NULL)
 		old = sfd_splitstream_refs(c->old.reader, &n_old);
 	for (size_t i = 0; r == 0 && i < n_old; i++) {
-		if ((strncmp(old[i].name, EROFS_REF, strlen(EROFS_REF)) == 0 ||
-			    strcmp(old[i].name, SFD_IMAGE_OBJECTS_REF) == 0) &&
-			!is_given(c, old[i].name))
+		if (sfd_is_image_ref(old[i].name) && !is_given(c, old[i].name))
 			r = add_erofs_ref(c, w, old[i].name, err);
 	}
 	return r;
@@ -261,12 +259,32 @@ static int check_facts(struct commit *c, struct splitfd_error *err)
 	return r;
 }
 
+/* Images of the old config that were made of other layers are not this image's. */
+static int forget_old_images(struct commit *c, struct splitfd_error *err)
+{
+	sfd_cleanup_free struct sfd_splitstream_ref *now = calloc(c->n_layers + 1, sizeof(*now));
+	int r;
+
+	if (now == NULL)
+		return splitfd_error_oom(err);
+	for (size_t i = 0; i < c->n_layers; i++)
+		now[i] = (struct sfd_splitstream_ref){ c->layers[i], c->digests[i] };
+	r = c->old.reader == NULL
+		    ? 1
+		    : sfd_image_refs_hold(c->repository, c->old.reader, now, c->n_layers, err);
+	if (r == 0)
+		sfd_oci_document_done(&c->old);
+	return r < 0 ? r : 0;
+}
+
 static int add_all(struct commit *c, struct splitfd_error *err)
 {
 	int r = sfd_names_settle(c->names, err);
 
 	if (r == 0)
 		r = look_up_layers(c, err);
+	if (r == 0)
+		r = forget_old_images(c, err);
 	if (r == 0)
 		r = put_config(c, err);
 	if (r == 0)

@@ -16,9 +16,6 @@ struct sfd_oci_ref {
 	struct splitfd_digest digest;
 };
 
-/* The reference to a stream of objects that an image has and its layers have not. */
-#define SFD_IMAGE_OBJECTS_REF "splitfd.objects"
-
 struct sfd_oci_image {
 	const char *manifest; /* JSON as it came; docker's schema 2 is converted (oci-json.h) */
 	size_t manifest_size;

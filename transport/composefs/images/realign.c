@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/images/realign.h"
+#include "transport/composefs/images/image-refs.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/repository-private.h"
-#include "transport/composefs/stream/splitstream.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -73,22 +73,13 @@ static int collect(struct realign *a, struct splitfd_error *err)
 	return 0;
 }
 
-static const struct splitfd_digest *find(const struct realign *a, const char *ref)
-{
-	for (size_t i = a->n; i-- > 0;) {
-		if (strcmp(a->rows[i].name, ref) == 0)
-			return &a->rows[i].digest;
-	}
-	return NULL;
-}
-
 static bool refers_elsewhere(const struct realign *a, const struct sfd_splitstream *s)
 {
 	size_t n;
 	const struct sfd_splitstream_ref *refs = sfd_splitstream_refs(s, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct splitfd_digest *digest = find(a, refs[i].name);
+		const struct splitfd_digest *digest = sfd_ref_find(a->rows, a->n, refs[i].name);
 
 		if (digest != NULL && !splitfd_digest_equal(digest, &refs[i].digest))
 			return true;
@@ -107,7 +98,7 @@ static int put_object(
 	return sfd_splitstream_object(ctx, digest, size, err);
 }
 
-/* The same stream with the new references. */
+/* The same stream with the new references, without images that were made of other layers. */
 static int write_again(const struct realign *a, struct sfd_splitstream *s,
 	struct splitfd_digest *ret, struct splitfd_error *err)
 {
@@ -117,13 +108,18 @@ static int write_again(const struct realign *a, struct sfd_splitstream *s,
 	const struct sfd_splitstream_ref *refs;
 	enum sfd_object_how how;
 	size_t n, size = 0;
-	int r = sfd_splitstream_writer_new(a->repository->algorithm,
-		sfd_splitstream_content_type(s), a->repository->fd, &w, err);
+	int r, hold = sfd_image_refs_hold(a->repository, s, a->rows, a->n, err);
 
+	if (hold < 0)
+		return hold;
+	r = sfd_splitstream_writer_new(a->repository->algorithm, sfd_splitstream_content_type(s),
+		a->repository->fd, &w, err);
 	refs = sfd_splitstream_refs(s, &n);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct splitfd_digest *digest = find(a, refs[i].name);
+		const struct splitfd_digest *digest = sfd_ref_find(a->rows, a->n, refs[i].name);
 
+		if (hold == 0 && sfd_is_image_ref(refs[i].name))
+			continue;
 		r = sfd_splitstream_ref(
 			w, refs[i].name, digest != NULL ? digest : &refs[i].digest, err);
 	}
@@ -133,13 +129,6 @@ static int write_again(const struct realign *a, struct sfd_splitstream *s,
 	if (r == 0)
 		r = sfd_splitstream_finish(w, &file, &size, err);
 	return r < 0 ? r : sfd_object_put_bytes(a->repository, file, size, ret, &how, err);
-}
-
-/* Not ours to report. */
-static bool is_damage(int r, const struct splitfd_error *why)
-{
-	return r == -EIO || r == -ENOENT || why->kind == SPLITFD_ERROR_REFUSED ||
-	       why->kind == SPLITFD_ERROR_NOT_FOUND;
 }
 
 static int look_at(struct realign *a, const char *type, const char *name, struct splitfd_error *err)
@@ -161,7 +150,8 @@ static int look_at(struct realign *a, const char *type, const char *name, struct
 	if (r == 0)
 		r = write_again(a, s, &digest, &why);
 	if (r < 0) {
-		if (is_damage(r, &why))
+		/* Not ours to report. */
+		if (sfd_is_stream_damage(r, &why))
 			return 0;
 		return splitfd_error_copy(err, r, &why);
 	}
