@@ -205,22 +205,15 @@ int sfd_varlink_repo_untag(struct sfd_varlink_session *s, const struct sfd_varli
 	struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	sfd_cleanup_free char *tag = NULL;
-	sfd_cleanup_fd int dir = -EBADF;
 	const cJSON *name;
 	int r = tag_params(s, call, &name, NULL, &tag, ret, err);
 
 	if (r <= 0)
 		return r;
-	if (unlinkat(s->repository->fd, tag, 0) < 0) {
-		if (errno == ENOENT)
-			return no_image(name->valuestring, ret, err);
-		return splitfd_error_sys(err, errno, "cannot remove the tag '%s'", tag);
-	}
-	dir = sfd_openat2(s->repository->fd, SFD_TAGS_DIR, O_RDONLY | O_DIRECTORY, 0, 0);
-	if (dir < 0 || fsync(dir) < 0)
-		return splitfd_error_sys(
-			err, dir < 0 ? -dir : errno, "cannot sync %s", SFD_TAGS_DIR);
-	return 0;
+	r = sfd_tag_remove(s->repository, tag, err);
+	if (r == 0)
+		return no_image(name->valuestring, ret, err);
+	return r < 0 ? r : 0;
 }
 
 static const char *xattrs_word(const cJSON *xattrs)

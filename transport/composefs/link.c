@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
@@ -114,47 +115,23 @@ void sfd_link_maker_done(struct sfd_link_maker *maker)
 	maker->undo = NULL;
 }
 
-/* A directory of the repository, never a symlink to one elsewhere. */
-static int open_dir(const struct sfd_link_maker *maker, const char *path, uint64_t flags)
-{
-	return sfd_openat2(maker->repository->fd, path, flags | O_DIRECTORY, 0,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-}
-
-/* Makes each folder of `name` that is not there. */
-static int make_dirs(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err)
-{
-	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		sfd_cleanup_free char *path = strndup(name, (size_t)(slash - name));
-
-		if (path == NULL)
-			return splitfd_error_oom(err);
-		if (mkdirat(maker->repository->fd, path, 0755) < 0 && errno != EEXIST)
-			return splitfd_error_sys(
-				err, errno, "cannot make %s/%s", maker->repository->path, path);
-	}
-	return 0;
-}
-
-/* The folder of `name`, open, made where it is missing. */
+/* The directory of `name`, open, made where it is missing. */
 static int open_parent(struct sfd_link_maker *maker, const char *name, struct splitfd_error *err)
 {
-	const char *slash = strrchr(name, '/');
-	sfd_cleanup_free char *path = strndup(name, (size_t)(slash - name));
-	int fd, r;
+	const struct splitfd_repository *repository = maker->repository;
+	const char *base;
+	int fd = sfd_beneath_parent(repository->fd, name, &base), r;
 
-	if (path == NULL)
-		return splitfd_error_oom(err);
-	fd = open_dir(maker, path, O_PATH);
 	if (fd == -ENOENT) {
-		r = make_dirs(maker, name, err);
+		r = sfd_beneath_make_parents(repository->fd, name);
 		if (r < 0)
-			return r;
-		fd = open_dir(maker, path, O_PATH);
+			return sfd_beneath_failed(repository->fd, repository->path,
+				"make the directory of", name, r, err);
+		fd = sfd_beneath_parent(repository->fd, name, &base);
 	}
 	if (fd < 0)
-		return splitfd_error_sys(
-			err, -fd, "cannot open %s/%s", maker->repository->path, path);
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "open the directory of", name, fd, err);
 	return fd;
 }
 
@@ -243,15 +220,10 @@ int sfd_link_replace(struct sfd_link_maker *maker, const char *name, const char 
 
 bool sfd_link_is(struct splitfd_repository *repository, const char *name, const char *target)
 {
-	struct sfd_link_maker maker = { .repository = repository };
 	char now[SFD_LINK_TARGET_MAX + 1];
-	sfd_cleanup_free char *parent = strndup(name, (size_t)(strrchr(name, '/') - name));
-	sfd_cleanup_fd int dir = parent != NULL ? open_dir(&maker, parent, O_PATH) : -ENOMEM;
 
-	if (dir < 0)
-		return false;
-	read_target(dir, strrchr(name, '/') + 1, now);
-	return strcmp(now, target) == 0;
+	return sfd_beneath_readlink(repository->fd, name, now, sizeof(now)) > 0 &&
+	       strcmp(now, target) == 0;
 }
 
 static void undo_one(struct sfd_link_maker *maker, const struct sfd_link_undo *row)
@@ -305,22 +277,21 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 	struct splitfd_digest *ret, struct splitfd_error *err)
 {
 	char target[SFD_LINK_TARGET_MAX + 1];
-	ssize_t n = readlinkat(repository->fd, name, target, sizeof(target) - 1);
+	ssize_t n = sfd_beneath_readlink(repository->fd, name, target, sizeof(target));
 
 	/* A failing disk leaves links without a target, which nobody can make: they are no names.
 	 */
 	if (n == 0)
 		return 0;
 	if (n < 0) {
-		if (errno == ENOENT || errno == EUCLEAN)
+		if (n == -ENOENT || n == -EUCLEAN)
 			return 0;
-		if (errno == EINVAL)
+		if (n == -EINVAL)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 				"%s/%s is no symlink", repository->path, name);
-		return splitfd_error_sys(
-			err, errno, "cannot read the link %s/%s", repository->path, name);
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "read the link", name, (int)n, err);
 	}
-	target[n] = '\0';
 	if (!parse_target(repository->algorithm, target, ret))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"%s/%s points at '%s', which is no object of this repository",
@@ -344,15 +315,14 @@ int sfd_ref_read(struct splitfd_repository *repository, const char *ref, struct 
 {
 	char target[SFD_LINK_TARGET_MAX + 1];
 	sfd_cleanup_free char *name = NULL;
-	ssize_t n = readlinkat(repository->fd, ref, target, sizeof(target) - 1);
+	ssize_t n = sfd_beneath_readlink(repository->fd, ref, target, sizeof(target));
 	const char *base;
 
-	if (n < 0 && errno == ENOENT)
+	if (n == -ENOENT)
 		return 0;
 	if (n < 0)
-		return splitfd_error_sys(
-			err, errno, "cannot read the link %s/%s", repository->path, ref);
-	target[n] = '\0';
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "read the link", ref, (int)n, err);
 	base = strrchr(target, '/');
 	name = sfd_asprintf(
 		"%.*s/%s", (int)strcspn(ref, "/"), ref, base != NULL ? base + 1 : target);

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/object-path.h"
 #include "transport/composefs/repository-private.h"
@@ -11,10 +12,14 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)512 * 1024)
+
+/* With fewer descriptors than this none is kept. */
+#define FDS_FOR_KEEPING 1024
 
 static bool has_bit(const uint8_t *bits, uint8_t i)
 {
@@ -47,6 +52,54 @@ static bool dir_is_absent(struct splitfd_repository *repository, int objects, ui
 		set_bit(repository->looked_dir, first);
 	}
 	return has_bit(repository->absent_dir, first);
+}
+
+size_t sfd_object_dirs_kept(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= FDS_FOR_KEEPING
+		       ? (size_t)(limit.rlim_cur / 4)
+		       : 0;
+}
+
+/* objects/xx, open, and then kept open; -errno. The numbers of descriptors are given from below, so
+ * that one beyond the share means that others have it already. */
+static int kept_dir(struct splitfd_repository *repository, int objects, uint8_t first)
+{
+	int *kept = &repository->dir_fds[first], fd = __atomic_load_n(kept, __ATOMIC_ACQUIRE);
+	int none = -EBADF;
+	char name[3];
+
+	if (fd >= 0)
+		return fd;
+	sfd_hex_encode(&first, 1, name);
+	fd = sfd_beneath_open(objects, name, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	if ((size_t)fd >= sfd_object_dirs_kept()) {
+		sfd_close(fd);
+		return -EMFILE;
+	}
+	if (__atomic_compare_exchange_n(kept, &none, fd, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return fd;
+	sfd_close(fd);
+	return none;
+}
+
+int sfd_object_stat(struct splitfd_repository *repository, int objects,
+	const struct splitfd_digest *digest, struct stat *ret)
+{
+	int dir = kept_dir(repository, objects, digest->bytes[0]);
+	char path[SFD_OBJECT_PATH_SIZE];
+
+	sfd_object_path(digest, path);
+	if (dir >= 0 && fstatat(dir, path + 3, ret, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (dir >= 0 && errno != ENOENT)
+		return -errno;
+	/* Where it is missing, the directory may be another one by now. */
+	return sfd_beneath_stat(objects, path, ret);
 }
 
 int sfd_object_hash(struct splitfd_repository *repository, int fd, struct splitfd_digest *ret)
@@ -142,8 +195,7 @@ static int verify(struct splitfd_repository *repository, const struct splitfd_di
 	if (objects < 0)
 		return objects == -ENOENT ? 0 : objects;
 	sfd_object_path(digest, path);
-	fd = sfd_open_regular(
-		objects, path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	fd = sfd_beneath_open_regular(objects, path);
 	if (fd < 0)
 		return result(repository, fd, path, err);
 	r = find_digest(repository, fd, content, &found);
@@ -164,14 +216,16 @@ int sfd_object_check(struct splitfd_repository *repository, const struct splitfd
 	char path[SFD_OBJECT_PATH_SIZE];
 	int objects = sfd_repository_objects(repository, false, err);
 	struct stat st;
+	int r;
 
 	if (objects < 0)
 		return objects == -ENOENT ? 0 : objects;
 	if (dir_is_absent(repository, objects, digest->bytes[0]))
 		return 0;
 	sfd_object_path(digest, path);
-	if (fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return result(repository, -errno, path, err);
+	r = sfd_object_stat(repository, objects, digest, &st);
+	if (r < 0)
+		return result(repository, r, path, err);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
 		return result(repository, 0, path, err);
 	if (!repository->secure && !repository->distrust)

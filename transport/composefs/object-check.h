@@ -10,6 +10,8 @@
 
 #include "transport/composefs/repository.h"
 
+#include <sys/stat.h>
+
 /* 1: a regular file of `size` bytes is there (in a secure repository: with the kernel's digest; in
  * one that is distrusted: with that content). 0: nothing, or something else. -errno. */
 int sfd_object_check(struct splitfd_repository *repository, const struct splitfd_digest *digest,
@@ -20,6 +22,13 @@ int sfd_object_check(struct splitfd_repository *repository, const struct splitfd
  * nothing is there. -errno. */
 int sfd_object_verify(struct splitfd_repository *repository, const struct splitfd_digest *digest,
 	struct splitfd_error *err);
+
+/* lstat(2) of an object below `objects`, which is the repository's objects/. 0 or -errno. */
+int sfd_object_stat(struct splitfd_repository *repository, int objects,
+	const struct splitfd_digest *digest, struct stat *ret);
+
+/* How many descriptors of directories of objects/ sfd_object_stat() leaves open at most. */
+size_t sfd_object_dirs_kept(void);
 
 /* Means that the object is of no use, and not that something else went wrong. */
 bool sfd_object_is_damage(int errnum);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/object-store.h"
 #include "splitfdstream/base/io.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/object-check.h"
 #include "transport/composefs/repository-private.h"
@@ -46,9 +47,18 @@ static int open_object(
 	if (fd != -ENOENT)
 		return fd;
 	dir = sfd_repository_objects(repository, false, err);
-	return dir < 0 ? dir
-		       : sfd_openat2(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
-				 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	return dir < 0 ? dir : sfd_beneath_open(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+static int open_failed(const struct splitfd_repository *repository, const char *path, int r,
+	struct splitfd_error *err)
+{
+	char name[sizeof("objects/") + SFD_OBJECT_PATH_SIZE] = "objects/";
+
+	if (r != -ELOOP)
+		return fail(err, r, "open", path);
+	memcpy(name + strlen(name), path, strlen(path) + 1);
+	return sfd_beneath_failed(repository->fd, repository->path, "open", name, r, err);
 }
 
 int sfd_object_open(struct splitfd_repository *repository, const struct splitfd_digest *digest,
@@ -64,7 +74,7 @@ int sfd_object_open(struct splitfd_repository *repository, const struct splitfd_
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"object %s is missing in the repository '%s'", path, repository->path);
 	if (fd < 0)
-		return fail(err, fd, "open", path);
+		return open_failed(repository, path, fd, err);
 	r = sfd_check_regular(fd, UINT64_MAX, path, ret_size, err);
 	if (r == 0 && repository->secure)
 		r = check_measured(repository, fd, digest, path, err);
@@ -165,20 +175,23 @@ int sfd_objects_temporary_dir(struct splitfd_repository *repository, struct spli
 void sfd_object_drop_damaged(
 	struct splitfd_repository *repository, const struct splitfd_digest *digest)
 {
-	sfd_cleanup_fd int fd = -EBADF;
+	sfd_cleanup_fd int fd = -EBADF, dir = -EBADF;
 	struct splitfd_digest found = { 0 };
 	char path[SFD_OBJECT_PATH_SIZE];
+	const char *name;
 	int objects = sfd_repository_objects(repository, false, NULL);
 	int away = sfd_objects_temporary_dir(repository, NULL);
 
 	sfd_object_path(digest, path);
-	if (objects < 0 || away < 0 || sfd_object_verify(repository, digest, NULL) != 0 ||
-		renameat2(objects, path, away, path + 3, RENAME_NOREPLACE) < 0)
+	if (objects < 0 || away < 0 || sfd_object_verify(repository, digest, NULL) != 0)
 		return;
-	fd = sfd_open_regular(away, path + 3, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	dir = sfd_beneath_parent(objects, path, &name);
+	if (dir < 0 || renameat2(dir, name, away, name, RENAME_NOREPLACE) < 0)
+		return;
+	fd = sfd_beneath_open_regular(away, name);
 	if (fd >= 0 && sfd_object_hash(repository, fd, &found) == 0 &&
 		splitfd_digest_equal(&found, digest))
-		(void)renameat2(away, path + 3, objects, path, RENAME_NOREPLACE);
+		(void)renameat2(away, name, dir, name, RENAME_NOREPLACE);
 }
 
 /* Such objects are few, and all the others depend on them: what is there is read. */

@@ -58,15 +58,14 @@ int sfd_repository_of_objects(int objects, enum splitfd_algorithm algorithm,
 	r = find_secure(owned, &secure, err);
 	if (r < 0)
 		return r;
-	repository = calloc(1, sizeof(*repository));
+	repository = sfd_repository_new();
 	if (repository == NULL)
 		return splitfd_error_oom(err);
 	repository->path = strdup("(passed objects directory)");
 	if (repository->path == NULL) {
-		free(repository);
+		splitfd_repository_close(repository);
 		return splitfd_error_oom(err);
 	}
-	(void)pthread_mutex_init(&repository->lock, NULL);
 	repository->fd = sfd_take_fd(&dir);
 	repository->objects_fd = sfd_take_fd(&owned);
 	repository->algorithm = algorithm;

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/lock-wait.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
@@ -12,8 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 SFD_DEFINE_CLEANUP(cleanup_repository, struct splitfd_repository, splitfd_repository_close);
 
@@ -68,13 +67,12 @@ static int read_meta(
 			"%s/" SFD_META_NAME " is empty or has lost its fs-verity data, as after a "
 			"power cut; 'splitfd init --repo %s' makes it again",
 			repository->path, repository->path);
-	fd = sfd_openat2(
-		repository->fd, SFD_META_NAME, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, RESOLVE_PLAIN);
+	fd = sfd_beneath_open(repository->fd, SFD_META_NAME, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd == -ENOENT)
 		return no_meta(repository, err);
 	if (fd < 0)
-		return splitfd_error_sys(
-			err, -fd, "cannot open %s/" SFD_META_NAME, repository->path);
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "open", SFD_META_NAME, fd, err);
 	r = sfd_check_regular(fd, UINT64_MAX, SFD_META_NAME, NULL, err);
 	if (r < 0)
 		return r;
@@ -121,6 +119,19 @@ static int open_meta(struct splitfd_repository *repository, struct splitfd_error
 	return repository->write ? check_writable(repository, &meta, err) : 0;
 }
 
+struct splitfd_repository *sfd_repository_new(void)
+{
+	struct splitfd_repository *repository = calloc(1, sizeof(*repository));
+
+	if (repository == NULL)
+		return NULL;
+	repository->fd = repository->objects_fd = -EBADF;
+	for (size_t i = 0; i < SFD_N_OBJECT_DIRS; i++)
+		repository->dir_fds[i] = -EBADF;
+	pthread_mutex_init(&repository->lock, NULL);
+	return repository;
+}
+
 int splitfd_repository_open(
 	const char *path, bool write, struct splitfd_repository **ret, struct splitfd_error *err)
 {
@@ -131,14 +142,12 @@ int sfd_repository_open(const char *path, bool write, const struct sfd_lock_opti
 	struct splitfd_repository **ret, struct splitfd_error *err)
 {
 	sfd_cleanup(cleanup_repository) struct splitfd_repository *repository =
-		calloc(1, sizeof(*repository));
+		sfd_repository_new();
 	int r;
 
 	if (repository == NULL)
 		return splitfd_error_oom(err);
-	repository->fd = repository->objects_fd = -EBADF;
 	repository->write = write;
-	pthread_mutex_init(&repository->lock, NULL);
 	repository->path = strdup(path);
 	if (repository->path == NULL)
 		return splitfd_error_oom(err);
@@ -161,6 +170,8 @@ struct splitfd_repository *splitfd_repository_close(struct splitfd_repository *r
 	if (repository == NULL)
 		return NULL;
 	sfd_staging_free(repository->staging);
+	for (size_t i = 0; i < SFD_N_OBJECT_DIRS; i++)
+		sfd_close(repository->dir_fds[i]);
 	sfd_close(repository->objects_fd);
 	sfd_close(repository->fd);
 	pthread_mutex_destroy(&repository->lock);
@@ -196,9 +207,9 @@ static int open_objects(
 
 	if (create && mkdirat(repository->fd, "objects", 0755) < 0 && errno != EEXIST)
 		return splitfd_error_sys(err, errno, "cannot make %s/objects", repository->path);
-	fd = sfd_openat2(repository->fd, "objects", O_PATH | O_DIRECTORY, 0, RESOLVE_PLAIN);
+	fd = sfd_beneath_open(repository->fd, "objects", O_PATH | O_DIRECTORY, 0);
 	if (fd < 0 && !(fd == -ENOENT && !create))
-		splitfd_error_sys(err, -fd, "cannot open %s/objects", repository->path);
+		sfd_beneath_failed(repository->fd, repository->path, "open", "objects", fd, err);
 	return fd;
 }
 

@@ -12,6 +12,8 @@
 
 struct sfd_staging;
 
+#define SFD_N_OBJECT_DIRS 256
+
 struct splitfd_repository {
 	char *path;
 	int fd;		/* the directory, O_RDONLY, flocked shared */
@@ -22,8 +24,9 @@ struct splitfd_repository {
 	int erofs_default;  /* 0, 1 or 2 */
 	int erofs_extra[3]; /* further formats */
 	size_t n_erofs_extra;
-	uint8_t looked_dir[32]; /* bit i: objects/<i as hex> was looked for; atomic */
-	uint8_t absent_dir[32]; /* bit i: and was not there; atomic */
+	int dir_fds[SFD_N_OBJECT_DIRS]; /* objects/xx, O_PATH; -EBADF where not open; atomic */
+	uint8_t looked_dir[32];		/* bit i: objects/<i as hex> was looked for; atomic */
+	uint8_t absent_dir[32];		/* bit i: and was not there; atomic */
 	const volatile int
 		*cancel;     /* not 0: reading of contents ends with -ECANCELED; NULL: never */
 	bool distrust;	     /* what counts as present is hashed: see splitfd_repository_distrust */
@@ -38,6 +41,9 @@ struct splitfd_repository {
 /* As splitfd_repository_open, with who ends the wait for the lock, and when; `lock` NULL: zeros. */
 int sfd_repository_open(const char *path, bool write, const struct sfd_lock_options *lock,
 	struct splitfd_repository **ret, struct splitfd_error *err);
+
+/* One without a path and descriptors; NULL when memory is short. */
+struct splitfd_repository *sfd_repository_new(void);
 
 /* The descriptor of objects/, which is made first where `create`. It stays the repository's.
  * -ENOENT without a text where it is not there and not to be made. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Removing staging directories: one's own at the end, and those of processes that were killed. */
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/staging-private.h"
 
@@ -65,7 +66,7 @@ void sfd_staging_clean(struct splitfd_repository *repository)
 {
 	sfd_cleanup_dir DIR *entries = NULL;
 	const struct dirent *entry;
-	int fd = openat(repository->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = sfd_beneath_open(repository->fd, ".", O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0)
 		return;

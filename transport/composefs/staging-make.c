@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/staging.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/object-path.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/staging-private.h"
@@ -28,8 +29,7 @@ static int try_make(struct sfd_staging *s)
 		return r;
 	if (mkdirat(root, s->name, 0700) < 0)
 		return errno == EEXIST ? 1 : -errno;
-	s->fd = sfd_openat2(root, s->name, O_RDONLY | O_DIRECTORY, 0,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	s->fd = sfd_beneath_open(root, s->name, O_RDONLY | O_DIRECTORY, 0);
 	if (s->fd < 0)
 		return s->fd == -ENOENT ? 1 : s->fd;
 	if (flock(s->fd, LOCK_EX | LOCK_NB) == 0 && fstat(s->fd, &ours) == 0 &&
@@ -121,9 +121,9 @@ static int current_batch(struct sfd_staging *s)
 		free(b);
 		return r;
 	}
-	b->fd = openat(s->fd, b->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	b->fd = sfd_beneath_open(s->fd, b->name, O_RDONLY | O_DIRECTORY, 0);
 	if (b->fd < 0) {
-		r = -errno;
+		r = b->fd;
 		free(b);
 		return r;
 	}
@@ -207,13 +207,7 @@ static int set_mode(struct sfd_staging *s, int fd)
 
 static int create(int dir, const char *path)
 {
-	int fd;
-
-	do
-		fd = openat(
-			dir, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, OBJECT_MODE);
-	while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd;
+	return sfd_beneath_open(dir, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OBJECT_MODE);
 }
 
 static int begin_unnamed(struct sfd_staging *s, struct sfd_staged *ret)
@@ -268,6 +262,8 @@ static int give_digest(struct sfd_staging *s, const struct splitfd_digest *diges
 	struct sfd_staged *staged, struct splitfd_error *err)
 {
 	char from[24], to[SFD_OBJECT_PATH_SIZE];
+	sfd_cleanup_fd int dir = -EBADF;
+	const char *base;
 	int r;
 
 	snprintf(from, sizeof(from), "%llu", (unsigned long long)staged->number);
@@ -280,10 +276,13 @@ static int give_digest(struct sfd_staging *s, const struct splitfd_digest *diges
 		staged->staging = NULL;
 		return fail(s, r, err);
 	}
+	dir = sfd_beneath_parent(staged->batch->fd, to, &base);
 	/* Nobody else makes it now, so that it is there or not. */
-	if (faccessat(staged->batch->fd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (dir < 0)
+		r = dir;
+	else if (faccessat(dir, base, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		r = 1;
-	else if (renameat(s->fd, from, staged->batch->fd, to) < 0)
+	else if (renameat(s->fd, from, dir, base) < 0)
 		r = -errno;
 	if (r != 0) {
 		(void)unlinkat(s->fd, from, 0);
@@ -321,7 +320,7 @@ void sfd_staged_done(struct sfd_staged *staged)
 	if (s != NULL && staged->batch != NULL) {
 		sfd_object_path(&staged->digest, path);
 		if (staged->fd >= 0)
-			(void)unlinkat(staged->batch->fd, path, 0);
+			(void)sfd_beneath_unlink(staged->batch->fd, path);
 		pthread_mutex_lock(&s->lock);
 		leave(s, staged);
 		pthread_mutex_unlock(&s->lock);
@@ -336,8 +335,7 @@ void sfd_staged_done(struct sfd_staged *staged)
 
 static int open_in(const struct sfd_batch *b, const char *path)
 {
-	return sfd_openat2(b->fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	return sfd_beneath_open(b->fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 }
 
 int sfd_staging_open(struct sfd_staging *s, const char *path)

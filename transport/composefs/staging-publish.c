@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A batch of objects is written to the disk, then gets its names. */
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/object-path.h"
 #include "transport/composefs/object-check.h"
 #include "transport/composefs/repository-private.h"
@@ -10,8 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 /* One directory of a batch, on its way into a directory that exists. */
 struct merge {
@@ -108,6 +107,15 @@ static int merge_files(const struct merge *m, struct splitfd_error *err)
 	return r;
 }
 
+/* objects/xx is a symbolic link. */
+static int refuse(const struct sfd_staging *s, const char *name, int r, struct splitfd_error *err)
+{
+	char path[sizeof("objects/xx")];
+
+	(void)snprintf(path, sizeof(path), "objects/%.2s", name);
+	return sfd_beneath_failed(s->repository->fd, s->repository->path, "open", path, r, err);
+}
+
 static int merge_dir(struct sfd_staging *s, const struct sfd_batch *b, int objects, uint8_t first,
 	struct splitfd_error *err)
 {
@@ -117,10 +125,12 @@ static int merge_dir(struct sfd_staging *s, const struct sfd_batch *b, int objec
 	int r;
 
 	sfd_hex_encode(&first, 1, name);
-	from = openat(b->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	from = sfd_beneath_open(b->fd, name, O_RDONLY | O_DIRECTORY, 0);
 	if (from < 0)
-		return fail(&m, "", -errno, err);
-	to = sfd_openat2(objects, name, O_PATH | O_DIRECTORY, 0, RESOLVE_PLAIN);
+		return fail(&m, "", from, err);
+	to = sfd_beneath_open(objects, name, O_PATH | O_DIRECTORY, 0);
+	if (to == -ELOOP)
+		return refuse(s, name, to, err);
 	if (to < 0)
 		return splitfd_error_sys(err, -to,
 			"%s/objects/%s is not a directory that can be used", s->repository->path,

@@ -4,6 +4,7 @@
 #include "splitfdstream/base/io.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/erofs/erofs-objects.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/link.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
@@ -85,15 +86,17 @@ static int open_dir(
 	const char *name = strrchr(path, '/');
 
 	if (path[0] == '\0')
-		*ret = sfd_openat2(
-			list->repository->fd, REFS, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+		*ret = sfd_beneath_open(list->repository->fd, REFS, O_RDONLY | O_DIRECTORY, 0);
 	else
-		*ret = sfd_openat2(parent, name != NULL ? name + 1 : path,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, 0);
+		*ret = sfd_beneath_open(
+			parent, name != NULL ? name + 1 : path, O_RDONLY | O_DIRECTORY, 0);
 	if (*ret >= 0)
 		return 1;
 	if (*ret == -ENOENT || (*ret == -ENOTDIR && path[0] != '\0'))
 		return 0;
+	if (path[0] == '\0')
+		return sfd_beneath_failed(
+			list->repository->fd, list->repository->path, "open", REFS, *ret, err);
 	return splitfd_error_sys(err, -*ret, "cannot open " REFS "/%s", path);
 }
 

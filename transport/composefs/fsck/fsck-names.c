@@ -2,6 +2,7 @@
 /* The names in streams/ and images/, and the references below refs/. */
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/fsck/fsck-private.h"
 #include "transport/composefs/repository-private.h"
 
@@ -48,6 +49,19 @@ static int broken(struct folder *d, const char *path)
 	return wrong(d, "broken-symlink", path, "");
 }
 
+/* What a link leads to, open for reading; -EINVAL for what is not a regular file. */
+static int open_target(const struct folder *d, const char *path)
+{
+	sfd_cleanup_fd int fd = sfd_beneath_follow(d->f->repository->fd, path);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? sfd_reopen(fd, O_RDONLY) : -EINVAL;
+}
+
 /* A name that is not in refs/. */
 static int check_name(struct folder *d, int dir, const char *path, const char *name)
 {
@@ -61,15 +75,17 @@ static int check_name(struct folder *d, int dir, const char *path, const char *n
 		d->count->corrupted++;
 		return wrong(d, "entry-not-symlink", path, "");
 	}
-	fd = sfd_open_regular(dir, name, 0);
+	fd = open_target(d, path);
 	if (fd == -ENOENT) {
 		d->count->corrupted++;
 		return broken(d, path);
 	}
 	if (fd < 0) {
+		sfd_cleanup_fd int target = sfd_beneath_follow(d->f->repository->fd, path);
+
 		d->count->corrupted++;
 		return wrong(d, d->streams ? "stream-open-failed" : "image-open-failed", path,
-			sfd_fsck_open_reason(dir, name, 0, -fd));
+			sfd_fsck_open_reason(target, "", AT_EMPTY_PATH, -fd));
 	}
 	return d->streams ? sfd_fsck_stream(d->f, name, fd) : sfd_fsck_image(d->f, name, fd);
 }
@@ -79,6 +95,7 @@ static int check_dir(struct folder *d, const char *path, int depth, struct split
 static int check_ref(struct folder *d, int dir, const char *path, const char *name, int depth,
 	struct splitfd_error *err)
 {
+	sfd_cleanup_fd int target = -EBADF;
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -87,9 +104,11 @@ static int check_ref(struct folder *d, int dir, const char *path, const char *na
 		return check_dir(d, path, depth + 1, err);
 	if (!S_ISLNK(st.st_mode))
 		return wrong(d, "unexpected-file-type", path, type_name(st.st_mode));
-	if (fstatat(dir, name, &st, 0) == 0)
+	target = sfd_beneath_follow(d->f->repository->fd, path);
+	if (target >= 0)
 		return 0;
-	return errno == ENOENT ? broken(d, path) : wrong(d, "stat-failed", path, strerror(errno));
+	return target == -ENOENT ? broken(d, path)
+				 : wrong(d, "stat-failed", path, sfd_fsck_reason(target));
 }
 
 static int check_entry(struct folder *d, int dir, const char *folder, const char *name, int depth,
@@ -109,13 +128,18 @@ static int check_entry(struct folder *d, int dir, const char *folder, const char
 /* Depth 0 is streams/ or images/ itself; below it are references. */
 static int check_dir(struct folder *d, const char *path, int depth, struct splitfd_error *err)
 {
-	int fd = openat(d->f->repository->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	sfd_cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = sfd_beneath_open(d->f->repository->fd, path, O_RDONLY | O_DIRECTORY, 0);
+	sfd_cleanup_dir DIR *dir = NULL;
 	const struct dirent *entry;
 	int r = 0;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd == -ENOENT)
 		return 0;
+	if (fd == -ELOOP)
+		return wrong(d, "unexpected-file-type", path, "SymbolicLink");
+	if (fd < 0)
+		return splitfd_error_sys(err, -fd, "cannot read %s", path);
+	dir = fdopendir(fd);
 	if (dir == NULL || depth > MAX_DEPTH) {
 		r = splitfd_error_sys(err, dir == NULL ? errno : ELOOP, "cannot read %s", path);
 		if (dir == NULL)

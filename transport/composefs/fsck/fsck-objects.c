@@ -5,6 +5,7 @@
 #include "splitfdstream/base/shortage.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/fsck/fsck-private.h"
 #include "transport/composefs/kernel-verity.h"
 #include "transport/composefs/object-check.h"
@@ -95,7 +96,7 @@ static int check_object(struct folder *d, const char *name)
 	d->checked++;
 	if (!parse_name(d, name, &expected))
 		return wrong(d, "object-invalid-name", name, "no digest of this repository");
-	fd = sfd_open_regular(d->fd, name, RESOLVE_NO_SYMLINKS);
+	fd = sfd_beneath_open_regular(d->fd, name);
 	if (sfd_is_shortage(fd))
 		return fd;
 	if (fd < 0)
@@ -143,9 +144,15 @@ static int check_folder(struct sfd_fsck *f, void *ctx, size_t i, struct splitfd_
 
 	(void)ctx;
 	snprintf(path, sizeof(path), "objects/%02zx", i);
-	d.fd = openat(f->repository->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d.fd = sfd_beneath_open(f->repository->fd, path, O_RDONLY | O_DIRECTORY, 0);
+	if (d.fd == -ENOENT)
+		return 0;
+	if (d.fd == -ELOOP)
+		return sfd_fsck_add(f, &f->report->errors, "object-open-failed: %s: %s", path,
+			sfd_fsck_reason(d.fd));
 	if (d.fd < 0)
-		return errno == ENOENT ? 0 : splitfd_error_sys(err, errno, "cannot open %s", path);
+		return sfd_beneath_failed(
+			f->repository->fd, f->repository->path, "open", path, d.fd, err);
 	dir = fdopendir(d.fd);
 	if (dir == NULL) {
 		r = splitfd_error_sys(err, errno, "cannot read %s", path);

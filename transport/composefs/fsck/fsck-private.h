@@ -31,12 +31,16 @@ int sfd_fsck_spread(struct sfd_fsck *f, size_t n,
 	int (*work)(struct sfd_fsck *f, void *ctx, size_t i, struct splitfd_error *err), void *ctx,
 	struct splitfd_error *err);
 
-/* Why sfd_open_regular() failed with `errnum`. A file that lost its fs-verity data on a disk, whose
- * name was written before it, cannot be opened either: EINVAL. */
+/* Why a regular file could not be opened, with `errnum`; `dir`, `name`, `flags` as of fstatat(). A
+ * file that lost its fs-verity data on a disk, whose name was written before it, cannot be opened
+ * either: EINVAL. */
 const char *sfd_fsck_open_reason(int dir, const char *name, int flags, int errnum);
 
 /* The object is there, as a regular file. */
 bool sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest);
+
+/* What is wrong with a name, for the -errno of opening it. */
+const char *sfd_fsck_reason(int r);
 
 /* fsck-objects.c: objects/ */
 int sfd_fsck_objects(struct sfd_fsck *f, struct splitfd_error *err);

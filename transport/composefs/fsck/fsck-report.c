@@ -4,6 +4,7 @@
 #include "splitfdstream/base/cpus.h"
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/thread.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
@@ -37,15 +38,6 @@ int sfd_fsck_add(struct sfd_fsck *f, struct sfd_fsck_texts *texts, const char *f
 	return items != NULL ? 0 : -ENOMEM;
 }
 
-const char *sfd_fsck_open_reason(int dir, const char *name, int flags, int errnum)
-{
-	struct stat st;
-
-	if (errnum != EINVAL || fstatat(dir, name, &st, flags) < 0)
-		return strerror(errnum);
-	return S_ISREG(st.st_mode) ? "its fs-verity data is damaged" : "no regular file";
-}
-
 void sfd_fsck_count(struct sfd_fsck *f, uint64_t *counter, uint64_t n)
 {
 	pthread_mutex_lock(&f->lock);
@@ -71,22 +63,47 @@ int sfd_fsck_cancelled(const struct sfd_fsck *f, struct splitfd_error *err)
 	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 }
 
+const char *sfd_fsck_reason(int r)
+{
+	switch (r) {
+	case -EINVAL:
+		return "no regular file";
+	case -ELOOP:
+		return "behind a symbolic link";
+	case -EXDEV:
+		return "outside of the repository";
+	default:
+		return strerror(-r);
+	}
+}
+
+const char *sfd_fsck_open_reason(int dir, const char *name, int flags, int errnum)
+{
+	struct stat st;
+
+	if (errnum != EINVAL || fstatat(dir, name, &st, flags) < 0)
+		return sfd_fsck_reason(-errnum);
+	return S_ISREG(st.st_mode) ? "its fs-verity data is damaged" : "no regular file";
+}
+
 bool sfd_fsck_has_object(struct sfd_fsck *f, const struct splitfd_digest *digest)
 {
 	char path[SFD_OBJECT_PATH_SIZE];
 	int objects = sfd_repository_objects(f->repository, false, NULL);
 	struct stat st;
+	int r;
 
 	sfd_object_path(digest, path);
 	if (objects < 0)
 		return false;
-	if (fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	r = sfd_object_stat(f->repository, objects, digest, &st);
+	if (r == 0)
 		return S_ISREG(st.st_mode);
-	if (errno == ENOENT || errno == ENOTDIR)
+	if (r == -ENOENT || r == -ENOTDIR)
 		return false;
 	/* Nobody knows whether it is missing. */
 	return sfd_fsck_add(f, &f->report->errors, "object-check-failed: %s: %s", path,
-		       strerror(errno)) == 0;
+		       sfd_fsck_reason(r)) == 0;
 }
 
 /* Work shared by threads. */

@@ -2,6 +2,7 @@
 #include "transport/composefs/images/listing.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/images/tags.h"
@@ -235,24 +236,37 @@ static int add_id(const char *name, char ***ids, size_t *n)
 	return 0;
 }
 
+/* 1; 0 where there is no such directory. */
+static int open_streams(
+	const struct splitfd_repository *repository, DIR **ret, struct splitfd_error *err)
+{
+	int fd = sfd_beneath_open(repository->fd, "streams", O_RDONLY | O_DIRECTORY, 0), r;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "open", "streams", fd, err);
+	*ret = fdopendir(fd);
+	if (*ret != NULL)
+		return 1;
+	r = splitfd_error_sys(err, errno, "cannot open %s/streams", repository->path);
+	sfd_close(fd);
+	return r;
+}
+
 int sfd_layer_ids(struct splitfd_repository *repository, char ***ret, size_t *ret_n,
 	struct splitfd_error *err)
 {
-	int fd = openat(repository->fd, "streams", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	sfd_cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	sfd_cleanup_dir DIR *dir = NULL;
 	const struct dirent *entry;
-	int r = 0;
+	int r = open_streams(repository, &dir, err);
 
 	*ret = NULL;
 	*ret_n = 0;
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (dir == NULL) {
-		int errnum = errno;
-
-		sfd_close(fd);
-		return splitfd_error_sys(err, errnum, "cannot open %s/streams", repository->path);
-	}
+	if (r <= 0)
+		return r;
+	r = 0;
 	for (errno = 0; r == 0 && (entry = readdir(dir)) != NULL; errno = 0)
 		r = add_id(entry->d_name, ret, ret_n);
 	if (r == 0 && errno != 0)

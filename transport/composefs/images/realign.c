@@ -3,6 +3,7 @@
 #include "transport/composefs/images/image-refs.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/repository-private.h"
 
 #include <fcntl.h>
@@ -168,14 +169,15 @@ static int look_at_all(
 	const struct dirent *entry;
 	int fd, r = 0;
 
-	fd = sfd_openat2(a->repository->fd, "streams", O_RDONLY | O_DIRECTORY, 0,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	fd = sfd_beneath_open(a->repository->fd, "streams", O_RDONLY | O_DIRECTORY, 0);
 	if (fd == -ENOENT)
 		return 0;
-	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (fd < 0)
+		return sfd_beneath_failed(
+			a->repository->fd, a->repository->path, "read", "streams", fd, err);
+	dir = fdopendir(fd);
 	if (dir == NULL) {
-		r = splitfd_error_sys(
-			err, fd < 0 ? -fd : errno, "cannot read %s/streams", a->repository->path);
+		r = splitfd_error_sys(err, errno, "cannot read %s/streams", a->repository->path);
 		sfd_close(fd);
 		return r;
 	}

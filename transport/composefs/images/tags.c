@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/fd.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/images/names.h"
 #include "transport/composefs/repository-private.h"
 
@@ -81,18 +82,17 @@ static int read_manifest_link(struct splitfd_repository *repository, const char 
 	struct splitfd_error *err)
 {
 	char target[PATH_MAX + 1];
-	ssize_t n = readlinkat(repository->fd, name, target, sizeof(target) - 1);
+	ssize_t n = sfd_beneath_readlink(repository->fd, name, target, sizeof(target));
 	const char *base;
 
 	*ret = NULL;
-	if (n < 0 && errno == ENOENT)
+	if (n == -ENOENT)
 		return 0;
-	if (n < 0 && errno == EINVAL)
+	if (n == -EINVAL)
 		return 1;
 	if (n < 0)
-		return splitfd_error_sys(
-			err, errno, "cannot read the link %s/%s", repository->path, name);
-	target[n] = '\0';
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "read the link", name, (int)n, err);
 	base = strrchr(target, '/');
 	base = base != NULL ? base + 1 : target;
 	if (strncmp(base, SFD_MANIFEST_NAME, strlen(SFD_MANIFEST_NAME)) != 0)
@@ -122,6 +122,27 @@ int sfd_tag_resolve(struct splitfd_repository *repository, const char *name, cha
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"the tag '%s' does not point at a manifest", name);
 	return r < 0 ? r : 0;
+}
+
+int sfd_tag_remove(
+	struct splitfd_repository *repository, const char *name, struct splitfd_error *err)
+{
+	const char *base;
+	sfd_cleanup_fd int dir = -EBADF, parent = sfd_beneath_parent(repository->fd, name, &base);
+
+	if (parent == -ENOENT)
+		return 0;
+	if (parent < 0)
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "remove", name, parent, err);
+	if (unlinkat(parent, base, 0) < 0)
+		return errno == ENOENT ? 0
+				       : splitfd_error_sys(err, errno, "cannot remove %s/%s",
+						 repository->path, name);
+	dir = sfd_beneath_open(parent, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (dir < 0 || fsync(dir) < 0)
+		return splitfd_error_sys(err, dir < 0 ? -dir : errno, "cannot sync " SFD_TAGS_DIR);
+	return 1;
 }
 
 void sfd_tags_free(struct sfd_tag *tags, size_t n)
@@ -163,19 +184,23 @@ static int list_add(struct list *list, const char *file, struct splitfd_error *e
 
 static int list_dir(struct list *list, struct splitfd_error *err)
 {
-	int fd = openat(list->repository->fd, list->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct splitfd_repository *repository = list->repository;
+	int fd = sfd_beneath_open(repository->fd, list->dir, O_RDONLY | O_DIRECTORY, 0);
 	sfd_cleanup_dir DIR *dir = NULL;
 	const struct dirent *entry;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd == -ENOENT)
 		return 0;
-	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (fd < 0)
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "open", list->dir, fd, err);
+	dir = fdopendir(fd);
 	if (dir == NULL) {
 		int errnum = errno;
 
 		sfd_close(fd);
 		return splitfd_error_sys(
-			err, errnum, "cannot open %s/%s", list->repository->path, list->dir);
+			err, errnum, "cannot open %s/%s", repository->path, list->dir);
 	}
 	for (errno = 0; (entry = readdir(dir)) != NULL; errno = 0) {
 		int r;
@@ -188,7 +213,7 @@ static int list_dir(struct list *list, struct splitfd_error *err)
 	}
 	if (errno != 0)
 		return splitfd_error_sys(
-			err, errno, "cannot read %s/%s", list->repository->path, list->dir);
+			err, errno, "cannot read %s/%s", repository->path, list->dir);
 	return 0;
 }
 

@@ -25,6 +25,10 @@ char *sfd_tag_decode(const char *encoded);
 int sfd_tag_resolve(struct splitfd_repository *repository, const char *name, char **ret,
 	struct splitfd_error *err);
 
+/* Removes the link `name`, from sfd_tag_name(), for good. 1; 0 where there is no such tag. */
+int sfd_tag_remove(
+	struct splitfd_repository *repository, const char *name, struct splitfd_error *err);
+
 struct sfd_tag {
 	char *name;
 	char *manifest; /* digest; NULL where the link does not point at a manifest */

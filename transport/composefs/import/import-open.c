@@ -2,6 +2,7 @@
 #include "transport/composefs/import/import-private.h"
 #include "splitfdstream/base/cpus.h"
 #include "transport/composefs/stream/layer-whole.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/images/realign.h"
 
@@ -35,12 +36,13 @@ static unsigned int plan_workers(struct splitfd_import *import)
 {
 	struct rlimit limit = { .rlim_cur = 1024 };
 	unsigned int jobs = import->options.jobs;
-	size_t fds, batch;
+	size_t fds, batch, others;
 
 	if (jobs == 0)
 		jobs = sfd_import_auto_jobs();
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	fds = limit.rlim_cur > OTHER_FDS + 4 ? limit.rlim_cur - OTHER_FDS : 4;
+	others = OTHER_FDS + sfd_object_dirs_kept();
+	fds = limit.rlim_cur > others + 4 ? limit.rlim_cur - others : 4;
 	if (jobs > SPLITFD_JOBS_MAX)
 		jobs = SPLITFD_JOBS_MAX;
 	if (jobs > fds / 3)

@@ -3,6 +3,7 @@
 
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/object-store.h"
 #include "transport/composefs/repository-private.h"
 
@@ -264,9 +265,10 @@ int sfd_mount_image(struct splitfd_repository *repository, const struct splitfd_
 	dir = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return splitfd_error_sys(err, errno, "opening the mount point %s", target);
-	data = sfd_openat2(repository->fd, "objects", O_RDONLY | O_DIRECTORY, 0, RESOLVE_BENEATH);
+	data = sfd_beneath_open(repository->fd, "objects", O_RDONLY | O_DIRECTORY, 0);
 	if (data < 0)
-		return splitfd_error_sys(err, -data, "opening objects/ of the repository");
+		return sfd_beneath_failed(
+			repository->fd, repository->path, "open", "objects", data, err);
 	r = sfd_object_open(repository, image, &file, NULL, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "the image %s", hex);

@@ -3,6 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/verify-sink.h"
+#include "transport/composefs/beneath.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"
 
@@ -30,32 +31,33 @@ bool sfd_layer_is_proven(struct splitfd_repository *repository, const char *diff
 	const struct splitfd_digest *stream)
 {
 	char path[MARK_SIZE], hex[HEX_SIZE], text[HEX_SIZE];
-	ssize_t n;
 
 	if (!mark_path(diff_id, path))
 		return false;
 	splitfd_digest_hex(stream, hex);
-	n = readlinkat(repository->fd, path, text, sizeof(text));
-	return n > 0 && (size_t)n == strlen(hex) && memcmp(text, hex, (size_t)n) == 0;
+	return sfd_beneath_readlink(repository->fd, path, text, sizeof(text)) > 0 &&
+	       strcmp(text, hex) == 0;
 }
 
 void sfd_layer_mark_proven(struct splitfd_repository *repository, const char *diff_id,
 	const struct splitfd_digest *stream)
 {
-	char path[MARK_SIZE], hex[HEX_SIZE];
-	char fresh[sizeof(MARKS) + NEW_LETTERS + 2] = MARKS "/";
+	char path[MARK_SIZE], hex[HEX_SIZE], fresh[NEW_LETTERS + 1];
+	sfd_cleanup_fd int dir = -EBADF;
+	const char *name;
 
 	if (!repository->write || !mark_path(diff_id, path) ||
 		sfd_layer_is_proven(repository, diff_id, stream) ||
-		sfd_random_name(fresh + sizeof(MARKS), NEW_LETTERS) < 0)
+		sfd_random_name(fresh, NEW_LETTERS) < 0)
 		return;
 	splitfd_digest_hex(stream, hex);
-	if (mkdirat(repository->fd, MARKS, 0755) < 0 && errno != EEXIST)
+	if (sfd_beneath_make_parents(repository->fd, path) < 0)
 		return;
-	if (symlinkat(hex, repository->fd, fresh) < 0)
+	dir = sfd_beneath_parent(repository->fd, path, &name);
+	if (dir < 0 || symlinkat(hex, dir, fresh) < 0)
 		return;
-	if (renameat(repository->fd, fresh, repository->fd, path) < 0)
-		(void)unlinkat(repository->fd, fresh, 0);
+	if (renameat(dir, fresh, dir, name) < 0)
+		(void)unlinkat(dir, fresh, 0);
 }
 
 /* The tar of the splitstream and its objects into a sink that compares its sha256. */

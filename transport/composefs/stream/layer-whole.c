@@ -43,12 +43,14 @@ static int check_object(
 {
 	char path[SFD_OBJECT_PATH_SIZE];
 	struct stat st;
+	int r;
 
 	sfd_object_path(digest, path);
-	if (fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return sfd_object_is_damage(errno)
+	r = sfd_object_stat(l->repository, l->objects, digest, &st);
+	if (r < 0)
+		return sfd_object_is_damage(-r)
 			       ? 0
-			       : splitfd_error_sys(err, errno, "cannot look for object %s", path);
+			       : splitfd_error_sys(err, -r, "cannot look for object %s", path);
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	if (l->parsing && sfd_tar_parser_object(l->parser, (uint64_t)st.st_size, NULL) == 0)
@@ -118,13 +120,11 @@ static size_t take_some(
 
 static uint64_t find_size(const struct layer *l, const struct splitfd_digest *digest)
 {
-	char path[SFD_OBJECT_PATH_SIZE];
 	struct stat st;
 
 	if (digest->size == 0)
 		return NO_SIZE;
-	sfd_object_path(digest, path);
-	return fstatat(l->objects, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)
+	return sfd_object_stat(l->repository, l->objects, digest, &st) == 0 && S_ISREG(st.st_mode)
 		       ? (uint64_t)st.st_size
 		       : NO_SIZE;
 }

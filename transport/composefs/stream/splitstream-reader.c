@@ -4,6 +4,7 @@
 #include "splitfdstream/base/flag.h"
 #include "splitfdstream/base/io.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream-header.h"
 #include "transport/composefs/stream/zstd-range.h"
@@ -282,13 +283,14 @@ static int object_size(struct sfd_splitstream *s, const struct splitfd_digest *d
 	struct stat st;
 	int objects = s->repository == NULL ? -ENOENT
 					    : sfd_repository_objects(s->repository, false, err);
+	int r;
 
 	sfd_object_path(digest, path);
 	if (objects < 0 && objects != -ENOENT)
 		return objects;
-	if (objects < 0 || fstatat(objects, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return splitfd_error_sys(err, objects < 0 ? ENOENT : errno,
-			"object %s of splitstream %s", path, s->what);
+	r = objects < 0 ? objects : sfd_object_stat(s->repository, objects, digest, &st);
+	if (r < 0)
+		return splitfd_error_sys(err, -r, "object %s of splitstream %s", path, s->what);
 	if (!S_ISREG(st.st_mode))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
 			"object %s of splitstream %s is no regular file", path, s->what);
