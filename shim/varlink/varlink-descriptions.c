@@ -116,7 +116,7 @@ const char sfd_varlink_repository_description[] =
 	"method ImageObjects(handle: int, name: string) -> (object_ids: []string)\n"
 	"method ListImageRefs(handle: int) -> (images: [](name: string, digest: string))\n"
 	"\n"
-	"# Not implemented\n"
+	"# Opened or Created; a repository without meta.json is not Upgraded\n"
 	"method EnsureRepository(path: string, algorithm: ?string, insecure: ?bool) -> "
 	"(status: (Opened, Created, Upgraded))\n"
 	"# Not implemented\n"

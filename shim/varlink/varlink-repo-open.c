@@ -42,9 +42,12 @@ int sfd_varlink_repo(struct sfd_varlink_session *s, const cJSON *handle, bool wr
 {
 	double number = handle->valuedouble;
 
-	if (number != 0 && (number != SFD_VARLINK_HANDLE || s->closed))
+	if (!sfd_varlink_handles_has(&s->shared->handles, number)) {
+		/* Whoever closed it wants the repository let go. */
+		s->repository = splitfd_repository_close(s->repository);
 		return sfd_varlink_fail_number(
 			result, SFD_IFACE_OCI ".InvalidHandle", "handle", number, err);
+	}
 	return sfd_varlink_repo_open(s, write, result, err);
 }
 

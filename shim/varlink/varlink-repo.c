@@ -7,6 +7,8 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/algorithm.h"
+#include "transport/composefs/repository-private.h"
+#include "transport/containers-storage/store-lock.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -40,11 +42,12 @@ static int describe(
 	sfd_cleanup_free char *objects = sfd_asprintf("%s/objects", s->settings->repository);
 	const char *hash = sfd_algorithm_hash(splitfd_repository_algorithm(s->repository));
 	cJSON *o = sfd_varlink_object(ret);
+	uint64_t handle;
 	struct stat st;
 
-	if (objects == NULL)
+	if (objects == NULL || sfd_varlink_handles_open(&s->shared->handles, &handle) < 0)
 		return splitfd_error_oom(err);
-	if (cJSON_AddNumberToObject(o, "handle", SFD_VARLINK_HANDLE) == NULL ||
+	if (cJSON_AddNumberToObject(o, "handle", (double)handle) == NULL ||
 		cJSON_AddStringToObject(o, "hash_algorithm", hash) == NULL)
 		return splitfd_error_oom(err);
 	if (stat(objects, &st) < 0 && stat(s->settings->repository, &st) < 0)
@@ -86,7 +89,6 @@ static int open_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 		ret->error = SFD_IFACE_REPOSITORY ".RepoNotFound";
 	if (r <= 0)
 		return r;
-	s->closed = false;
 	return describe(s, ret, err);
 }
 
@@ -101,16 +103,22 @@ static int close_method(struct sfd_varlink_session *s, const struct sfd_varlink_
 
 	if (!sfd_varlink_params(call->parameters, params, ret))
 		return 0;
-	if (handle->valuedouble != SFD_VARLINK_HANDLE || s->closed)
+	if (!sfd_varlink_handles_close(&s->shared->handles, handle->valuedouble))
 		return sfd_varlink_fail_number(ret, SFD_IFACE_REPOSITORY ".InvalidHandle", "handle",
 			handle->valuedouble, err);
 	s->repository = splitfd_repository_close(s->repository);
-	s->closed = true;
 	return 0;
 }
 
-static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
-	struct sfd_varlink_result *ret, struct splitfd_error *err)
+/* What InitRepository and EnsureRepository are given, checked in cfsctl's order. */
+struct init_words {
+	struct splitfd_init_options options;
+	bool existed; /* there is a meta.json */
+};
+
+/* 1; 0 where the result says why not. */
+static int init_words(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct init_words *w, struct sfd_varlink_result *ret, struct splitfd_error *err)
 {
 	const cJSON *path, *algorithm, *insecure;
 	const struct sfd_varlink_param params[] = {
@@ -120,27 +128,82 @@ static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_c
 		{ NULL },
 	};
 	sfd_cleanup_free char *meta = NULL;
-	struct splitfd_init_options options = { .algorithm = SPLITFD_SHA512 };
-	bool existed;
-	int r;
 
+	*w = (struct init_words){ .options.algorithm = SPLITFD_SHA512 };
 	if (!sfd_varlink_params(call->parameters, params, ret))
 		return 0;
-	if (!sfd_varlink_is_served(s->settings->repository, path->valuestring))
-		return not_served(s, path->valuestring, ret, err);
-	if (algorithm != NULL && !sfd_algorithm_parse(algorithm->valuestring, &options.algorithm))
+	if (algorithm != NULL &&
+		!sfd_algorithm_parse(algorithm->valuestring, &w->options.algorithm))
 		return sfd_varlink_fail(ret, SFD_IFACE_REPOSITORY ".InvalidSpec", "message",
 			"algorithm is fsverity-sha512-12 or fsverity-sha256-12", err);
+	if (!sfd_varlink_is_served(s->settings->repository, path->valuestring))
+		return not_served(s, path->valuestring, ret, err);
 	meta = sfd_asprintf("%s/meta.json", s->settings->repository);
 	if (meta == NULL)
 		return splitfd_error_oom(err);
-	existed = access(meta, F_OK) == 0;
+	w->existed = access(meta, F_OK) == 0;
+	w->options.insecure = cJSON_IsTrue(insecure);
+	return 1;
+}
+
+static int init_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	struct init_words w;
+	int r = init_words(s, call, &w, ret, err);
+
+	if (r <= 0)
+		return r;
 	/* What is there may be insecure, as for cfsctl: nobody is told that it were not. */
-	options.insecure = existed || cJSON_IsTrue(insecure);
-	r = splitfd_repository_init(s->settings->repository, &options, err);
+	w.options.insecure = w.options.insecure || w.existed;
+	r = splitfd_repository_init(s->settings->repository, &w.options, err);
 	if (r < 0)
 		return r;
-	if (cJSON_AddBoolToObject(sfd_varlink_object(ret), "created", !existed) == NULL)
+	if (cJSON_AddBoolToObject(sfd_varlink_object(ret), "created", !w.existed) == NULL)
+		return splitfd_error_oom(err);
+	return 0;
+}
+
+/* 0 where the repository is there and has that algorithm. */
+static int check_there(
+	struct sfd_varlink_session *s, enum splitfd_algorithm algorithm, struct splitfd_error *err)
+{
+	struct sfd_lock_options lock =
+		sfd_store_lock_options(&s->settings->store, s->settings->cancel_fd);
+	struct splitfd_repository *repository = NULL;
+	enum splitfd_algorithm has;
+	int r = sfd_repository_open(s->settings->repository, false, &lock, &repository, err);
+
+	if (r < 0)
+		return r;
+	has = splitfd_repository_algorithm(repository);
+	splitfd_repository_close(repository);
+	if (has == algorithm)
+		return 0;
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EEXIST,
+		"the repository '%s' has fsverity-%s-12, not fsverity-%s-12",
+		s->settings->repository, sfd_algorithm_hash(has), sfd_algorithm_hash(algorithm));
+}
+
+static int ensure_method(struct sfd_varlink_session *s, const struct sfd_varlink_call *call,
+	struct sfd_varlink_result *ret, struct splitfd_error *err)
+{
+	sfd_cleanup_free char *objects = sfd_asprintf("%s/objects", s->settings->repository);
+	struct init_words w;
+	int r = objects == NULL ? splitfd_error_oom(err) : init_words(s, call, &w, ret, err);
+
+	if (r <= 0)
+		return r;
+	/* Objects without meta.json, which cfsctl upgrades, are not read here: the error says so.
+	 */
+	if (w.existed || access(objects, F_OK) == 0)
+		r = check_there(s, w.options.algorithm, err);
+	else
+		r = splitfd_repository_init(s->settings->repository, &w.options, err);
+	if (r < 0)
+		return r;
+	if (cJSON_AddStringToObject(
+		    sfd_varlink_object(ret), "status", w.existed ? "Opened" : "Created") == NULL)
 		return splitfd_error_oom(err);
 	return 0;
 }
@@ -175,7 +238,7 @@ static const struct sfd_varlink_row repository_rows[] = {
 	{ "Fsck", sfd_varlink_repo_fsck },
 	{ "ImageObjects", sfd_varlink_repo_image_objects },
 	{ "ListImageRefs", sfd_varlink_repo_list_image_refs },
-	{ "EnsureRepository", NULL },
+	{ "EnsureRepository", ensure_method },
 	{ "Gc", NULL },
 	{ "Mount", NULL },
 	{ NULL },

@@ -11,9 +11,6 @@
 
 #include "shim/varlink/varlink-session.h"
 
-/* The handle of the one repository that is served; 0 means it too. */
-#define SFD_VARLINK_HANDLE 1
-
 /* Opens the repository that is served, for writing where `write`: 1; 0 where the result says why
  * not. */
 int sfd_varlink_repo_open(struct sfd_varlink_session *s, bool write,

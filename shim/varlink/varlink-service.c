@@ -282,8 +282,10 @@ static int service_open(
 		return splitfd_error_oom(err);
 	service->settings = settings;
 	sfd_worker_budget_init(&service->shared.workers, sfd_import_auto_jobs());
+	sfd_varlink_handles_init(&service->shared.handles);
 	r = sfd_senders_new(&options, &service->shared.senders, err);
 	if (r < 0) {
+		sfd_varlink_handles_done(&service->shared.handles);
 		free(service);
 		return r;
 	}
@@ -314,6 +316,7 @@ static void service_close(void *ctx)
 	struct service *service = ctx;
 
 	sfd_senders_free(service->shared.senders);
+	sfd_varlink_handles_done(&service->shared.handles);
 	free(service);
 }
 

@@ -12,6 +12,7 @@
 #include "shim/serve/layer-sender.h"
 #include "shim/serve/serve.h"
 #include "shim/serve/worker-budget.h"
+#include "shim/varlink/varlink-handles.h"
 #include "transport/composefs/repository.h"
 #include "transport/rpc/varlink.h"
 
@@ -24,7 +25,8 @@
 /* What all clients of a service share. */
 struct sfd_varlink_shared {
 	struct sfd_senders *senders;
-	struct sfd_worker_budget workers; /* of imports */
+	struct sfd_worker_budget workers;   /* of imports */
+	struct sfd_varlink_handles handles; /* of the repository */
 };
 
 struct sfd_varlink_session {
@@ -40,7 +42,6 @@ struct sfd_varlink_session {
 	/* Locked (flock) from the first use on. */
 	struct splitfd_repository *repository;
 	bool writable;
-	bool closed; /* by CloseRepository */
 };
 
 /* A method's answer. It starts empty, and is sent and emptied by who called the method. */

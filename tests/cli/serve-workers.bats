@@ -9,7 +9,7 @@ load ../lib/common
     "$BUILD/splitfd" serve --repo "$BATS_TEST_TMPDIR/r" --socket "$BATS_TEST_TMPDIR/s" 2> "$BATS_TEST_TMPDIR/log" &
     pid=$!
     for _ in $(seq 100); do [ ! -S "$BATS_TEST_TMPDIR/s" ] || break; sleep 0.1; done
-    threads=$("$LIB/put-crowd.py" "$BATS_TEST_TMPDIR/s" $pid $clients)
+    threads=$("$LIB/put-crowd.py" "$BATS_TEST_TMPDIR/s" $pid $clients "$BATS_TEST_TMPDIR/r")
     kill $pid
     wait $pid || true
     # A thread for each client, the main one, the one that waits for signals, and the workers.

@@ -120,7 +120,7 @@ s.recv(1)' "$1" "$2" 3>&- &
     hold flock "$repo"
     start serve --socket "$socket" --repo "$repo"
     until_true test -S "$socket"
-    ask "$socket" '{"method":"org.composefs.Oci.HasLayer","parameters":{"handle":0,"diff_id":"sha256:'"$(printf '0%.0s' {1..64})"'"}}'
+    ask "$socket" "{\"method\":\"org.composefs.Repository.OpenRepository\",\"parameters\":{\"path\":\"$repo\"}}"
     until_true has_file_open "$pid" "$repo"
     sleep 0.2
     ends_by TERM 0 ''

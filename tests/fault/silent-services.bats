@@ -181,13 +181,14 @@ END
 
 # asks METHOD PARAMETERS: a client that calls, says so, and goes when its standard input ends.
 asks() {
-    python3 - "$SCRATCH/own" "$1" "$2" << 'END'
+    python3 - "$SCRATCH/own" "$1" "$2" "$repo" << 'END'
 import json, os, sys
 sys.path.insert(0, os.environ["LIB"])
 from varlink_client import Connection
 c = Connection(sys.argv[1], 300)
 fds = [os.pipe()[0], os.open("/", os.O_PATH)] if sys.argv[2] == "PutLayer" else []
-c.send({"method": "org.composefs.Oci." + sys.argv[2], "parameters": json.loads(sys.argv[3])}, fds)
+parameters = {"handle": c.open(sys.argv[4]), **json.loads(sys.argv[3])}
+c.send({"method": "org.composefs.Oci." + sys.argv[2], "parameters": parameters}, fds)
 os.read(int(os.environ["UNTIL"]), 1)
 END
 }
@@ -201,7 +202,7 @@ END
         pid=${pids[-1]} log=$BATS_TEST_TMPDIR/log.$((${#pids[@]} - 1))
         for n in leave signal; do
             silence "$([ $reference = jsonrpc ] && echo silent || echo "stream is silent")"
-            (exec 9<> "$fifo" && UNTIL=9 asks Pull "{\"handle\":0,\"image\":\"$reference:$silent#image\",\"local_fetch\":\"auto\",\"bootable\":false}") 3>&- &
+            (exec 9<> "$fifo" && UNTIL=9 asks Pull "{\"image\":\"$reference:$silent#image\",\"local_fetch\":\"auto\",\"bootable\":false}") 3>&- &
             asker=$!
             wait_for_silence
             SECONDS=0
@@ -226,7 +227,7 @@ END
     mkfifo "$fifo"
     serve "$SCRATCH/own" --timeout 300 --repo "$repo"
     pid=${pids[-1]}
-    (exec 9<> "$fifo" && UNTIL=9 asks PutLayer "{\"handle\":0,\"diff_id\":\"sha256:$(printf '0%.0s' {1..64})\",\"zerocopy\":false}") 3>&- &
+    (exec 9<> "$fifo" && UNTIL=9 asks PutLayer "{\"diff_id\":\"sha256:$(printf '0%.0s' {1..64})\",\"zerocopy\":false}") 3>&- &
     pids+=($!)
     for n in $(seq 200); do [ ! -d "$repo/objects" ] || break; sleep 0.05; done
     sleep 0.2

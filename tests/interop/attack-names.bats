@@ -41,17 +41,17 @@ teardown() {
 
 @test "PutLayer to root's service: neither size, nor digest, nor content of what only root can open" {
     serve "$S" --repo "$REPO" --allow-any
-    as_user "$TOOL" put "$S" / "${SCRATCH#/}/private" "$SIZE" "$DIFF_ID"
-    as_user "$TOOL" put "$S" / "${SECRET#/}/file" "$SIZE" "$DIFF_ID"
+    as_user "$TOOL" put "$S" "$REPO" / "${SCRATCH#/}/private" "$SIZE" "$DIFF_ID"
+    as_user "$TOOL" put "$S" "$REPO" / "${SECRET#/}/file" "$SIZE" "$DIFF_ID"
     assert_silent find "$REPO" -name "*$DIFF_ID*"
     # The same layer from a file of the user's own, and from root.
-    as_user "$TOOL" put "$S" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
+    as_user "$TOOL" put "$S" "$REPO" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
     [ -L "$REPO/streams/oci-layer-$DIFF_ID" ]
     stop_services
     rm -rf "$REPO"
     repo_init "$REPO"
     serve "$S" --repo "$REPO" --allow-any
-    "$TOOL" put "$S" "$SECRET" file "$SIZE" "$DIFF_ID" own
+    "$TOOL" put "$S" "$REPO" "$SECRET" file "$SIZE" "$DIFF_ID" own
     [ -L "$REPO/streams/oci-layer-$DIFF_ID" ]
 }
 
@@ -59,13 +59,13 @@ teardown() {
     chgrp "$USER_NAME" "$SCRATCH/private"
     chmod 640 "$SCRATCH/private"
     serve "$S" --repo "$REPO" --allow-any
-    as_user "$TOOL" put "$S" "$SCRATCH" private "$SIZE" "$DIFF_ID" own
+    as_user "$TOOL" put "$S" "$REPO" "$SCRATCH" private "$SIZE" "$DIFF_ID" own
     stop_services
     rm -rf "$REPO"
     repo_init "$REPO"
     chgrp 0 "$SCRATCH/private"
     serve "$S" --repo "$REPO" --allow-any
-    as_user "$TOOL" put "$S" "$SCRATCH" private "$SIZE" "$DIFF_ID"
+    as_user "$TOOL" put "$S" "$REPO" "$SCRATCH" private "$SIZE" "$DIFF_ID"
     chmod 600 "$SCRATCH/private"
 }
 
@@ -77,8 +77,8 @@ teardown() {
     setpriv --reuid=12345 --regid=12345 --clear-groups "$USER_BIN/splitfd" init --insecure --repo "$home/repo"
     background "$home/s" setpriv --reuid=12345 --regid=12345 --clear-groups "$USER_BIN/splitfd" serve --socket "$home/s" \
         --repo "$home/repo" --allow-any
-    as_user "$TOOL" put "$home/s" / "${home#/}/private/file" "$SIZE" "$DIFF_ID"
-    run as_user "$TOOL" put "$home/s" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
+    as_user "$TOOL" put "$home/s" "$home/repo" / "${home#/}/private/file" "$SIZE" "$DIFF_ID"
+    run as_user "$TOOL" put "$home/s" "$home/repo" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
     assert_match "needs root" "$output"
     rm -rf "$home"
 }
@@ -89,7 +89,7 @@ teardown() {
     setpriv --reuid=12345 --regid=12345 --clear-groups "$USER_BIN/splitfd" init --insecure --repo "$home/repo"
     background "$home/s" setpriv --reuid=12345 --regid=12345 --clear-groups unshare --map-root-user "$USER_BIN/splitfd" \
         serve --socket "$home/s" --repo "$home/repo" --allow-uid 65534
-    run as_user "$TOOL" put "$home/s" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
+    run as_user "$TOOL" put "$home/s" "$home/repo" "$USER_HOME/own" file "$SIZE" "$DIFF_ID" own
     assert_match PermissionDenied "$output"
     assert_silent find "$home/repo" -name "*$DIFF_ID*"
     stop_services

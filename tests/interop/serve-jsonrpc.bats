@@ -150,6 +150,7 @@ X
         for _ in $(seq 200); do [ ! -S "$SCRATCH/liar-$lie" ] || break; sleep 0.05; done
         echo "lie: $lie"
         pull_from "$code" "$SCRATCH/liar-$lie" "$repo" --timeout 3
+        [ "$lie" != content ] || assert_match "not exactly the layer's tar .*pull request 651" "$errors"
         assert_nothing_visible "$repo"
     done << X
 manifest 4

@@ -136,7 +136,7 @@ sys.path.insert(0, os.environ["LIB"])
 from varlink_client import Connection
 clients = [Connection(sys.argv[1]) for _ in range(3)]
 for c in clients + clients:
-    reply, _ = c.call("org.composefs.Oci.ListImages", {"handle": 0})
+    reply, _ = c.call("org.composefs.Oci.ListImages", {"handle": c.open("/sysroot/composefs")})
     assert [i["name"] for i in reply["parameters"]["images"]] == ["small"], reply
 units = os.popen(f"nsenter -t {os.environ['SYSTEMD']} -m -p systemctl --plain --no-legend list-units 'splitfd-repository@*' --state=running").read()
 assert len(units.splitlines()) == 3, units

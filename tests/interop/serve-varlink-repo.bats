@@ -75,12 +75,12 @@ pull_both() { # REFERENCE [STOREROOT]
     serve_store "$S.json" --protocol=jsonrpc
     for from in "varlink:$S.store#localhost/small:latest" "jsonrpc:$S.json#localhost/small:latest" \
         "docker-archive:$SCRATCH/docker.tar:small:latest" localhost/small; do
-        python3 - "$S" "$from" << 'PY'
+        python3 - "$S" "$from" "$A" << 'PY'
 import sys
 sys.path.insert(0, "tests/lib")
 from varlink_client import Connection
 c = Connection(sys.argv[1], 300)
-call = {"handle": 0, "image": sys.argv[2], "name": sys.argv[2], "local_fetch": "disabled", "bootable": False}
+call = {"handle": c.open(sys.argv[3]), "image": sys.argv[2], "name": sys.argv[2], "local_fetch": "disabled", "bootable": False}
 reply, _ = c.call("org.composefs.Oci.Pull", call)
 assert list(reply["parameters"]) == ["completed"], reply
 PY
@@ -99,7 +99,7 @@ PY
     serve "$S" --repo "$A"
     "$LIB/varlink-pull.py" gone "$S" "${pids[0]}" "$A" "$SCRATCH/broken:small" "$SCRATCH/fifo" 3>&- 4>&-
     assert_cfsctl_accepts "$A" x
-    coproc { "$LIB/varlink-pull.py" ending "$S" "$SCRATCH/fifo" 3>&- 4>&-; }
+    coproc { "$LIB/varlink-pull.py" ending "$S" "$A" "$SCRATCH/fifo" 3>&- 4>&-; }
     local client=$COPROC_PID
     read -r line <&"${COPROC[0]}"
     assert_same waits "$line"
@@ -114,7 +114,7 @@ PY
     chmod 755 "$SCRATCH"
     repo_init "$A"
     serve "$S" --repo "$A" --allow-any
-    "$LIB/varlink-pull.py" stranger "$S" 3>&- 4>&-
+    "$LIB/varlink-pull.py" stranger "$S" "$A" 3>&- 4>&-
 }
 
 # Of a repository with this algorithm.
@@ -144,17 +144,19 @@ refs_both() { # ALGORITHM
     require_newer
     repo_init "$A"
     serve "$S" --repo "$A"
-    local call out
-    call=$(jq -nc --arg i "oci:$LAYOUT" '{handle: 0, image: $i, name: "v", local_fetch: "auto", bootable: false}')
+    local call out handle
+    out=$("$LIB/newer" varlinkctl --json=short call "$S" org.composefs.Repository.OpenRepository "{\"path\":\"$A\"}" | tr -d '\036')
+    handle=$(jq .handle <<< "$out")
+    call=$(jq -nc --arg i "oci:$LAYOUT" --argjson h "$handle" '{handle: $h, image: $i, name: "v", local_fetch: "auto", bootable: false}')
     out=$("$LIB/newer" varlinkctl --json=short --more call "$S" org.composefs.Oci.Pull "$call" | tr -d '\036')
     assert_same "done message started" "$(jq -r 'keys[0]' <<< "$out" | sort -u | grep -v -e progress -e completed | xargs)"
     assert_same completed "$(tail -n 1 <<< "$out" | jq -r 'keys[0]')"
     assert_same 1 "$(grep -c completed <<< "$out")"
     out=$("$LIB/newer" varlinkctl --json=short call "$S" org.composefs.Oci.Pull "$call" | tr -d '\036')
     assert_same completed "$(jq -r 'keys[0]' <<< "$out")"
-    out=$("$LIB/newer" varlinkctl --json=short call "$S" org.composefs.Repository.ListImageRefs '{"handle":0}')
+    out=$("$LIB/newer" varlinkctl --json=short call "$S" org.composefs.Repository.ListImageRefs "{\"handle\":$handle}")
     assert_same '{"images":[]}' "$(tr -d '\036' <<< "$out")"
-    call=$(jq -nc --arg n "$(ls "$A/images" | head -n 1)" '{handle: 0, name: $n}')
+    call=$(jq -nc --arg n "$(ls "$A/images" | head -n 1)" --argjson h "$handle" '{handle: $h, name: $n}')
     out=$("$LIB/newer" varlinkctl --json=short call "$S" org.composefs.Repository.ImageObjects "$call" | tr -d '\036')
     [ "$(jq '.object_ids | length' <<< "$out")" -gt 1000 ]
     stop_services

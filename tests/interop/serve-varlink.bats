@@ -86,6 +86,17 @@ X
     cfs "$SCRATCH/new-ours" fsck > /dev/null
 }
 
+@test "handles, InitRepository and EnsureRepository: as cfsctl's, over connections" {
+    local kind
+    serve "$SCRATCH/handles-ours" --repo "$SCRATCH/handles/ours"
+    serve_cfsctl "$SCRATCH/handles-cfsctl"
+    for kind in ours cfsctl; do
+        "$LIB/varlink-handles.py" "$SCRATCH/handles-$kind" "$SCRATCH/handles/$kind" > "$SCRATCH/handles-said-$kind"
+    done
+    assert_match "'status': 'Opened'" "$(cat "$SCRATCH/handles-said-ours")"
+    assert_same "$(cat "$SCRATCH/handles-said-cfsctl")" "$(cat "$SCRATCH/handles-said-ours")"
+}
+
 @test "varlinkctl: info, introspection, calls, errors" {
     require_newer
     local s=$SCRATCH/s out

@@ -3,7 +3,7 @@
 """A peer that names files which it cannot open itself:
 
     attack-names.py tar FILE > TAR                     a layer of one file, with this content
-    attack-names.py put SOCKET DIRECTORY NAME SIZE DIFFID [own]
+    attack-names.py put SOCKET REPOSITORY DIRECTORY NAME SIZE DIFFID [own]
     attack-names.py serve SOCKET DIRECTORY NAME SIZE DIFFID
 
 put calls PutLayer of a service with a stream that refers to NAME below DIRECTORY, prints what it
@@ -51,20 +51,21 @@ def piped(data):
     return r
 
 
-def put(path, directory, data, diff_id):
+def put(path, repo, directory, data, diff_id):
     c = Connection(path)
     fds = [piped(data), os.open(directory, os.O_PATH | os.O_DIRECTORY)]
-    reply, _ = c.call("org.composefs.Oci.PutLayer", {"handle": 0, "diff_id": diff_id, "zerocopy": False}, fds)
+    handle = c.open(repo)
+    reply, _ = c.call("org.composefs.Oci.PutLayer", {"handle": handle, "diff_id": diff_id, "zerocopy": False}, fds)
     for fd in fds:
         os.close(fd)
     c.close()
     return reply
 
 
-def attack(path, directory, name, size, diff_id):
-    replies = [put(path, directory, stream(name, size - 1), "sha256:" + "0" * 64),
-               put(path, directory, stream(name, size), "sha256:" + "0" * 64),
-               put(path, directory, stream(name, size), diff_id)]
+def attack(path, repo, directory, name, size, diff_id):
+    replies = [put(path, repo, directory, stream(name, size - 1), "sha256:" + "0" * 64),
+               put(path, repo, directory, stream(name, size), "sha256:" + "0" * 64),
+               put(path, repo, directory, stream(name, size), diff_id)]
     for reply in replies:
         print(reply)
     texts = [json.dumps(r) for r in replies]
@@ -114,14 +115,15 @@ def main():
             data = f.read()
         sys.stdout.buffer.write(header(len(data)) + data + tail(len(data)))
         return 0
-    path, directory, name, size, diff_id = sys.argv[2:7]
     if sys.argv[1] == "serve":
+        path, directory, name, size, diff_id = sys.argv[2:7]
         return serve(path, directory, name, int(size), diff_id)
-    if sys.argv[7:] == ["own"]:
-        reply = put(path, directory, stream(name, int(size)), diff_id)
+    path, repo, directory, name, size, diff_id = sys.argv[2:8]
+    if sys.argv[8:] == ["own"]:
+        reply = put(path, repo, directory, stream(name, int(size)), diff_id)
         print(reply)
         return 1 if "error" in reply else 0
-    return attack(path, directory, name, int(size), diff_id)
+    return attack(path, repo, directory, name, int(size), diff_id)
 
 
 sys.exit(main())

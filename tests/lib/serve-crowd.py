@@ -16,6 +16,11 @@ from varlink_client import Connection, rebuild
 
 path, pid, protocol, what, *repository = sys.argv[1:]
 OCI = "org.composefs.Oci."
+HANDLE = 0
+if repository:
+    opener = Connection(path)
+    HANDLE = opener.open(repository[0])
+    opener.close()
 
 
 def state():
@@ -37,7 +42,7 @@ class Varlink:
 
     def __init__(self):
         self.c = Connection(path)
-        reply, self.fds = self.c.call(OCI + "GetLayer", {"handle": 0, "params": {"diff_id": what}})
+        reply, self.fds = self.c.call(OCI + "GetLayer", {"handle": HANDLE, "params": {"diff_id": what}})
         self.dirs = reply["parameters"]["dir_count"]
 
     def is_there(self):

@@ -18,7 +18,12 @@ from varlink_client import Connection, get_layer
 
 path, pid, diff_id, *repository = sys.argv[1:]
 OCI, SERVICE = "org.composefs.Oci.", "org.varlink.service."
-LAYER = OCI + "GetLayer", {"handle": 0, "params": {"diff_id": diff_id}}
+HANDLE = 0
+if repository:
+    opener = Connection(path)
+    HANDLE = opener.open(repository[0])
+    opener.close()
+LAYER = OCI + "GetLayer", {"handle": HANDLE, "params": {"diff_id": diff_id}}
 
 
 def state():
@@ -29,7 +34,7 @@ def state():
 
 def alive():
     c = Connection(path)
-    assert get_layer(c, diff_id=diff_id)[0] == diff_id
+    assert get_layer(c, handle=HANDLE, diff_id=diff_id)[0] == diff_id
     c.close()
 
 
@@ -103,12 +108,12 @@ for method in ["", ".", "a.", ".b", "x" * 100000 + ".y", "org.composefs.Oci.", "
 none = "sha256:" + "0" * 64
 for inner in [None, [], 7, "x", {"diff_id": 1}, {"diff_id": []}, {"diff_id": {}}, {"storage": 1}, {"storage": []},
               {"diff_id": diff_id, "consumer_has_cap_dac_override": "yes"}, {"storage": {"storage_path": 1, "layer_id": 2}}]:
-    reply, fds = c.call(OCI + "GetLayer", {"handle": 0, "params": inner})
+    reply, fds = c.call(OCI + "GetLayer", {"handle": HANDLE, "params": inner})
     assert reply["error"] == SERVICE + "InvalidParameter" and not fds, (inner, reply)
 for wrong in [None, "0", [], {}, True, 0.5, 1e300]:
     reply, fds = c.call(OCI + "GetLayer", {"handle": wrong, "params": {"diff_id": diff_id}})
     assert reply["error"] == SERVICE + "InvalidParameter" and not fds, (wrong, reply)
-for wrong in [-1, 99] if repository else []:
+for wrong in [-1, 0, 99] if repository else []:
     assert c.call(OCI + "HasLayer", {"handle": wrong, "diff_id": none})[0]["error"] == OCI + "InvalidHandle", wrong
 c.close()
 as_before("wrong types")
@@ -145,17 +150,17 @@ kinds = {"file": os.memfd_create("x"), "device": null, "directory": os.open("/",
          "listener": listener.fileno(), "epoll": keep.fileno(), "event": os.eventfd(0),
          "process": os.pidfd_open(os.getpid()), "the connection itself": c.sock.fileno()}
 for kind, fd in kinds.items():
-    reply, _ = c.call(OCI + "HasLayer", {"handle": 0, "diff_id": diff_id}, [fd])
+    reply, _ = c.call(OCI + "HasLayer", {"handle": HANDLE, "diff_id": diff_id}, [fd])
     assert reply["parameters"]["present"] is True, (kind, reply)
 if repository:
-    put = OCI + "PutLayer", {"handle": 0, "diff_id": none, "zerocopy": False}
+    put = OCI + "PutLayer", {"handle": HANDLE, "diff_id": none, "zerocopy": False}
     for fds in [[], [quiet[0]]]:
         assert c.call(*put, fds)[0]["error"] == OCI + "InvalidRequest"
     for kind, fd in kinds.items():
         for fds in ([fd, kinds["directory"]], [kinds["file"], fd], [kinds["file"]] + [fd] * 252):
             reply, got = c.call(*put, fds)
             assert reply["error"].startswith(OCI) and not got, (kind, reply)
-    assert c.call(OCI + "HasLayer", {"handle": 0, "diff_id": none})[0]["parameters"]["present"] is False
+    assert c.call(OCI + "HasLayer", {"handle": HANDLE, "diff_id": none})[0]["parameters"]["present"] is False
 c.close()
 as_before("descriptors of every kind")
 

@@ -6,9 +6,9 @@ varlink-pull.py same OURS OURREPO CFSCTL CFSREPO REFERENCE [STOREROOT]
     one image into two empty repositories: frames, answers and errors are those of cfsctl
 varlink-pull.py gone OURS PID REPO LAYOUT:TAG FIFO
     clients that go away while skopeo waits for FIFO, or for a layer of the layout
-varlink-pull.py ending OURS FIFO
+varlink-pull.py ending OURS REPO FIFO
     asks for a pull that waits, says so, and is there until the service ends
-varlink-pull.py stranger OURS
+varlink-pull.py stranger OURS REPO
     as another user than root or the service's own"""
 import json
 import os
@@ -23,8 +23,8 @@ PULL = OCI + "Pull"
 KINDS = {"started", "progress", "skipped", "done", "message", "completed"}
 
 
-def parameters(image, **more):
-    return {"handle": 0, "image": image, "local_fetch": "auto", "bootable": False, **more}
+def parameters(image, handle, **more):
+    return {"handle": handle, "image": image, "local_fetch": "auto", "bootable": False, **more}
 
 
 def check_frames(replies):
@@ -88,7 +88,7 @@ def same(ours, our_repo, theirs, their_repo, image, root=None):
     more = {"storage_root": root} if root else {}
 
     def both(flags=None, **change):
-        calls = [{**parameters(image, name="image", **more), "handle": h, **change} for h in handles]
+        calls = [{**parameters(image, h, name="image", **more), **change} for h in handles]
         if flags is None:
             return [x.call_more(PULL, p) for x, p in zip((c, d), calls)]
         return [x.call(PULL, p)[0] for x, p in zip((c, d), calls)]
@@ -105,11 +105,11 @@ def same(ours, our_repo, theirs, their_repo, image, root=None):
             if flags is None:
                 a, b = a[-1][0], b[-1][0]
             assert a["error"] == b["error"] and list(a["parameters"]) == list(b["parameters"]), (change, a, b)
-    assert c.call(PULL, {**parameters(image), "bootable": True})[0]["error"] == OCI + "InvalidRequest"
+    assert c.call(PULL, {**parameters(image, handles[0]), "bootable": True})[0]["error"] == OCI + "InvalidRequest"
     for bad in ({"image": 1}, {"local_fetch": None}, {"bootable": None}, {"xattrs": "Nothing"}):
-        reply, _ = c.call(PULL, {**parameters(image), **bad})
+        reply, _ = c.call(PULL, {**parameters(image, handles[0]), **bad})
         assert reply == {"error": SERVICE + "InvalidParameter", "parameters": {"parameter": list(bad)[0]}}, reply
-    assert c.call(OCI + "ListImages", {"handle": 0})[0]["parameters"] == {"images": []}
+    assert c.call(OCI + "ListImages", {"handle": handles[0]})[0]["parameters"] == {"images": []}
 
     # Without a name there is no tag.
     a, b = both(name=None)
@@ -126,10 +126,10 @@ def same(ours, our_repo, theirs, their_repo, image, root=None):
     views = [x.call(OCI + "Inspect", {"handle": h, "image": "image"})[0]["parameters"] for x, h in zip((c, d), handles)]
     assert views[0] == views[1]
     # A call that wants no answer gets none, and is done before the next one.
-    c.send({"method": PULL, "parameters": parameters(image, name="oneway", **more), "oneway": True})
-    names = {i["name"] for i in c.call(OCI + "ListImages", {"handle": 0})[0]["parameters"]["images"]}
+    c.send({"method": PULL, "parameters": parameters(image, handles[0], name="oneway", **more), "oneway": True})
+    names = {i["name"] for i in c.call(OCI + "ListImages", {"handle": handles[0]})[0]["parameters"]["images"]}
     assert names == {"image", "oneway"}, names
-    assert c.call(OCI + "Untag", {"handle": 0, "name": "oneway"})[0].get("error") is None
+    assert c.call(OCI + "Untag", {"handle": handles[0], "name": "oneway"})[0].get("error") is None
 
 
 def state(pid):
@@ -177,15 +177,16 @@ def nothing_visible(repo):
 def gone(path, pid, repo, image, fifo):
     layout, tag = image.rsplit(":", 1)
     other = Connection(path)
-    assert other.call(OCI + "ListImages", {"handle": 0})[0]["parameters"] == {"images": []}
+    handle = other.open(repo)
+    assert other.call(OCI + "ListImages", {"handle": handle})[0]["parameters"] == {"images": []}
     before = state(pid)
 
     # skopeo waits for the image itself. Others are served meanwhile.
     c = Connection(path)
-    c.send({"method": PULL, "parameters": parameters("docker-archive:" + fifo, name="x"), "more": True})
+    c.send({"method": PULL, "parameters": parameters("docker-archive:" + fifo, handle, name="x"), "more": True})
     w = wait_for_reader(fifo)
     assert state(pid)[2] == 1
-    assert other.call(OCI + "ListImages", {"handle": 0})[0]["parameters"] == {"images": []}
+    assert other.call(OCI + "ListImages", {"handle": handle})[0]["parameters"] == {"images": []}
     c.close()
     settles(pid, before)
     os.close(w)
@@ -199,7 +200,7 @@ def gone(path, pid, repo, image, fifo):
     os.rename(blob, blob + ".away")
     os.mkfifo(blob)
     c = Connection(path)
-    c.send({"method": PULL, "parameters": parameters("oci:" + image, name="x"), "more": True})
+    c.send({"method": PULL, "parameters": parameters("oci:" + image, handle, name="x"), "more": True})
     w = wait_for_reader(blob)
     os.set_blocking(w, True)
     feeder = threading.Thread(target=feed, args=(w, data[: len(data) // 2]))
@@ -216,38 +217,39 @@ def gone(path, pid, repo, image, fifo):
     os.unlink(blob)
     os.rename(blob + ".away", blob)
     c = Connection(path, 300)
-    c.send({"method": PULL, "parameters": parameters("oci:" + image, name="x")})
+    c.send({"method": PULL, "parameters": parameters("oci:" + image, handle, name="x")})
     c.sock.shutdown(1)
     assert list(c.receive()[0]["parameters"]) == ["completed"]
     assert c.receive()[0] is None
     # One that takes nothing does not stop its pull; what it did not take is not kept for it.
     c = Connection(path, 300)
-    c.send({"method": PULL, "parameters": parameters("oci:" + image, name="y"), "more": True})
-    while not any(i["name"] == "y" for i in other.call(OCI + "ListImages", {"handle": 0})[0]["parameters"]["images"]):
+    c.send({"method": PULL, "parameters": parameters("oci:" + image, handle, name="y"), "more": True})
+    while not any(i["name"] == "y" for i in other.call(OCI + "ListImages", {"handle": handle})[0]["parameters"]["images"]):
         time.sleep(0.05)
     c.close()
     # The other client's repository has objects/ now, and keeps it open.
     settles(pid, (before[0] + 1, *before[1:]))
 
 
-def ending(path, fifo):
+def ending(path, repo, fifo):
     c = Connection(path, 300)
-    c.send({"method": PULL, "parameters": parameters("docker-archive:" + fifo), "more": True})
+    c.send({"method": PULL, "parameters": parameters("docker-archive:" + fifo, c.open(repo)), "more": True})
     w = wait_for_reader(fifo)
     print("waits", flush=True)
     assert c.receive()[0] is None
     os.close(w)
 
 
-def stranger(path):
+def stranger(path, repo):
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)
     os.setresuid(65534, 65534, 65534)
     c = Connection(path)
-    assert c.call(OCI + "ListImages", {"handle": 0})[0]["parameters"] == {"images": []}
-    reply, _ = c.call(PULL, parameters("dir:/root"))
+    handle = c.open(repo)
+    assert c.call(OCI + "ListImages", {"handle": handle})[0]["parameters"] == {"images": []}
+    reply, _ = c.call(PULL, parameters("dir:/root", handle))
     assert reply["error"] == SERVICE + "PermissionDenied", reply
-    assert c.call(OCI + "ListImages", {"handle": 0})[0]["parameters"] == {"images": []}
+    assert c.call(OCI + "ListImages", {"handle": handle})[0]["parameters"] == {"images": []}
 
 
 {"same": same, "gone": gone, "ending": ending, "stranger": stranger}[sys.argv[1]](*sys.argv[2:])

@@ -68,6 +68,12 @@ class Connection:
             replies.append(self.receive())
         return replies
 
+    def open(self, path):
+        """A handle of the repository, good for every connection of the service."""
+        reply, _ = self.call("org.composefs.Repository.OpenRepository", {"path": path})
+        assert "error" not in reply, reply
+        return reply["parameters"]["handle"]
+
     def close(self):
         self.sock.close()
 

@@ -175,7 +175,14 @@ static int pull_layer(
 	if (r < 0 || sink == NULL)
 		return r;
 	r = open_layer(image, id->valuestring, sfd_pull_repository(pull)->fd, &source, err);
-	return r < 0 ? r : sfd_pull_feed(pull, i, source, err);
+	if (r < 0)
+		return r;
+	r = sfd_pull_feed(pull, i, source, err);
+	if (r == -EBADMSG)
+		return splitfd_error_wrap(err, r,
+			"the server's stream is not exactly the layer's tar (container-libs' "
+			"JSON-RPC server of pull request 651 has no exact ones)");
+	return r;
 }
 
 static int pull_image(struct sfd_pull *pull, struct image *image, struct splitfd_error *err)
