@@ -51,6 +51,9 @@ static int pull(struct request *q, struct splitfd_error *err)
 	o->store.options = q->from.storage_options.items;
 	o->store.rootless_helper = sfd_rootless_helper(q->program);
 	sfd_lock_options_apply(q->repo.lock_timeout, o->timeout, &o->store);
+	o->store.arch = q->proxy.override_arch;
+	o->store.os = q->proxy.override_os;
+	o->store.variant = q->proxy.override_variant;
 	r = sfd_proxy_flags_apply(&q->proxy, &q->proxy_arguments, err);
 	if (r < 0)
 		return r;

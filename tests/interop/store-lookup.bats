@@ -145,6 +145,35 @@ same_image() { # SUITE STORE NAME
     CONTAINERS_REGISTRIES_CONF=$conf exact --root "$s/root" localhost/debian
 }
 
+@test "a local list with several platforms: pull --override-arch takes the image that buildah takes" {
+    local container flags platform theirs out ids=
+    s=$SCRATCH/platforms
+    store_make "$s"
+    build overlay platforms localhost/one 1
+    container=$(suite_buildah debian "$s" -- from --pull-never localhost/one)
+    suite_buildah debian "$s" -- config --arch arm64 --variant v8 "$container"
+    suite_buildah debian "$s" -- commit -q "$container" localhost/arm > /dev/null
+    pod "$s" manifest create localhost/list > /dev/null
+    pod "$s" manifest add localhost/list containers-storage:localhost/one > /dev/null
+    pod "$s" manifest add localhost/list containers-storage:localhost/arm > /dev/null
+    splitfd init --insecure --repo "$BATS_TEST_TMPDIR/r" > /dev/null
+    while IFS=: read -r platform flags; do
+        theirs=$(suite_buildah debian "$s" -- from --pull-never $platform localhost/list 3>&-)
+        theirs=$(suite_buildah debian "$s" -- inspect --format '{{.FromImageID}}' "$theirs")
+        out=$(splitfd pull --repo "$BATS_TEST_TMPDIR/r" --no-image --root "$s/root" --runroot "$s/run" $flags localhost/list x)
+        assert_same "sha256:$theirs" "$(awk '$1 == "config" { print $2 }' <<< "$out")"
+        ids+=" $theirs"
+    done << 'X'
+:
+--arch arm64:--override-arch arm64
+--platform linux/arm64/v8:--override-arch arm64 --override-variant v8
+--platform linux/amd64:--override-os linux --override-arch amd64
+X
+    assert_same 2 "$(xargs -n 1 <<< "$ids" | sort -u | wc -l)"
+    run_splitfd 3 pull --repo "$BATS_TEST_TMPDIR/r" --root "$s/root" --runroot "$s/run" --override-arch s390x localhost/list x
+    assert_match "none of its images for linux/s390x" "$errors"
+}
+
 @test "skopeo and we find the same image, and the same bytes" {
     id=$(image_id "$store" localhost/one:latest)
     digest=$(tool --root "$store/root" show one | jq -r .manifestDigest)

@@ -22,10 +22,13 @@
 int sfd_image_ref_find(const struct sfd_image_db *db, const char *name, enum splitfd_lookup lookup,
 	struct sfd_image_found *ret, struct splitfd_error *err);
 
+struct sfd_platform;
+
 /* Where `manifest` (size bytes) of the found image is a list of manifests, *found becomes the one
- * image among its images for this machine that a store has, as for podman. NOT_FOUND where there
+ * image among its images for that platform that a store has, as for podman. NOT_FOUND where there
  * is none, USAGE where there are several. What is no list is left alone. */
-int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
-	size_t size, struct sfd_image_found *found, struct splitfd_error *err);
+int sfd_lookup_instance(const struct sfd_image_db *db, const struct sfd_platform *platform,
+	const char *name, const char *manifest, size_t size, struct sfd_image_found *found,
+	struct splitfd_error *err);
 
 #endif

@@ -322,7 +322,8 @@ static int read_chain(struct splitfd_image *image, const struct sfd_image_record
 	return r;
 }
 
-/* For podman's user, a local list of manifests is this machine's image of it. It has no layers. */
+/* For podman's user, a local list of manifests is its image for this machine, or another that was
+ * asked for. It has no layers. */
 static int choose_instance(struct splitfd_store *store, const struct sfd_image_db *db,
 	const char *name, struct sfd_image_found *found, struct splitfd_error *err)
 {
@@ -336,7 +337,7 @@ static int choose_instance(struct splitfd_store *store, const struct sfd_image_d
 	r = read_document(store, found, "manifest", "", &manifest, &size, digest, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "image %.12s", found->image->id);
-	return sfd_lookup_instance(db, name, manifest, size, found, err);
+	return sfd_lookup_instance(db, &store->platform, name, manifest, size, found, err);
 }
 
 /* Everything that is read of a found image. The caller holds the locks. */

@@ -3,11 +3,16 @@
 #include "transport/containers-storage/image-ref.h"
 
 #include "splitfdstream/base/cleanup.h"
+#include "transport/containers-storage/store-private.h"
 #include "transport/oci/oci-schema.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/utsname.h>
+
+struct wanted {
+	const char *arch, *os, *variant; /* NULL: any variant */
+};
 
 /* What images call this machine's processor. */
 static const char *architecture(struct utsname *buf)
@@ -32,14 +37,15 @@ static bool member_is(struct sfd_json_value object, const char *key, const char 
 	return sfd_json_find(object, key, &member) && sfd_json_is(member, want);
 }
 
-/* The digest of a list's entry that is for this machine, the caller's; NULL: it is not. */
-static int entry_digest(struct sfd_json_value entry, const char *arch, char **ret)
+/* The digest of a list's entry that is for that platform, the caller's; NULL: it is not. */
+static int entry_digest(struct sfd_json_value entry, const struct wanted *want, char **ret)
 {
 	struct sfd_json_value platform, digest;
 
 	*ret = NULL;
-	if (!sfd_json_find(entry, "platform", &platform) || !member_is(platform, "os", "linux") ||
-		!member_is(platform, "architecture", arch) ||
+	if (!sfd_json_find(entry, "platform", &platform) || !member_is(platform, "os", want->os) ||
+		!member_is(platform, "architecture", want->arch) ||
+		(want->variant != NULL && !member_is(platform, "variant", want->variant)) ||
 		!sfd_json_find(entry, "digest", &digest))
 		return 0;
 	return sfd_json_text(digest, ret, NULL) == -ENOMEM ? -ENOMEM : 0;
@@ -56,14 +62,18 @@ static bool has_manifest(const struct sfd_image_record *image, const void *word)
 	return sfd_image_big_data_digest(image, key) != NULL;
 }
 
-int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const char *manifest,
-	size_t size, struct sfd_image_found *found, struct splitfd_error *err)
+int sfd_lookup_instance(const struct sfd_image_db *db, const struct sfd_platform *platform,
+	const char *name, const char *manifest, size_t size, struct sfd_image_found *found,
+	struct splitfd_error *err)
 {
 	struct sfd_json_value root, list, entry;
 	struct sfd_json_items items;
 	struct sfd_matches m = { .n = 0 };
 	struct utsname buf;
-	const char *arch = architecture(&buf);
+	const struct wanted want = { .arch = platform->arch != NULL ? platform->arch
+								    : architecture(&buf),
+		.os = platform->os != NULL ? platform->os : "linux",
+		.variant = platform->variant };
 	int r;
 
 	/* An empty list has null there; whoever reads it next says what else is not a list. */
@@ -77,7 +87,7 @@ int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const c
 		sfd_cleanup_free char *digest = NULL;
 		size_t before = m.n;
 
-		if (entry_digest(entry, arch, &digest) < 0)
+		if (entry_digest(entry, &want, &digest) < 0)
 			return splitfd_error_oom(err);
 		if (digest == NULL)
 			continue;
@@ -89,8 +99,9 @@ int sfd_lookup_instance(const struct sfd_image_db *db, const char *name, const c
 	if (m.n == 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ENOENT,
 			"%s: it is a list of manifests, and the store has none of its images for "
-			"linux/%s; name one of its images",
-			name, arch);
+			"%s/%s%s%s; name one of its images",
+			name, want.os, want.arch, want.variant != NULL ? "/" : "",
+			want.variant != NULL ? want.variant : "");
 	if (m.n > 1)
 		return sfd_lookup_ambiguous(name, &m, err);
 	*found = m.v[0];

@@ -30,6 +30,9 @@ struct splitfd_store *splitfd_store_close(struct splitfd_store *store)
 	sfd_opener_unref(store->opener);
 	sfd_store_config_done(&store->config);
 	sfd_short_names_done(&store->short_names);
+	free(store->platform.arch);
+	free(store->platform.os);
+	free(store->platform.variant);
 	free(store);
 	return NULL;
 }
@@ -196,6 +199,22 @@ static int make_opener(struct splitfd_store *store, const char *program, struct 
 		     : 0;
 }
 
+static int copy_text(const char *text, char **ret, struct splitfd_error *err)
+{
+	*ret = text != NULL ? strdup(text) : NULL;
+	return text != NULL && *ret == NULL ? splitfd_error_oom(err) : 0;
+}
+
+static int copy_platform(const struct splitfd_store_options *options, struct sfd_platform *ret,
+	struct splitfd_error *err)
+{
+	int r = copy_text(options->arch, &ret->arch, err);
+
+	if (r == 0)
+		r = copy_text(options->os, &ret->os, err);
+	return r == 0 ? copy_text(options->variant, &ret->variant, err) : r;
+}
+
 int splitfd_store_open(const struct splitfd_store_options *options, struct splitfd_store **ret,
 	struct splitfd_error *err)
 {
@@ -208,7 +227,9 @@ int splitfd_store_open(const struct splitfd_store_options *options, struct split
 	store->volatile_fd = store->spool_fd = -EBADF;
 	if (options != NULL)
 		store->lock = sfd_store_lock_options(options, options->cancel_fd);
-	r = sfd_store_discover(options, NULL, &store->config, err);
+	r = options != NULL ? copy_platform(options, &store->platform, err) : 0;
+	if (r >= 0)
+		r = sfd_store_discover(options, NULL, &store->config, err);
 	if (r >= 0)
 		r = add_places(store, err);
 	if (r >= 0)

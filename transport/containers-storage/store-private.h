@@ -26,10 +26,16 @@ struct sfd_place {
 	int fd; /* O_PATH; -EBADF where graphroot does not exist (additional stores only) */
 };
 
+/* Which image of a list: NULL is this machine's architecture, linux, any variant. */
+struct sfd_platform {
+	char *arch, *os, *variant;
+};
+
 struct splitfd_store {
 	unsigned int refs; /* atomic; images and layer sources hold one each */
 	struct sfd_store_config config;
 	struct sfd_short_names short_names;
+	struct sfd_platform platform;
 	const struct sfd_driver *driver;
 	struct sfd_place places[SFD_PLACES_MAX]; /* in the order in which layers are searched */
 	size_t n_places;

@@ -35,11 +35,13 @@ struct splitfd_store_options {
 	bool from_specifier; /* set by splitfd_store_parse_reference(): storage.conf's driver,
 				its options, imagestore and transient_store do not count,
 				nor do STORAGE_DRIVER and STORAGE_OPTS */
-	const char *rootless_helper; /* the path of the program splitfd. A user without root may
-					have files in their own store that they cannot open; where
-					the first such file is met, `podman unshare` (or `buildah
-					unshare`) runs this program's rootless-opener, which opens
-					them. NULL, or for root: such a file is an error */
+	const char *rootless_helper;	 /* the path of the program splitfd. A user without root may
+					    have files in their own store that they cannot open; where
+					    the first such file is met, `podman unshare` (or `buildah
+					    unshare`) runs this program's rootless-opener, which opens
+					    them. NULL, or for root: such a file is an error */
+	const char *arch, *os, *variant; /* which image of a local list of manifests; NULL: this
+					    machine's, linux, any */
 	int cancel_fd; /* borrowed until the store is closed: as soon as it is readable, waiting
 			  for locks and for that program ends (-ECANCELED); 0: none */
 	unsigned int lock_timeout; /* milliseconds to wait for a lock that another process holds;
