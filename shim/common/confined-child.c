@@ -97,7 +97,5 @@ int sfd_in_child(
 			"the process that reads untrusted data has ended (%s %d)",
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (reply.result < 0 && err != NULL)
-		*err = reply.err;
-	return reply.result;
+	return reply.result < 0 ? splitfd_error_copy(err, reply.result, &reply.err) : reply.result;
 }

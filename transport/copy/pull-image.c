@@ -5,7 +5,7 @@
 #include "transport/composefs/erofs/erofs-writer.h"
 #include "transport/composefs/object-check.h"
 #include "transport/composefs/object-writer.h"
-#include "transport/composefs/images/image-refs.h"
+#include "transport/composefs/images/config-images.h"
 #include "transport/composefs/images/oci.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/stream/splitstream.h"

@@ -3,7 +3,7 @@
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "splitfdstream/digest.h"
-#include "transport/composefs/images/image-refs.h"
+#include "transport/composefs/images/config-images.h"
 #include "transport/composefs/images/oci-read.h"
 #include "transport/composefs/images/realign.h"
 #include "transport/composefs/object-check.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/composefs/images/realign.h"
-#include "transport/composefs/images/image-refs.h"
+#include "transport/composefs/images/config-images.h"
 #include "splitfdstream/base/cleanup.h"
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/beneath.h"

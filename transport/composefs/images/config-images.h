@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SPLITFD_COMPOSEFS_IMAGE_REFS_H
-#define SPLITFD_COMPOSEFS_IMAGE_REFS_H
+#ifndef SPLITFD_COMPOSEFS_CONFIG_IMAGES_H
+#define SPLITFD_COMPOSEFS_CONFIG_IMAGES_H
 
 /*
  * A config's references to what was made of its layers: EROFS images, and objects that these have

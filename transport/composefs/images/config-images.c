@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/composefs/images/image-refs.h"
+#include "transport/composefs/images/config-images.h"
 #include "transport/composefs/stream/stream-same.h"
 
 #include <errno.h>
@@ -43,10 +43,8 @@ int sfd_image_refs_hold(struct splitfd_repository *repository, const struct sfd_
 		r = sfd_streams_are_same(repository, &refs[i].digest, digest, &why);
 		if (r == 0)
 			return 0;
-		if (r < 0 && !sfd_is_stream_damage(r, &why)) {
-			*err = why;
-			return r;
-		}
+		if (r < 0 && !sfd_is_stream_damage(r, &why))
+			return splitfd_error_copy(err, r, &why);
 	}
 	return 1;
 }
