@@ -130,19 +130,20 @@ END
     local patient=${pids[-1]}
     serve_store "$PWD/c" --lock-timeout 1
     hold flock r
-    ask() { # SOCKET
+    ask() { # SOCKET [REPOSITORY]
         timeout 50 python3 - "$@" 2>&1 << 'END'
 import json, os, sys
 sys.path.insert(0, os.environ["LIB"])
 from varlink_client import Connection
 c = Connection(sys.argv[1])
-print(json.dumps(c.call("org.composefs.Oci.ListImages", {"handle": 1})[0]), flush=True)
+call = ("Repository.OpenRepository", {"path": sys.argv[2]}) if sys.argv[2:] else ("Oci.ListImages", {"handle": 0})
+print(json.dumps(c.call("org.composefs." + call[0], call[1])[0]), flush=True)
 END
     }
     export LIB
-    output=$(ask a)
+    output=$(ask a "$PWD/r")
     says "for 1 seconds by process $holder ($(cat "/proc/$holder/comm"))"
-    ask b > answer &
+    ask b "$PWD/r" > answer &
     local client=$!
     until grep -q "waiting for the lock" log.1; do kill -0 "$patient" && sleep 0.1 || return 1; done
     kill -TERM "$patient"

@@ -15,7 +15,7 @@ teardown() {
     stop_services
     rm -f "$S"
 }
-attack() { "$LIB/serve-hangup.py" "$S" "${pids[0]}" "$1"; } # WHAT
+attack() { "$LIB/serve-hangup.py" "$S" "${pids[0]}" "$1" "$PWD/r"; } # WHAT
 
 @test "PutLayer of a stream without an end" {
     serve "$S" --repo "$PWD/r" --allow-any

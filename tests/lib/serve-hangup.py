@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that ask a repository's service for something without an end, and leave:
 
-    serve-hangup.py SOCKET PID put|fsck
+    serve-hangup.py SOCKET PID put|fsck REPOSITORY
 
 Fails where a thread of the service works on for them."""
 import os
@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from varlink_client import Connection  # noqa: E402
 
-path, pid, what = sys.argv[1], sys.argv[2], sys.argv[3]
+path, pid, what, repository = sys.argv[1:]
 if os.geteuid() == 0:  # the attack is that of a user without any right
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)
@@ -33,11 +33,11 @@ def until(wanted, why):
 def put():
     zeros, directory = os.open("/dev/zero", os.O_RDONLY), os.open("/", os.O_RDONLY)
     return {"method": "org.composefs.Oci.PutLayer",
-            "parameters": {"handle": 0, "diff_id": "sha256:" + "1" * 64, "zerocopy": False}}, [zeros, directory]
+            "parameters": {"handle": handle, "diff_id": "sha256:" + "1" * 64, "zerocopy": False}}, [zeros, directory]
 
 
 def fsck():
-    return {"method": "org.composefs.Repository.Fsck", "parameters": {"handle": 0}}, []
+    return {"method": "org.composefs.Repository.Fsck", "parameters": {"handle": handle}}, []
 
 
 def served():
@@ -48,6 +48,10 @@ def served():
 
 
 before = threads()
+opener = Connection(path)
+handle = opener.open(repository)
+opener.close()
+until(lambda: threads() <= before, "the first client's thread stays")
 clients = []
 for _ in range(3):
     message, fds = {"put": put, "fsck": fsck}[what]()
