@@ -137,13 +137,14 @@ pull() { # COMMAND IMAGE NAME [OPTION…]
     assert_match "stat-failed: streams/refs/oci/out: outside of the repository" "$errors$output"
 }
 
-# Calls METHOD of the service, and prints the reply.
+# Calls METHOD of the service, with the handle of the repository, and prints the reply.
 call() { # METHOD JSON
-    python3 - "$S" "org.composefs.Oci.$1" "$2" << 'PY'
+    python3 - "$S" "org.composefs.Oci.$1" "$2" "$repo" << 'PY'
 import json, os, sys
 sys.path.insert(0, os.environ["LIB"])
 from varlink_client import Connection
-print(Connection(sys.argv[1]).call(sys.argv[2], json.loads(sys.argv[3]))[0])
+c = Connection(sys.argv[1])
+print(c.call(sys.argv[2], {"handle": c.open(sys.argv[4]), **json.loads(sys.argv[3])})[0])
 PY
 }
 
@@ -157,12 +158,12 @@ PY
         ln -s x "$OUT/dir/oci/victim"
         before=$(outside)
         serve "$S" --no-sandbox --repo "$repo"
-        reply=$(call Untag '{"handle": 0, "name": "victim"}')
+        reply=$(call Untag '{"name": "victim"}')
         assert_match "$repo/$place is a symbolic link" "$reply"
         assert_same "$before" "$(outside)"
-        reply=$(call Tag '{"handle": 0, "name": "new", "manifest_digest": "'"$manifest"'"}')
+        reply=$(call Tag '{"name": "new", "manifest_digest": "'"$manifest"'"}')
         assert_match "$repo/$place is a symbolic link" "$reply"
-        for reply in "$(call ListImages '{"handle": 0}')" "$(call Inspect '{"handle": 0, "image": "one"}')"; do
+        for reply in "$(call ListImages '{}')" "$(call Inspect '{"image": "one"}')"; do
             assert_match "$repo/$place is a symbolic link" "$reply"
         done
         assert_same "$before" "$(outside)"
