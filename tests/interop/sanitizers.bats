@@ -75,6 +75,7 @@ END
 
 @test "AddressSanitizer and UndefinedBehaviorSanitizer: repositories, mounts, trees, streams that are wrong" {
     with_variant address-undefined asan << END
+interop/library.bats
 interop/repository.bats
 interop/pull-mount.bats
 interop/erofs.bats
@@ -87,6 +88,7 @@ END
 @test "ThreadSanitizer: pulls, two at once, odd layers, with bars" {
     with_variant thread tsan << END
 interop/pull.bats
+interop/library.bats
 interop/pull-concurrent.bats
 interop/layer-wire-all.bats
 interop/pull-odd.bats
