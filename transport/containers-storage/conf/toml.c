@@ -393,13 +393,13 @@ static int parse_pair(struct parser *p, const struct place *table)
 /* A table has one place in a file; only those below [[registry]] come with each of the array. */
 static int note_table(struct parser *p)
 {
-	const char *seen = (const char *)p->seen.data, *end = seen + p->seen.len;
-	const char *name = (const char *)p->name.data;
+	const char *seen = (const char *)p->seen.data, *name = (const char *)p->name.data;
 
 	if (p->table.elements > 0)
 		return 0;
-	for (; seen < end; seen += strlen(seen) + 1)
-		if (strcmp(seen, name) == 0)
+	/* The empty list has no address to count from. */
+	for (size_t at = 0; at < p->seen.len; at += strlen(seen + at) + 1)
+		if (strcmp(seen + at, name) == 0)
 			return fail(p, "a table comes a second time");
 	return sfd_buffer_append(&p->seen, name, strlen(name) + 1) < 0 ? fail(p, "too many tables")
 								       : 0;
