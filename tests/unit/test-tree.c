@@ -246,3 +246,36 @@ TEST(a_layer_that_is_no_tar)
 	sfd_tree_layer_free(layer);
 	sfd_tree_free(f.tree);
 }
+
+/* "N/a/a/…/f", of `depth` directories */
+static int put_deep(struct fixture *f, size_t n, size_t depth)
+{
+	char path[4096];
+	size_t len = (size_t)snprintf(path, sizeof(path), "%zu", n);
+
+	for (size_t i = 1; i < depth; i++, len += 2)
+		memcpy(path + len, "/a", 3);
+	memcpy(path + len, "/f", 3);
+	return put(f, SFD_TREE_FIFO, path, NULL);
+}
+
+TEST(directories_that_no_entry_is_for_have_a_bound)
+{
+	struct fixture f;
+	size_t n = 0;
+
+	/* 4 KB of path, which compress to nothing, are 2,000 directories */
+	start(&f);
+	while (n < 1000 && put_deep(&f, n, 2000) == 0)
+		n++;
+	CHECK_INT(f.err.errnum, EOPNOTSUPP);
+	CHECK(strstr(f.err.text, "more than 65536, and 64 for each entry") != NULL);
+	CHECK(n >= 32 && n < 64);
+	sfd_tree_free(f.tree);
+
+	/* what podman's users have: files without entries for their directories */
+	start(&f);
+	for (n = 0; n < 100000; n++)
+		CHECK_OK(put_deep(&f, n, 12), &f.err);
+	sfd_tree_free(f.tree);
+}

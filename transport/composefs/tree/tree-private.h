@@ -93,7 +93,8 @@ struct sfd_tree {
 	struct sfd_tree_inode *parent;
 	uint16_t parent_len;
 	char parent_path[256];
-	bool root_known; /* a layer had an entry for the root */
+	uint64_t n_put, n_implied; /* entries, and directories that none of them was for */
+	bool root_known;	   /* a layer had an entry for the root */
 	bool frozen;
 
 	uint8_t *objects; /* digests, one after the other */

@@ -229,6 +229,7 @@ static int put(struct sfd_tree *tree, const struct sfd_tree_item *item, bool whi
 	size_t prefix;
 	int r;
 
+	tree->n_put++;
 	r = split_path(item->path, item->path_len, whiteouts, &last, &prefix, err);
 	if (r == 0)
 		r = check_xattrs(item, err);

@@ -8,6 +8,10 @@
 /* Symlinks on the way to one entry; the kernel's own limit. */
 #define LINKS_MAX 40
 
+/* Directories without an entry of their own that a tree may have. */
+#define IMPLIED_MAX	  65536
+#define IMPLIED_PER_ENTRY 64
+
 int sfd_tree_refuse(struct splitfd_error *err, const char *path, size_t len, const char *why)
 {
 	return splitfd_error_set(
@@ -54,14 +58,22 @@ int sfd_tree_become_directory(
 	return 0;
 }
 
-/* A missing parent: 0755, root's, with the time of what is put below it first. */
-static struct sfd_tree_inode *make_parent(struct sfd_tree *tree, struct sfd_tree_inode *parent,
-	const struct sfd_tree_walk *w, const struct sfd_tree_item *item)
+/* A missing parent: 0755, root's, with the time of what is put below it first. A path of 4 KB,
+ * which is compressed to nothing, can imply 2,000 of them. */
+static int make_parent(struct sfd_tree *tree, struct sfd_tree_inode *parent,
+	const struct sfd_tree_walk *w, const struct sfd_tree_item *item,
+	struct sfd_tree_inode **ret, struct splitfd_error *err)
 {
-	struct sfd_tree_inode *inode = sfd_tree_new_directory_inode(tree);
+	struct sfd_tree_inode *inode;
 
+	if (tree->n_implied >= IMPLIED_MAX + IMPLIED_PER_ENTRY * tree->n_put)
+		return sfd_tree_no_image(err, item->path, item->path_len,
+			"too many directories have no entry of their own: more than 65536, and 64 "
+			"for each entry");
+	inode = sfd_tree_new_directory_inode(tree);
 	if (inode == NULL || sfd_tree_set_name(tree, parent->dir, w->name, w->len, inode) < 0)
-		return NULL;
+		return splitfd_error_oom(err);
+	tree->n_implied++;
 	inode->mode = 0755;
 	inode->mtime = item->mtime;
 	inode->mtime_nsec = item->mtime_nsec;
@@ -69,7 +81,8 @@ static struct sfd_tree_inode *make_parent(struct sfd_tree *tree, struct sfd_tree
 		"the directory of %.*s has no entry; made as 0755, root's, with the time of what "
 		"is in it",
 		sfd_shown_length(item->path_len), item->path);
-	return inode;
+	*ret = inode;
+	return 0;
 }
 
 static bool is_last_parent(const struct sfd_tree *tree, const char *path, size_t len)
@@ -128,10 +141,12 @@ static int follow_component(
 	if (child == NULL && !make)
 		return sfd_tree_no_image(err, f->item->path, f->item->path_len,
 			"a symlink in front of the last name leads to what is not there");
-	if (child == NULL)
-		child = make_parent(f->tree, parent, w, f->item);
-	if (child == NULL)
-		return splitfd_error_oom(err);
+	if (child == NULL) {
+		int r = make_parent(f->tree, parent, w, f->item, &child, err);
+
+		if (r < 0)
+			return r;
+	}
 	if (child->type == SFD_TREE_SYMLINK)
 		return follow_link(f, child, err);
 	if (child->type != SFD_TREE_DIRECTORY)
@@ -179,6 +194,7 @@ int sfd_tree_walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *ite
 {
 	struct sfd_tree_walk w = { .at = item->path, .end = end };
 	struct sfd_tree_inode *inode = tree->root, *child;
+	int r = 0;
 
 	if (is_last_parent(tree, item->path, (size_t)(end - item->path))) {
 		*ret = tree->parent;
@@ -190,13 +206,13 @@ int sfd_tree_walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *ite
 				err, item->path, item->path_len, "\"..\" in a path");
 		child = sfd_tree_lookup(inode->dir, w.name, w.len);
 		if (child == NULL)
-			child = make_parent(tree, inode, &w, item);
+			r = make_parent(tree, inode, &w, item, &child, err);
 		else if (child->maybe_directory &&
 			 sfd_tree_become_directory(
 				 tree, child, item->path, (size_t)(w.at - item->path)) < 0)
-			child = NULL;
-		if (child == NULL)
-			return splitfd_error_oom(err);
+			r = splitfd_error_oom(err);
+		if (r < 0)
+			return r;
 		if (child->type == SFD_TREE_SYMLINK)
 			return follow_path(tree, item, item->path, end, ret, err);
 		if (child->type != SFD_TREE_DIRECTORY)
