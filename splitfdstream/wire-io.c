@@ -177,7 +177,7 @@ static int plain_write(struct splitfd_output *base, const void *data, size_t n, 
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	if (r == -ETIMEDOUT)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"the reader of the stream took nothing for %d ms", out->to.timeout_ms);
+			"the reader of the stream accepted no data for %d ms", out->to.timeout_ms);
 	if (r == -EPIPE)
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_PEER, EPIPE, "the reader of the stream has gone away");

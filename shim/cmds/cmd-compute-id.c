@@ -40,7 +40,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "xattrs", 0, SFD_OPTION_STRING, &xattrs, 0, 0, "MODE",
 			"allowlist-only (default) or keep-user-xattrs" },
 		{ "tree", 0, SFD_OPTION_STRING, &tree_of, 0, 0, "PROGRAM",
-			"Whose tree, where two readings differ: podman or cfsctl" },
+			"File tree if podman and cfsctl differ: podman or cfsctl" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &bootable, 0, 0, NULL,
 			"Not supported: the boot variant needs the image's SELinux policy" },
 		{ NULL },
@@ -67,6 +67,6 @@ const struct sfd_command sfd_cmd_compute_id = {
 	.name = "compute-id",
 	.class = SFD_PORCELAIN,
 	.operands = "NAME",
-	.summary = "Print the digest of a stored image's EROFS image, made anew from its layers",
+	.summary = "Compute the digest of a stored image's EROFS image from its layers",
 	.run = run,
 };

@@ -21,7 +21,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "xattrs", 0, SFD_OPTION_STRING, &xattrs, 0, 0, "MODE",
 			"allowlist-only (default) or keep-user-xattrs" },
 		{ "tree", 0, SFD_OPTION_STRING, &tree_of, 0, 0, "PROGRAM",
-			"Whose tree, where two readings differ: podman or cfsctl" },
+			"File tree if podman and cfsctl differ: podman or cfsctl" },
 		{ NULL },
 	};
 	int r;

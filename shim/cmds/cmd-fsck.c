@@ -194,7 +194,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "metadata-only", 0, SFD_OPTION_FLAG, &q.fsck.metadata_only, 0, 0, NULL,
 			"Do not read the contents of objects and layers" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &q.pull.jobs, 1, SPLITFD_JOBS_MAX, "N",
-			"Threads (default: the number of CPUs)" },
+			"Worker threads, 1 to 64 (default: number of CPUs)" },
 		{ "json", 0, SFD_OPTION_FLAG, &q.json, 0, 0, NULL, "Print the report as JSON" },
 		SFD_STORE_OPTIONS(&q.from),
 		SFD_PROXY_FLAGS(&q.proxy),

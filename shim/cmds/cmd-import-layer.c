@@ -157,7 +157,7 @@ static int parse_diff_id(const char *text, char ret[72], struct splitfd_error *e
 	snprintf(ret, 72, "%s%s", strncmp(text, "sha256:", 7) == 0 ? "" : "sha256:", text);
 	if (!sfd_parse_sha256(ret, NULL) || strlen(text) > 71)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s' is no diff_id: sha256: and 64 hex digits are wanted", text);
+			"'%s' is not a diff_id (sha256: and 64 hex digits)", text);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "reflink", 0, SFD_OPTION_STRING, &o.reflink, 0, 0, "HOW",
 			"auto (default), always, never" },
 		{ "jobs", 'j', SFD_OPTION_NUMBER, &o.jobs, 1, SPLITFD_JOBS_MAX, "N",
-			"Threads (default: the number of CPUs, at most 12)" },
+			"Worker threads, 1 to 64 (default: number of CPUs, at most 12)" },
 		{ "json", 0, SFD_OPTION_FLAG, &o.json, 0, 0, NULL, "Print the result as JSON" },
 		SFD_REPO_OPTIONS(&o.repo), SFD_SANDBOX_OPTION(&o.sandbox), { NULL }
 	};

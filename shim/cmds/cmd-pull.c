@@ -103,7 +103,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 		{ "no-image", 0, SFD_OPTION_FLAG, &o->no_image, 0, 0, NULL,
 			"Do not make the EROFS image" },
 		{ "tree", 0, SFD_OPTION_STRING, &tree, 0, 0, "PROGRAM",
-			"Whose tree, where two readings differ: podman or cfsctl" },
+			"File tree if podman and cfsctl differ: podman or cfsctl" },
 		{ "bootable", 0, SFD_OPTION_FLAG, &q.bootable, 0, 0, NULL,
 			"Not supported: the boot variant needs the SELinux policy" },
 		{ "json", 0, SFD_OPTION_FLAG, &q.json, 0, 0, NULL, "Print the result as JSON" },

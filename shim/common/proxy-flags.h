@@ -33,7 +33,7 @@ struct sfd_proxy_flags {
 		{ "cert-dir", 0, SFD_OPTION_STRING, &(f)->cert_dir, 0, 0, "DIR",                   \
 			"Certificates of registries" },                                            \
 		{ "tls-verify", 0, SFD_OPTION_FLAG, &(f)->tls_verify, 0, 0, NULL,                  \
-			"Want HTTPS and valid certificates (default)" },                           \
+			"Require HTTPS and valid certificates (default)" },                        \
 		{ "policy", 0, SFD_OPTION_STRING, &(f)->policy, 0, 0, "FILE",                      \
 			"policy.json for skopeo" },                                                \
 		{ "insecure-policy", 0, SFD_OPTION_FLAG, &(f)->insecure_policy, 0, 0, NULL,        \

@@ -272,7 +272,7 @@ static int answer_message(const struct call *call, struct splitfd_error *err)
 		return 0;
 	case SFD_JSONRPC_RESPONSE:
 		return answer_code(call, SFD_JSONRPC_INVALID_REQUEST, err,
-			"Invalid Request: nobody asked for a response");
+			"Invalid Request: no request is waiting for a response");
 	default:
 		return answer_code(call, SFD_JSONRPC_INVALID_REQUEST, err, "Invalid Request: %s",
 			call->request->why);

@@ -65,7 +65,7 @@ static const char *const text_help[] = { "Registry credentials", "Registry user 
 	"Registry user", "Registry password", "Registry token", "Certificates of registries",
 	"Shared blobs of oci:", "Docker daemon", "policy.json", "Signature stores",
 	"Architecture instead of this machine's", "System instead of this machine's",
-	"Variant instead of this machine's", "Temporary files", "In front of the user agent",
+	"Variant instead of this machine's", "Temporary files", "Prefix of the user agent",
 	"registries.conf instead of the system's",
 	"Longest silence of a source or the client (default 300s)" };
 
@@ -208,11 +208,11 @@ int sfd_proxy_parse_arguments(const struct sfd_command *command, int argc, char 
 			"Accept every image" },
 		{ "no-creds", 0, SFD_OPTION_FLAG, &p.no_creds, 0, 0, NULL,
 			"Access registries anonymously" },
-		{ "debug", 0, SFD_OPTION_FLAG, &p.debug, 0, 0, NULL, "Let skopeo tell more" },
+		{ "debug", 0, SFD_OPTION_FLAG, &p.debug, 0, 0, NULL, "Make skopeo log more" },
 		{ "tls-verify", 0, SFD_OPTION_FLAG, &shown, 0, 0, NULL,
-			"Want HTTPS and valid certificates" },
+			"Require HTTPS and valid certificates" },
 		{ "decryption-key", 0, SFD_OPTION_STRINGS, &keys, 0, 0, "KEY",
-			"Accepted for clients that give it; skopeo's proxy knows none" },
+			"Accepted for compatibility; skopeo's proxy has no such option" },
 	};
 	int r;
 

@@ -311,10 +311,11 @@ int sfd_forward_check(struct sfd_proxy_session *s, const char *reference,
 
 	if (r < 0)
 		return splitfd_error_wrap(
-			err, r, "the policy wants signatures, which skopeo has to check");
+			err, r, "the policy requires signatures, which skopeo has to check");
 	if (!sfd_proxy_applies_policy(s->skopeo))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, ENOTSUP,
-			"the policy wants signatures, but this skopeo's proxy does not check them; "
+			"the policy requires signatures, but this skopeo's proxy does not check "
+			"them; "
 			"install skopeo 1.13 or later");
 	r = sfd_forward_open(s, reference, false, &id, answer, err);
 	if (r < 0 || answer->failed)

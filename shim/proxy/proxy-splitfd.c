@@ -218,7 +218,7 @@ static int check_options(struct options *o, bool has_fd, struct splitfd_error *e
 {
 	if (o->objects && !has_fd)
 		return bad_option(err, "objects",
-			"wants the descriptor of the objects directory with the request");
+			"requires the descriptor of the objects directory with the request");
 	if (o->objects ? o->format != NULL || o->has_inline_max || o->has_reads_all
 		       : o->splitstream || o->has_algorithm)
 		return bad_option(err, "objects",

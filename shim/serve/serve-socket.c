@@ -68,7 +68,7 @@ static int remove_stale(const struct sockaddr_un *name, struct splitfd_error *er
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EADDRINUSE,
 			"%s: %s; choose another --socket", name->sun_path,
 			S_ISSOCK(st.st_mode) ? "a service listens there already"
-					     : "there is a file that is no socket");
+					     : "there is a file that is not a socket");
 	if (unlink(name->sun_path) < 0)
 		return splitfd_error_sys(err, errno, "%s: cannot remove", name->sun_path);
 	return 0;

@@ -126,7 +126,7 @@ t.close()' > "$layer"
         exec 9>&-
         rm "$BATS_TEST_TMPDIR/fifo"
         [ "$code" -eq 1 ]
-        assert_match 'the reader of the (stream|tar) took nothing for 1000 ms' "$(cat "$BATS_TEST_TMPDIR/said")"
+        assert_match 'the reader of the (stream|tar) accepted no data for 1000 ms' "$(cat "$BATS_TEST_TMPDIR/said")"
     done
 }
 @test "words that are wrong" {

@@ -174,7 +174,7 @@ END
     wait_for_silence
     for reference in "varlink:$full#image" "jsonrpc:$full#image"; do
         SPLITFD_TIMEOUT=30 run_splitfd 1 pull --timeout 1 --repo "$repo" "$reference" name
-        assert_match 'accepts nobody' "$errors"
+        assert_match 'accepts no connection' "$errors"
         ends_at TERM pull --timeout 300 --repo "$repo" "$reference" name
     done
 }

@@ -148,10 +148,10 @@ refused() { # CODE REGEX
     refused 4 'tar-split.*empty file'
     for n in 1 9 10 100 $(($(stat -c %s "$whole") - 1)); do
         head -c "$n" "$whole" > "$split"
-        refused 4 'cut short'
+        refused 4 'truncated'
     done
     { cat "$whole" && echo garbage; } > "$split"
-    refused 4 'gzip|cut short'
+    refused 4 'gzip|truncated'
     zcat "$whole" > "$split"
     refused 4 'not gzip'
     zstd -q -c "$whole" > "$split"

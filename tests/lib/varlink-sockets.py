@@ -97,7 +97,7 @@ end(p, sig=signal.SIGHUP)
 assert not os.path.exists(path)
 assert c.receive() == (None, [])
 open(path, "w").close()
-assert "no socket" in end(start("--socket", path), code=1, sig=None)
+assert "not a socket" in end(start("--socket", path), code=1, sig=None)
 os.unlink(path)
 
 # Another user: turned away, unless told otherwise.

@@ -166,7 +166,7 @@ TEST(a_reader_that_stops_reading)
 			0);
 		CHECK_INT(put_all(fds[1], &o), -ETIMEDOUT);
 		CHECK_INT(err.kind, SPLITFD_ERROR_PEER);
-		CHECK_STR(err.text, "the reader of the tar took nothing for 50 ms");
+		CHECK_STR(err.text, "the reader of the tar accepted no data for 50 ms");
 		CHECK_INT(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
 		close(fds[0]);
 		close(fds[1]);

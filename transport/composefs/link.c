@@ -17,8 +17,8 @@ int sfd_link_check_name(const char *name, struct splitfd_error *err)
 	const char *p = name;
 
 	if (strncmp(name, "streams/", 8) != 0 && strncmp(name, "images/", 7) != 0)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_FAILED, EINVAL, "'%s' is no name of a repository", name);
+		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EINVAL,
+			"'%s' is not a name of a repository", name);
 	while (p != NULL) {
 		size_t n = strcspn(p, "/");
 
@@ -288,13 +288,13 @@ int sfd_name_read(struct splitfd_repository *repository, const char *name,
 			return 0;
 		if (n == -EINVAL)
 			return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-				"%s/%s is no symlink", repository->path, name);
+				"%s/%s is not a symlink", repository->path, name);
 		return sfd_beneath_failed(
 			repository->fd, repository->path, "read the link", name, (int)n, err);
 	}
 	if (!parse_target(repository->algorithm, target, ret))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s/%s points at '%s', which is no object of this repository",
+			"%s/%s points at '%s', which is not an object of this repository",
 			repository->path, name, target);
 	return 1;
 }

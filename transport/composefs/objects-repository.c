@@ -50,7 +50,7 @@ int sfd_repository_of_objects(int objects, enum splitfd_algorithm algorithm,
 		return splitfd_error_sys(err, errno, "cannot examine the objects directory");
 	if (!S_ISDIR(st.st_mode))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, ENOTDIR,
-			"the descriptor of the objects directory is no directory");
+			"the descriptor of the objects directory is not a directory");
 	/* It may be O_PATH, which syncfs does not take. */
 	dir = sfd_openat2(owned, ".", O_RDONLY | O_DIRECTORY, 0, 0);
 	if (dir < 0)

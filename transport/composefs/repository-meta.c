@@ -51,7 +51,7 @@ static int parse_version(const cJSON *json, struct splitfd_error *err)
 			"a newer splitfd may know it",
 			version->valuedouble);
 	if (version->valuedouble != (double)version->valueint || version->valueint < 0)
-		return bad(err, "'version' is no whole number");
+		return bad(err, "'version' is not a whole number");
 	return 0;
 }
 
@@ -108,7 +108,7 @@ static int parse_features(
 	if (features == NULL)
 		return 0;
 	if (!cJSON_IsObject(features))
-		return bad(err, "'features' is no object");
+		return bad(err, "'features' is not an object");
 	if (find_unknown(features, "compatible", NULL, &unknown, &known) < 0 ||
 		find_unknown(features, "incompatible", NULL, &unknown, &known) < 0)
 		return bad(err, "a list of features is not one of strings");
@@ -150,7 +150,7 @@ static int parse_formats(
 	seen[meta->erofs_default] = true;
 	formats = cJSON_GetObjectItemCaseSensitive(formats, "extra");
 	if (formats != NULL && !cJSON_IsArray(formats))
-		return bad(err, "'extra' of 'erofs_formats' is no list");
+		return bad(err, "'extra' of 'erofs_formats' is not a list");
 	cJSON_ArrayForEach (item, formats) {
 		int format;
 

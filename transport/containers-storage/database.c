@@ -185,14 +185,14 @@ static int read_names(
 	size_t n = 0;
 
 	if (names != NULL && !cJSON_IsArray(names) && !cJSON_IsNull(names))
-		return malformed(c, i, "names is no array");
+		return malformed(c, i, "names is not an array");
 	v = calloc((size_t)cJSON_GetArraySize(names) + 1, sizeof(*v));
 	if (v == NULL)
 		return splitfd_error_oom(c->err);
 	image->names = v;
 	cJSON_ArrayForEach (name, names) {
 		if (!cJSON_IsString(name))
-			return malformed(c, i, "a name is no string");
+			return malformed(c, i, "a name is not a string");
 		v[n++] = name->valuestring;
 	}
 	return 0;
@@ -212,12 +212,12 @@ static int read_image(
 		return malformed(c, i, "the layer's ID is not 64 hex digits");
 	if (!get_string(record, "digest", &image->digest) ||
 		!get_string(record, "created", &image->created))
-		return malformed(c, i, "digest or created is no string");
+		return malformed(c, i, "digest or created is not a string");
 	if (digests != NULL && !cJSON_IsObject(digests) && !cJSON_IsNull(digests))
-		return malformed(c, i, "big-data-digests is no object");
+		return malformed(c, i, "big-data-digests is not an object");
 	cJSON_ArrayForEach (d, digests) {
 		if (!cJSON_IsString(d))
-			return malformed(c, i, "a big-data digest is no string");
+			return malformed(c, i, "a big-data digest is not a string");
 	}
 	image->big_data_digests = digests;
 	image->unknown = unknown_in(record, known_image);
@@ -270,13 +270,13 @@ static int read_layer(
 		return malformed(c, i, "the parent's ID is not 64 hex digits");
 	if (!get_string(record, "diff-digest", &layer->diff_digest) ||
 		!get_string(record, "toc-digest", &layer->toc_digest))
-		return malformed(c, i, "a digest is no string");
+		return malformed(c, i, "a digest is not a string");
 	if (!get_size(record, "diff-size", &layer->diff_size))
-		return malformed(c, i, "diff-size is no size");
+		return malformed(c, i, "diff-size is not a size");
 	if (flags != NULL && !cJSON_IsObject(flags) && !cJSON_IsNull(flags))
-		return malformed(c, i, "flags is no object");
+		return malformed(c, i, "flags is not an object");
 	if (!get_string(flags, "expected-layer-diffid", &layer->expected_diff_id))
-		return malformed(c, i, "expected-layer-diffid is no string");
+		return malformed(c, i, "expected-layer-diffid is not a string");
 	/* Anything but a plain false counts: what is half made is not read. */
 	incomplete = cJSON_GetObjectItemCaseSensitive(flags, "incomplete");
 	layer->incomplete = incomplete != NULL && !cJSON_IsFalse(incomplete);

@@ -45,7 +45,7 @@ static int check_socket(int socket, struct splitfd_error *err)
 			"it "
 			"over its standard input; it is of no use by hand");
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return splitfd_error_sys(err, errno, "cannot tell whose the socket is");
+		return splitfd_error_sys(err, errno, "cannot find out which user owns the socket");
 	if (peer.uid != geteuid())
 		return splitfd_error_set(
 			err, SPLITFD_ERROR_REFUSED, EPERM, "the socket is another user's");
@@ -62,7 +62,7 @@ static int drop_rights(struct splitfd_error *err)
 	keep[0].permitted = have[0].permitted & (1U << CAP_DAC_READ_SEARCH);
 	keep[0].effective = keep[0].permitted;
 	if (syscall(SYS_capset, &header, keep) < 0)
-		return splitfd_error_sys(err, errno, "cannot give up capabilities");
+		return splitfd_error_sys(err, errno, "cannot drop capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return splitfd_error_sys(err, errno, "cannot confine the process");

@@ -49,7 +49,7 @@ static int open_composefs(const struct sfd_origin_options *options, const char *
 		return r;
 	if (!o->stored.manifest_facts.container)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s' is an artifact, its layers are no tars", name);
+			"'%s' is an artifact, its layers are not tars", name);
 	o->n_layers = o->stored.config_facts.n_diff_ids;
 	return 0;
 }

@@ -127,7 +127,7 @@ static int get_image(struct image *image, const char *name, struct splitfd_error
 		return refused(err, "GetImage has no layerDigests");
 	cJSON_ArrayForEach (id, image->layer_ids) {
 		if (!cJSON_IsString(id))
-			return refused(err, "one of the layerDigests is no string");
+			return refused(err, "one of the layerDigests is not a string");
 	}
 	return check_documents(image, name, err);
 }

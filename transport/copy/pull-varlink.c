@@ -75,7 +75,7 @@ static int check_container(const char *manifest, struct splitfd_error *err)
 			SFD_OCI_REPOSITORY, &facts, err);
 	if (r >= 0 && !facts.container)
 		r = splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"it is an artifact, its layers are no tars");
+			"it is an artifact, its layers are not tars");
 	sfd_oci_manifest_done(&facts);
 	return r < 0 ? r : 0;
 }
@@ -88,7 +88,7 @@ static int describe(const struct sfd_pull_service *s, const char *image, bool op
 
 	if (r < 0 && err != NULL && !opened && strstr(err->text, ".InvalidHandle") != NULL)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"the service has to be told which repository to open: --from-repo DIR");
+			"--from-repo DIR is required: the repository that the service opens");
 	if (r == 0)
 		r = check_digest(image, ret->manifest, err);
 	if (r == 0)

@@ -275,7 +275,7 @@ int sfd_oci_config(const char *config, size_t config_size, bool inner, struct sf
 	cJSON_Delete(json);
 	if (r == -EINVAL)
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EINVAL,
-			"the image's config is no OCI image config");
+			"the image's config is not an OCI image config");
 	if (r < 0)
 		return splitfd_error_sys(err, -r, "the image's config is too large");
 	return 0;

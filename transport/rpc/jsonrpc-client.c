@@ -67,7 +67,7 @@ static int check_answer(const char *method, int64_t id, const struct sfd_jsonrpc
 	/* A service that did not understand the request does not know its id. */
 	if (m->kind != SFD_JSONRPC_RESPONSE || (!ours && !(error && cJSON_IsNull(m->id))))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"%s: what the service sends is no answer to it", method);
+			"%s: what the service sends is not an answer to it", method);
 	if (error)
 		return service_error(method, m->error, err);
 	if (m->result == NULL)

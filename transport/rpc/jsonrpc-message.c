@@ -31,7 +31,7 @@ static int read_count(struct sfd_jsonrpc_message *m, int *ret_code, struct split
 	if (twice || !sfd_json_is_whole(fds, SFD_JSON_EXACT_MAX) || fds->valuedouble < 0) {
 		*ret_code = SFD_JSONRPC_FDS;
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"\"fds\" of a message is no number of descriptors");
+			"\"fds\" of a message is not a number of descriptors");
 	}
 	m->n_fds = (uint64_t)fds->valuedouble;
 	return 0;
@@ -53,13 +53,13 @@ static void classify(struct sfd_jsonrpc_message *m)
 	m->result = member(m->json, "result", &twice);
 	m->error = member(m->json, "error", &twice);
 	if (twice)
-		return invalid(m, "a member is there twice");
+		return invalid(m, "a member occurs twice");
 	if (id != NULL && !cJSON_IsString(id) && !cJSON_IsNull(id) &&
 		!sfd_json_is_whole(id, SFD_JSON_EXACT_MAX))
-		return invalid(m, "\"id\" is no string and no whole number of at most 2^53");
+		return invalid(m, "\"id\" is neither a string nor an integer of at most 2^53");
 	m->id = id;
 	if (method != NULL && !cJSON_IsString(method))
-		return invalid(m, "\"method\" is no string");
+		return invalid(m, "\"method\" is not a string");
 	m->method = cJSON_GetStringValue(method);
 	if (m->method != NULL && id != NULL)
 		m->kind = SFD_JSONRPC_REQUEST;

@@ -51,7 +51,7 @@ int sfd_jsonrpc_send(
 		return splitfd_error_oom(err);
 	if (!sfd_utf8_valid(text, strlen(text)))
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EILSEQ,
-			"what is not UTF-8 cannot be said in JSON");
+			"text that is not UTF-8 cannot be sent in JSON");
 	if (n_fds == 0)
 		return send_all(c, text, NULL, 0, err);
 	c->out = sfd_take_ptr(&text);

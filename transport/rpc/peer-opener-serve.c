@@ -27,7 +27,7 @@ static int become(const struct sfd_peer_identity *who, struct splitfd_error *err
 			strerror(errno));
 	if (syscall(SYS_capset, &header, none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return splitfd_error_sys(err, errno, "cannot give up rights");
+		return splitfd_error_sys(err, errno, "cannot drop privileges");
 	return 0;
 }
 

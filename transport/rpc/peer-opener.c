@@ -241,7 +241,7 @@ int sfd_peer_opener_new(int socket, int timeout_ms, int cancel_fd, struct sfd_pe
 	r = sfd_peer_identity(socket, &who);
 	if (r < 0)
 		(void)splitfd_error_set(&o->broken, SPLITFD_ERROR_REFUSED, -r,
-			"the kernel does not tell which user the peer is, so that no file is "
+			"the kernel does not report which user the peer is, so no file is "
 			"opened for it by name; send descriptors or the content");
 	else
 		r = start(o, &who, err);

@@ -139,7 +139,7 @@ int sfd_seqpacket_send(int socket, const void *data, size_t n, const int *fds, s
 	if (sent < 0)
 		return splitfd_error_sys(err, errno, "cannot send %zu bytes", n);
 	if ((size_t)sent != n)
-		return splitfd_error_set(
-			err, SPLITFD_ERROR_PEER, EIO, "the socket took %zd of %zu bytes", sent, n);
+		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EIO,
+			"the socket accepted %zd of %zu bytes", sent, n);
 	return 0;
 }

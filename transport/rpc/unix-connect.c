@@ -39,8 +39,8 @@ int sfd_unix_connect(
 
 	if (len == 0 || len >= sizeof(name.sun_path))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%.*s' is no path of a socket, which has 1 to %zu bytes", (int)len, path,
-			sizeof(name.sun_path) - 1);
+			"'%.*s' is not a path of a socket, which has 1 to %zu bytes", (int)len,
+			path, sizeof(name.sun_path) - 1);
 	memcpy(name.sun_path, path, len);
 	/* An abstract name is all the bytes that the size counts, a path ends at its NUL. */
 	if (path[0] == '@')
@@ -57,7 +57,7 @@ int sfd_unix_connect(
 		return splitfd_error_set(err, SPLITFD_ERROR_FAILED, ECANCELED, "interrupted");
 	if (r == -ETIMEDOUT)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"%.*s: the service there accepts nobody", (int)len, path);
+			"%.*s: the service there accepts no connection", (int)len, path);
 	if (r == -ECONNREFUSED)
 		return splitfd_error_set(err, SPLITFD_ERROR_NOT_FOUND, ECONNREFUSED,
 			"%.*s: no service listens there", (int)len, path);

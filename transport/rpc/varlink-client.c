@@ -41,7 +41,7 @@ int sfd_varlink_call(struct sfd_varlink *v, const char *method, struct cJSON *pa
 static int no_reply(struct splitfd_error *err, const char *why)
 {
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-		"a message of the service is no reply: %s", why);
+		"a message of the service is not a reply: %s", why);
 }
 
 int sfd_varlink_reply(
@@ -62,11 +62,11 @@ int sfd_varlink_reply(
 	parameters = cJSON_GetObjectItemCaseSensitive(ret->message.json, "parameters");
 	continues = cJSON_GetObjectItemCaseSensitive(ret->message.json, "continues");
 	if (error != NULL && !cJSON_IsNull(error) && !cJSON_IsString(error))
-		return no_reply(err, "\"error\" is no string");
+		return no_reply(err, "\"error\" is not a string");
 	if (parameters != NULL && !cJSON_IsNull(parameters) && !cJSON_IsObject(parameters))
-		return no_reply(err, "\"parameters\" is no object");
+		return no_reply(err, "\"parameters\" is not an object");
 	if (continues != NULL && !cJSON_IsNull(continues) && !cJSON_IsBool(continues))
-		return no_reply(err, "\"continues\" is no truth value");
+		return no_reply(err, "\"continues\" is not a truth value");
 	ret->error = cJSON_GetStringValue(error);
 	ret->parameters = cJSON_IsObject(parameters) ? parameters : NULL;
 	ret->continues = cJSON_IsTrue(continues);
@@ -130,6 +130,6 @@ int sfd_varlink_call_simple(struct sfd_varlink *v, const char *method, struct cJ
 	if (r == 0)
 		r = sfd_varlink_reply_check(ret, method, err);
 	if (r == 0 && ret->continues)
-		r = no_reply(err, "more are announced, which nobody asked for");
+		r = no_reply(err, "more are announced than were requested");
 	return r;
 }

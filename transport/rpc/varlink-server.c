@@ -8,8 +8,8 @@
 
 static int no_call(struct splitfd_error *err, const char *why)
 {
-	return splitfd_error_set(
-		err, SPLITFD_ERROR_REFUSED, EBADMSG, "a message of the client is no call: %s", why);
+	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
+		"a message of the client is not a call: %s", why);
 }
 
 static int get_flag(const cJSON *json, const char *name, bool *ret, struct splitfd_error *err)
@@ -44,11 +44,11 @@ int sfd_varlink_next_call(
 	method = cJSON_GetObjectItemCaseSensitive(ret->message.json, "method");
 	parameters = cJSON_GetObjectItemCaseSensitive(ret->message.json, "parameters");
 	if (!cJSON_IsString(method))
-		return no_call(err, "\"method\" is no string");
+		return no_call(err, "\"method\" is not a string");
 	if (parameters != NULL && !cJSON_IsNull(parameters) && !cJSON_IsObject(parameters))
-		return no_call(err, "\"parameters\" is no object");
+		return no_call(err, "\"parameters\" is not an object");
 	if (upgrade)
-		return no_call(err, "no other protocol is spoken here");
+		return no_call(err, "this connection has no other protocol");
 	ret->method = method->valuestring;
 	ret->parameters = cJSON_IsObject(parameters) ? parameters : NULL;
 	return 1;

@@ -125,7 +125,7 @@ static int check_requirement(const cJSON *json, struct splitfd_error *err)
 	const struct requirement *r;
 
 	if (!cJSON_IsObject(json) || !cJSON_IsString(type))
-		return invalid(err, "a requirement is no object with the key", "type");
+		return invalid(err, "a requirement is not an object with the key", "type");
 	r = find_requirement(type->valuestring);
 	if (r == NULL)
 		return invalid(err, "unknown kind of requirement", type->valuestring);
@@ -148,7 +148,7 @@ static int check_list(const cJSON *list, const char *scope, struct splitfd_error
 
 	if (!cJSON_IsArray(list) || list->child == NULL)
 		return invalid(
-			err, "the requirements are no list with at least one member:", scope);
+			err, "the requirements are not a list with at least one member:", scope);
 	cJSON_ArrayForEach (item, list) {
 		int r = check_requirement(item, err);
 
@@ -235,7 +235,7 @@ static int check_policy(const cJSON *json, struct splitfd_error *err)
 
 	if (!cJSON_IsObject(json))
 		return splitfd_error_set(
-			err, SPLITFD_ERROR_REFUSED, EINVAL, "it is no JSON object");
+			err, SPLITFD_ERROR_REFUSED, EINVAL, "it is not a JSON object");
 	for (const cJSON *item = json->child; item != NULL; item = item->next) {
 		if (strcmp(item->string, "default") != 0 && strcmp(item->string, "transports") != 0)
 			return invalid(err, "unknown key", item->string);
@@ -313,7 +313,7 @@ int sfd_policy_load(const char *path, struct sfd_policy **ret, struct splitfd_er
 		return splitfd_error_oom(err);
 	if (r < 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"the policy %s is no JSON (byte %zu)", path, at);
+			"the policy %s is not valid JSON (byte %zu)", path, at);
 	r = check_policy(policy->json, err);
 	if (r < 0)
 		return splitfd_error_wrap(err, r, "the policy %s is not valid", path);

@@ -132,7 +132,7 @@ static int wait_once(const struct sfd_proxy *proxy, const struct call_waits *wai
 		return 1;
 	if (fds[2].revents != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ECANCELED,
-			"the client went away while skopeo worked for it");
+			"the client disconnected while skopeo served its request");
 	return fds[3].revents != 0 ? beside->ready(beside, err) : 0;
 }
 

@@ -97,7 +97,7 @@ static int get_manifest(
 	if (r < 0)
 		return r;
 	if (digest == NULL)
-		return bad_image(err, "skopeo tells no digest of the manifest");
+		return bad_image(err, "skopeo did not report the manifest's digest");
 	*ret_converted = check_digest(image->manifest, image->manifest_size, digest, "", NULL) < 0;
 	if (*ret_converted)
 		image->original = sfd_take_ptr(&digest);

@@ -175,7 +175,7 @@ static int initialize(struct sfd_proxy *proxy, struct splitfd_error *err)
 		r = sfd_proxy_nonsense("Initialize", err);
 	if (r == 0 && (major != 0 || minor != 2 || patch < 3 || patch > 99))
 		r = splitfd_error_set(err, SPLITFD_ERROR_PEER, EPROTONOSUPPORT,
-			"skopeo speaks version %s of the proxy protocol; 0.2.3 or a later 0.2 is "
+			"skopeo has version %s of the proxy protocol; 0.2.3 or a later 0.2 is "
 			"needed",
 			version);
 	if (r == 0)

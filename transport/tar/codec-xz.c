@@ -36,7 +36,7 @@ static int result(lzma_ret r, struct splitfd_error *err)
 	if (r == LZMA_MEMLIMIT_ERROR)
 		why = "needs more than 1 GiB of memory";
 	else if (r == LZMA_BUF_ERROR)
-		why = "is cut short";
+		why = "is truncated";
 	else if (r == LZMA_FORMAT_ERROR)
 		why = "has other bytes after its end";
 	else if (r == LZMA_OPTIONS_ERROR)

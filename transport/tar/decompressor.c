@@ -99,7 +99,7 @@ ssize_t sfd_decompress(
 			return damaged(d, why.text, err);
 		d->may_end = r > 0;
 		if (r == 0 && d->b.out_len == n && d->b.in_len == had)
-			return damaged(d, d->b.last ? "is cut short" : "is damaged", err);
+			return damaged(d, d->b.last ? "is truncated" : "is damaged", err);
 	}
 	return (ssize_t)(n - d->b.out_len);
 }

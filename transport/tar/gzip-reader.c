@@ -210,7 +210,7 @@ ssize_t sfd_gzip_read(
 		/* isal_inflate reads ahead: without input it may still have bytes to give. */
 		if (reader->in_member && reader->input_done && state->avail_in == 0 &&
 			state->avail_out == room)
-			return damaged(reader, "the file is cut short", err);
+			return damaged(reader, "the file is truncated", err);
 	}
 	return (ssize_t)(n - state->avail_out);
 }

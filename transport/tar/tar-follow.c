@@ -83,7 +83,7 @@ static int wait_sent(struct sfd_follow *f, uint64_t end, struct splitfd_error *e
 	}
 	if (atomic_load(&f->abandoned))
 		return splitfd_error_set(
-			err, SPLITFD_ERROR_PEER, ECANCELED, "the blob was given up");
+			err, SPLITFD_ERROR_PEER, ECANCELED, "the blob was cancelled");
 	return 0;
 }
 

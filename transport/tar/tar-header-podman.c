@@ -75,7 +75,7 @@ static int check_sum(const uint8_t *block, struct splitfd_error *err)
 	}
 	if (!parse_octal(block + CHECKSUM, 8, &stored) ||
 		(stored != sum && stored != (int64_t)sum + negative))
-		return refuse("this is no tar header: its checksum is wrong", err);
+		return refuse("this is not a tar header: its checksum is wrong", err);
 	return 0;
 }
 
@@ -144,10 +144,10 @@ int sfd_tar_header_podman(
 		return refuse("a number in a tar header is none", err);
 	if ((h.ustar || h.gnu) &&
 		(!get(block + DEV_MAJOR, 8, &dev_major) || !get(block + DEV_MINOR, 8, &dev_minor)))
-		return refuse("the device number in a tar header is no number", err);
+		return refuse("the device number in a tar header is not a number", err);
 	if (star && (!sfd_tar_number_podman(block + STAR_ATIME, 12, &ignored) ||
 			    !sfd_tar_number_podman(block + STAR_CTIME, 12, &ignored)))
-		return refuse("a time in a tar header is no number", err);
+		return refuse("a time in a tar header is not a number", err);
 	if ((int64_t)h.size < 0 && !(h.type >= '1' && h.type <= '6'))
 		return refuse("the size in a tar header is negative", err);
 	h.mode = (uint32_t)mode;

@@ -61,7 +61,7 @@ static bool parse_number(const uint8_t *field, size_t n, uint64_t *ret)
 static int bad_field(const char *what, struct splitfd_error *err)
 {
 	return splitfd_error_set(
-		err, SPLITFD_ERROR_REFUSED, EINVAL, "the %s in a tar header is no number", what);
+		err, SPLITFD_ERROR_REFUSED, EINVAL, "the %s in a tar header is not a number", what);
 }
 
 static int check_sum(const uint8_t *block, struct splitfd_error *err)
@@ -78,7 +78,7 @@ static int check_sum(const uint8_t *block, struct splitfd_error *err)
 		return bad_field("checksum", err);
 	if (stored != sum)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"this is no tar header: its checksum is %llu, its bytes sum up to %u",
+			"this is not a tar header: its checksum is %llu, its bytes sum up to %u",
 			(unsigned long long)stored, sum);
 	return 0;
 }

@@ -125,7 +125,7 @@ static int apply_numbers(const struct fields *f, struct sfd_tar_entry *e, struct
 	}
 	if (f->mtime.len > 0) {
 		if (!parse_time(f->mtime, &e->mtime, &e->mtime_nsec))
-			return refuse(err, "the pax record mtime is no time");
+			return refuse(err, "the pax record mtime is not a time");
 		e->pax_before_1970 = f->mtime.text[0] == '-';
 	}
 	if ((f->atime.len > 0 && !parse_time(f->atime, &n, &ignored_nsec)) ||

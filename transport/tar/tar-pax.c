@@ -48,7 +48,7 @@ static int number_record(
 	if (sfd_tar_decimal(record->value, record->value_len, ret))
 		return 0;
 	return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-		"the pax record %.*s is no number", (int)record->key_len, record->key);
+		"the pax record %.*s is not a number", (int)record->key_len, record->key);
 }
 
 static int sparse_record(
@@ -85,7 +85,7 @@ static int time_record(struct sfd_tar_entry *e, const struct sfd_tar_record *rec
 	uint32_t nsec;
 
 	if (!sfd_tar_time(record->value, record->value_len, &e->mtime, &nsec))
-		return refuse(err, "the pax record mtime is no time");
+		return refuse(err, "the pax record mtime is not a time");
 	/* As cfsctl has it: of several records the first gives the fraction, the last the rest. */
 	if (!s->have_mtime)
 		e->mtime_nsec = nsec;

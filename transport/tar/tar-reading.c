@@ -227,7 +227,7 @@ int sfd_tar_view_podman(struct sfd_tar_view *v, const uint8_t *block,
 		return read_old_sparse(v, block, h->gnu, err);
 	r = sfd_tar_sparse_podman(&sparse, v, err);
 	if (r == 0 && e->sparse != SFD_TAR_DENSE && is_header_only(e->type))
-		r = refuse(err, "a sparse entry that is no file");
+		r = refuse(err, "a sparse entry that is not a file");
 	if (is_header_only(e->type))
 		e->size = 0;
 	return r;

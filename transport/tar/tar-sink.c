@@ -36,7 +36,7 @@ static int write_failed(const struct tar_sink *s, int r, struct splitfd_error *e
 {
 	if (r == -ETIMEDOUT)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, ETIMEDOUT,
-			"the reader of the tar took nothing for %d ms", s->to.timeout_ms);
+			"the reader of the tar accepted no data for %d ms", s->to.timeout_ms);
 	if (r == -EPIPE || r == -ECONNRESET)
 		return splitfd_error_set(err, SPLITFD_ERROR_PEER, EPIPE,
 			"the reader of the tar went away before its end");

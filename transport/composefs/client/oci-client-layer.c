@@ -90,7 +90,7 @@ static int check_stream(int fd, struct splitfd_error *err)
 		return splitfd_error_sys(err, errno, "cannot look at the layer's stream");
 	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISREG(st.st_mode))
 		return 0;
-	return refuse(err, "the stream is no pipe, socket or file");
+	return refuse(err, "the stream is not a pipe, socket or file");
 }
 
 int sfd_oci_call_get_layer(struct sfd_varlink *v, uint64_t handle, const char *diff_id,

@@ -74,7 +74,7 @@ static int read_super(struct walk *w, uint64_t *ret_root, struct splitfd_error *
 	if (u32(w, SFD_EROFS_HEADER) != SFD_EROFS_MAGIC || w->image[SFD_EROFS_HEADER + 12] != 12)
 		return malformed(err, "no EROFS superblock of 4096-byte blocks");
 	if (w->size % SFD_EROFS_BLOCK != 0)
-		return malformed(err, "its size is no multiple of 4096");
+		return malformed(err, "its size is not a multiple of 4096");
 	w->inodes = (uint64_t)u32(w, SFD_EROFS_HEADER + 40) * SFD_EROFS_BLOCK;
 	w->shared_xattrs = (uint64_t)u32(w, SFD_EROFS_HEADER + 44) * SFD_EROFS_BLOCK;
 	*ret_root = u16(w, SFD_EROFS_HEADER + 14);

@@ -111,7 +111,7 @@ int sfd_oci_stored_read(struct splitfd_repository *repository, const char *manif
 	memset(ret, 0, sizeof(*ret));
 	if (!sfd_parse_sha256(manifest_digest, NULL))
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s' is no digest (sha256: and 64 hex digits)", manifest_digest);
+			"'%s' is not a digest (sha256: and 64 hex digits)", manifest_digest);
 	ret->manifest_digest = strdup(manifest_digest);
 	if (ret->manifest_digest == NULL)
 		return splitfd_error_oom(err);

@@ -69,7 +69,8 @@ int sfd_tag_name(const char *tag, char **ret, struct splitfd_error *err)
 	if (tag[0] == '\0' || strcmp(tag, ".") == 0 || strcmp(tag, "..") == 0 ||
 		strlen(base) > NAME_MAX)
 		return splitfd_error_set(err, SPLITFD_ERROR_USAGE, EINVAL,
-			"'%s' cannot be a tag: it is no file name (%zu bytes when encoded, at most "
+			"'%s' cannot be a tag: it is not a file name (%zu bytes when encoded, at "
+			"most "
 			"%d); give another name",
 			tag, strlen(base), NAME_MAX);
 	*ret = sfd_take_ptr(&name);

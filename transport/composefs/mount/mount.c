@@ -107,7 +107,7 @@ static int attach_loop(int fd, char path[32], struct splitfd_error *err)
 			return splitfd_error_sys(err, errno, "attaching the image to %s", path);
 	}
 	return splitfd_error_set(
-		err, SPLITFD_ERROR_FAILED, EBUSY, "no loop device was free for long enough");
+		err, SPLITFD_ERROR_FAILED, EBUSY, "no loop device became free in time");
 }
 
 /* From the file where the kernel can (6.12), else by a loop device. */
@@ -318,7 +318,7 @@ static int check_mount(int fd, const char *target, struct splitfd_error *err)
 	fclose(f);
 	if (r <= 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EINVAL,
-			"what is mounted on %s is no composefs image", target);
+			"what is mounted on %s is not a composefs image", target);
 	return 0;
 }
 

@@ -66,7 +66,7 @@ static int check_header(const uint8_t *h, enum splitfd_algorithm algorithm,
 
 	if (!current && memcmp(h + SFD_OLD_HEADER_MAGIC, SFD_SPLITSTREAM_MAGIC,
 				SFD_SPLITSTREAM_MAGIC_SIZE) != 0)
-		return malformed(err, "it is no splitstream (its magic value is another)");
+		return malformed(err, "it is not a splitstream (its magic value is another)");
 	if (version != 0)
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EPROTONOSUPPORT,
 			"it is a splitstream of version %d; this program knows version 0", version);
@@ -95,9 +95,9 @@ static int parse_info(const uint8_t *info, uint64_t size, size_t digest_size,
 	if (r < 0)
 		return r;
 	if ((ret->stream_refs.end - ret->stream_refs.start) % digest_size != 0)
-		return malformed(err, "its splitstream references are no whole digests");
+		return malformed(err, "its splitstream references are not whole digests");
 	if ((ret->object_refs.end - ret->object_refs.start) % digest_size != 0)
-		return malformed(err, "its object references are no whole digests");
+		return malformed(err, "its object references are not whole digests");
 	memcpy(ret->content_type, info + SFD_INFO_TYPE, 8);
 	ret->content_type[8] = '\0';
 	ret->stream_size = get_u64(info + SFD_INFO_SIZE);
@@ -201,7 +201,7 @@ static int parse_ref(struct ref_reader *rr, char *record, size_t len, struct spl
 	uint64_t index, n = (range->end - range->start) / rr->digest_size;
 
 	if (!sfd_utf8_valid(record, len))
-		return malformed(err, "a named reference is no UTF-8");
+		return malformed(err, "a named reference is not UTF-8");
 	if (colon == NULL)
 		return malformed(err, "a named reference has no colon");
 	*colon = '\0';
@@ -226,7 +226,7 @@ int sfd_splitstream_read_refs(int fd, const struct sfd_splitstream_header *heade
 		char *end = memchr(record, '\0', text.len - at);
 
 		if (end == NULL) {
-			r = malformed(err, "behind its named references is junk");
+			r = malformed(err, "trailing data after its named references");
 			break;
 		}
 		r = parse_ref(&rr, record, (size_t)(end - record), err);

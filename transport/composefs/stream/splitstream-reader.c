@@ -293,7 +293,7 @@ static int object_size(struct sfd_splitstream *s, const struct splitfd_digest *d
 		return splitfd_error_sys(err, -r, "object %s of splitstream %s", path, s->what);
 	if (!S_ISREG(st.st_mode))
 		return splitfd_error_set(err, SPLITFD_ERROR_REFUSED, EBADMSG,
-			"object %s of splitstream %s is no regular file", path, s->what);
+			"object %s of splitstream %s is not a regular file", path, s->what);
 	*ret = (uint64_t)st.st_size;
 	return 0;
 }

@@ -89,7 +89,7 @@ static int step(struct sfd_zstd_range *z, struct splitfd_error *err)
 			"compressed data is malformed: %s", ZSTD_getErrorName(left));
 	if (dry && out.pos == 0 && left != 0)
 		return splitfd_error_set(
-			err, SPLITFD_ERROR_REFUSED, EBADMSG, "compressed data is cut short");
+			err, SPLITFD_ERROR_REFUSED, EBADMSG, "compressed data is truncated");
 	z->in_frame = left != 0;
 	z->out_pos = 0;
 	z->out_len = out.pos;

@@ -233,7 +233,8 @@ int sfd_tree_finish_oci(
 		run->mtime_nsec = tree->root->mtime_nsec;
 		sfd_tree_clear(run->dir);
 	} else if (sfd_tree_lookup(tree->root->dir, "run", 3) != NULL) {
-		sfd_tree_tell(tree, SFD_DEVIATION_RUN, "/run is no directory and stays as it is");
+		sfd_tree_tell(
+			tree, SFD_DEVIATION_RUN, "/run is not a directory and stays as it is");
 	}
 	if (tree->differs)
 		return splitfd_error_set(

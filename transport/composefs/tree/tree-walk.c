@@ -217,7 +217,7 @@ int sfd_tree_walk_parents(struct sfd_tree *tree, const struct sfd_tree_item *ite
 			return follow_path(tree, item, item->path, end, ret, err);
 		if (child->type != SFD_TREE_DIRECTORY)
 			return sfd_tree_refuse(err, item->path, item->path_len,
-				"what is in front of the last name is no directory");
+				"what is in front of the last name is not a directory");
 		inode = child;
 	}
 	remember_parent(tree, item->path, (size_t)(end - item->path), inode);

@@ -92,7 +92,7 @@ static const char *check_repository(struct sfd_docker_ref *ref)
 	ref->qualified = slash != NULL && looks_like_domain(s, (size_t)(slash - s));
 	if (ref->qualified) {
 		if (!domain(s, (size_t)(slash - s)))
-			return "the part before the first slash is no host name";
+			return "the part before the first slash is not a host name";
 		s = slash + 1;
 	}
 	if (strlen(s) == 64 && strspn(s, HEX) == 64)
@@ -119,7 +119,7 @@ const char *sfd_docker_ref_parse(const char *text, struct sfd_docker_ref *ret)
 	*ret = (struct sfd_docker_ref){ .qualified = false };
 	if (at != NULL) {
 		if (!sfd_digest_valid(at + 1))
-			return "what follows '@' is no digest";
+			return "what follows '@' is not a digest";
 		memcpy(ret->digest, at + 1, strlen(at + 1) + 1);
 	}
 	slash = memrchr(text, '/', n);

@@ -53,12 +53,12 @@ static const char *unicode_escape(struct sfd_toml_cursor *c, int digits, struct 
 			return "a \\u escape is cut off";
 		digit = strchr("0123456789abcdef0123456789ABCDEF", *c->p);
 		if (digit == NULL)
-			return "a \\u escape holds something that is no hexadecimal digit";
+			return "a \\u escape holds something that is not a hexadecimal digit";
 		value = value << 4 | (uint32_t)((digit - "0123456789abcdef0123456789ABCDEF") & 15);
 	}
 	/* A NUL could never be part of a path. */
 	if (value == 0 || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
-		return "a \\u escape is no character";
+		return "a \\u escape is not a character";
 	return append_utf8(out, value);
 }
 

@@ -215,7 +215,7 @@ static int parse_append(struct parser *p, struct sfd_toml_value *list)
 	if (parse_key(p, &name) < 0)
 		return -EINVAL;
 	if (name.len != 6 || memcmp(name.data, "append", 6) != 0)
-		return fail(p, "an array of strings knows no other attribute than append");
+		return fail(p, "an array of strings has no attribute other than append");
 	if (!at_char(p, '='))
 		return fail(p, "'=' is missing after append");
 	p->at.p++;
