@@ -284,7 +284,7 @@ static int parse_item(struct parser *p, const struct place *at, struct sfd_toml_
 	if (at_char(p, '"') || at_char(p, '\''))
 		return add_item(p, list);
 	if (!at_char(p, '{'))
-		return fail(p, "an array holds something that is no string");
+		return fail(p, "an array has a member that is not a string");
 	return holds_tables(at) ? parse_element(p, at) : parse_append(p, list);
 }
 
