@@ -18,8 +18,9 @@ class Service(Scenario):
     """A service, and a client that pulls from it into the repository of the run; which of both is disturbed."""
 
     def __init__(self, name, disturbed, scheme, served):
-        super().__init__(name, "pull --quiet --repo @W/repo %s:@W/socket#%s tiny" % (
-            scheme, "tiny" if "--repo" in served else "localhost/tiny"))
+        repository = "--repo" in served
+        super().__init__(name, "pull --quiet --repo @W/repo %s %s:@W/socket#%s tiny" % (
+            "--from-repo @B/whole" if repository else "", scheme, "tiny" if repository else "localhost/tiny"))
         self.disturbed, self.served = disturbed, "serve --protocol=%s --socket @W/socket %s" % (scheme, served)
 
     def run(self, w, inject=None):
