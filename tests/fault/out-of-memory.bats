@@ -25,14 +25,15 @@ teardown() { stop_services; }
 
 # A service in 50 MiB of address space.
 crowded() { # SCHEME IMAGE SERVE-ARGUMENT…
-    local socket=$SCRATCH/s$BATS_TEST_NUMBER scheme=$1 image=$2
+    local socket=$SCRATCH/s$BATS_TEST_NUMBER scheme=$1 image=$2 opens=
     shift 2
+    [ "$1" != --repo ] || opens="--from-repo '$2'"
     background "$socket" prlimit --as=$((50 << 20)) "$BUILD/splitfd" serve --socket "$socket" "$@"
     cat > "$SCRATCH/client" <<END
 #!/bin/sh -e
 rm -rf "$SCRATCH/theirs"
 "$BUILD/splitfd" init --insecure --repo "$SCRATCH/theirs" > /dev/null
-timeout 60 "$BUILD/splitfd" pull --repo "$SCRATCH/theirs" "$scheme:$socket#$image" x > /dev/null
+timeout 60 "$BUILD/splitfd" pull $opens --repo "$SCRATCH/theirs" "$scheme:$socket#$image" x > /dev/null
 END
     chmod +x "$SCRATCH/client"
     "$LIB/crowd-limit.py" "$socket" "${pids[0]}" 300 "$SCRATCH/client" 3>&- 4>&-
