@@ -22,6 +22,8 @@ cannot_run() { "$BATS_TEST_TMPDIR/none"; }
     fails 'both are empty' assert_same '' ''
     fails 'both are empty' assert_same "$(cannot_run)" "$(cannot_run)"
     fails 'SHA-256 of nothing' assert_same "$(sha256sum < /dev/null)" "$(cannot_run | sha256sum)"
+    # A file without content, among others.
+    assert_same "$(sha256sum /dev/null; says a)" "$(sha256sum /dev/null; says a)"
     fails '1 arguments' assert_same a
     fails '3 arguments' assert_same a a a
 }

@@ -97,7 +97,7 @@ opened() { # REGEX
         assert_same "$file 1" "$file $n"
     done
     n=$(find "$repo/objects" -type f | wc -l)
-    assert_same "$n" "$(grep -cE ' openat\(.*/[.]splitfd-staging-.*O_CREAT' "$trace")"
+    assert_same "$n" "$(grep -cE ' openat2?\(.*/[.]splitfd-staging-.*O_CREAT' "$trace")"
     [ "$(grep -cE ' (faccessat2?|access|mkdirat)\(' "$trace")" -le $((2 * n + 12)) ]
     refute grep -qE ' (pipe2?|socketpair|fsync|fdatasync|linkat)\(' "$trace"
     # Whole directories get their names.

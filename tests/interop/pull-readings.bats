@@ -102,7 +102,7 @@ pull_case() { SPLITFD_STDERR_OK=1 run_splitfd 0 pull --quiet --repo "$repo" --in
         refute grep '^image' <<< "$output"
         run_splitfd '1|3|4' mount --repo "$repo" "$case" "$SCRATCH"
         run_splitfd 4 compute-id --repo "$repo" "$case"
-        assert_match -- '--tree=podman' "$errors"
+        assert_match '--tree=podman' "$errors"
         assert_layers_exact "$repo" "$case"
 
         cfs "$theirs" oci pull "oci:$CASES/$case" "$case" > /dev/null

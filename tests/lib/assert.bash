@@ -33,7 +33,11 @@ assert_same() {
     }
     case $1 in
     '') echo "assert_same: both are empty; assert_empty, assert_silent are for that" ;;
-    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855*) echo "assert_same: both are the SHA-256 of nothing" ;;
+    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 | \
+        sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 | \
+        'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -')
+        echo "assert_same: both are the SHA-256 of nothing"
+        ;;
     *) return 0 ;;
     esac
     return 1
