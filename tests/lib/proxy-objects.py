@@ -56,7 +56,7 @@ reply, fds = start({"objects": True}, [null])
 assert drain(fds[0]) == b""
 os.close(fds[1])
 finished, _ = proxy.call("FinishPipe", reply["pipeid"])
-assert not finished["success"] and "no directory" in finished["error"], finished
+assert not finished["success"] and "not a directory" in finished["error"], finished
 # A client that goes away.
 reply, fds = start(wanted, [objects])
 for fd in fds:
