@@ -64,7 +64,10 @@ int splitfd_error_sys(struct splitfd_error *err, int errnum, const char *format,
 	va_end(ap);
 	n = strlen(err->text);
 	errno = errnum;
-	snprintf(err->text + n, sizeof(err->text) - n, ": %m");
+	/* No system call says ECANCELED: it is the user's wish, in the words that it has elsewhere.
+	 */
+	snprintf(err->text + n, sizeof(err->text) - n,
+		errnum == ECANCELED ? ": interrupted" : ": %m");
 	errno = saved;
 	return -errnum;
 }

@@ -344,6 +344,7 @@ static void at_call(struct tracer *t, struct task *task)
 		/* Written before the action: a killed process has no descriptors. */
 		fprintf(t->report, "injecting %lu ", t->count);
 		print_call(t->report, task->tid, (long)info.seccomp.nr, info.seccomp.args);
+		fflush(t->report);
 	}
 	t->done += act(t, task, &info);
 }

@@ -17,6 +17,12 @@ def run_quiet(*argv, **more):
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **more)
 
 
+def prepare():
+    """No core files. SIGINT, which the campaign's workers ignore, is no program's to ignore."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """One program of a run. What it prints goes into files, so that nobody has to read for it to go on."""
 
@@ -32,9 +38,16 @@ class Process:
         self.child = subprocess.Popen(
             argv, stdin=stdin if isinstance(stdin, int) else files[2], stdout=files[0] if stdout is None else stdout,
             stderr=files[1], pass_fds=fds, env=outcome.environment(), start_new_session=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+            preexec_fn=prepare)
         for f in files:
             f.close()
+
+    def was_signalled(self):
+        """A signal of the case has come to it."""
+        if not (self.injected and any(a.startswith("signal:") for a in self.child.args)):
+            return False
+        with open(self.report_path, "rb") as f:
+            return b"injecting" in f.read()
 
     def wait(self, limit=LIMIT):
         try:
@@ -143,7 +156,14 @@ class Stream(Scenario):
 
 
 def end_service(service):
-    """Asks it to end. inject holds the service's PID as its child."""
+    """Asks it to end, unless a signal of the case has done so: a second one ends it at once. inject holds the
+    service's PID as its child."""
+    if service.was_signalled():
+        try:
+            service.child.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            pass
+        return
     target = first_child(service.child.pid) if service.injected else service.child.pid
     if target:
         try:

@@ -21,6 +21,8 @@ TEST(set_sys_and_wrap)
 	CHECK_INT(err.kind, SPLITFD_ERROR_NOT_FOUND);
 	CHECK_INT(splitfd_error_sys(&err, EIO, "f"), -EIO);
 	CHECK_INT(err.kind, SPLITFD_ERROR_FAILED);
+	CHECK_INT(splitfd_error_sys(&err, ECANCELED, "f"), -ECANCELED);
+	CHECK_STR(err.text, "f: interrupted");
 	CHECK_INT(splitfd_error_oom(&err), -ENOMEM);
 	splitfd_error_clear(&err);
 	CHECK_INT(err.errnum, 0);
