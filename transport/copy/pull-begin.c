@@ -76,6 +76,11 @@ void sfd_pull_verify_diff_ids(struct sfd_pull *pull)
 	pull->always_verify = true;
 }
 
+void sfd_pull_blame(struct sfd_pull *pull, const char *text)
+{
+	pull->blame = text;
+}
+
 void sfd_pull_other_writers(struct sfd_pull *pull)
 {
 	pull->other_writers = true;

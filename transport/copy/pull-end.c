@@ -20,6 +20,8 @@ static int finish_layers(struct sfd_pull *p, struct splitfd_error *err)
 		if (l->sink == NULL)
 			continue;
 		r = splitfd_sink_finish(l->sink, err);
+		if (r == -EBADMSG && p->blame != NULL)
+			(void)splitfd_error_wrap(err, r, "%s", p->blame);
 		if (r < 0)
 			return splitfd_error_wrap(err, r, "layer %s", l->diff_id);
 		sfd_pull_notify(p, SFD_COPY_STORED, i, l->bytes, l->total);

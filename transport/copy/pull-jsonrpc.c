@@ -18,6 +18,10 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#define INEXACT                                                                                    \
+	"the server's stream is not exactly the layer's tar (container-libs' JSON-RPC server of "  \
+	"pull request 651 has no exact ones)"
+
 /* Two documents of 4 MiB, which are container-libs' own bound, where every byte is escaped. */
 #define MESSAGE_MAX ((size_t)48 * 1024 * 1024)
 /* What a stream can refer to at most. */
@@ -178,11 +182,7 @@ static int pull_layer(
 	if (r < 0)
 		return r;
 	r = sfd_pull_feed(pull, i, source, err);
-	if (r == -EBADMSG)
-		return splitfd_error_wrap(err, r,
-			"the server's stream is not exactly the layer's tar (container-libs' "
-			"JSON-RPC server of pull request 651 has no exact ones)");
-	return r;
+	return r == -EBADMSG ? splitfd_error_wrap(err, r, INEXACT) : r;
 }
 
 static int pull_image(struct sfd_pull *pull, struct image *image, struct splitfd_error *err)
@@ -209,6 +209,7 @@ int sfd_pull_from_jsonrpc(struct sfd_pull *pull, struct splitfd_error *err)
 
 	/* What another process gives is never taken at its word. */
 	sfd_pull_verify_diff_ids(pull);
+	sfd_pull_blame(pull, INEXACT);
 	if (r == 0 && !sfd_peer_is_own(sfd_jsonrpc_socket(image.c)))
 		sfd_pull_other_writers(pull);
 	sfd_announce_needs(o->confine,

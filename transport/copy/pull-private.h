@@ -34,6 +34,7 @@ struct sfd_pull {
 	const char **diff_ids;
 	size_t n_layers;
 	struct sfd_pull_images images;
+	const char *blame;	 /* see sfd_pull_blame(); NULL */
 	bool always_verify;	 /* whatever the options say */
 	bool other_writers;	 /* of the source */
 	bool images_found;	 /* they were there already */

@@ -62,6 +62,9 @@ const volatile int *sfd_pull_cancel_flag(const struct sfd_pull *pull);
 /* Readable as soon as it is not 0, for who waits; 0: there is none. Borrowed. */
 int sfd_pull_cancel_fd(const struct sfd_pull *pull);
 
+/* What to say before the error of a layer that is not the one it should be; borrowed, for the
+ * pull's life. */
+void sfd_pull_blame(struct sfd_pull *pull, const char *text);
 /* Before sfd_pull_begin(): every layer's sha256 is checked, whatever the options say. */
 void sfd_pull_verify_diff_ids(struct sfd_pull *pull);
 /* Before sfd_pull_begin(): others than root and this user can write what the layers are read from.
