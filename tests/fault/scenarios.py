@@ -18,9 +18,10 @@ def run_quiet(*argv, **more):
 
 
 def prepare():
-    """No core files. SIGINT, which the campaign's workers ignore, is no program's to ignore."""
+    """No core files. What the campaign or its caller (nohup) ignores, the program does not."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Process:

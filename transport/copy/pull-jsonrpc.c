@@ -28,7 +28,6 @@
 #define FDS_MAX ((uint64_t)UINT32_MAX)
 /* Content of a file that came within the stream and is taken in memory. */
 #define CONTENT_IN_MEMORY ((size_t)64 * 1024)
-/* Exact in a JSON number. */
 
 SFD_DEFINE_CLEANUP(cleanup_source, struct splitfd_source, splitfd_source_free);
 
