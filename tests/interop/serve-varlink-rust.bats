@@ -91,8 +91,8 @@ assert_as_pulled() { # exact|content REPO TAG
     client "$SCRATCH/ours" put "$SCRATCH/repo" "$REPO" "$SCRATCH/put" "$SCRATCH/x/put-repo" small
     client "$SCRATCH/theirs" put "$SCRATCH/repo" "$REPO" "$SCRATCH/cfsctl" "$SCRATCH/x/put-cfsctl" small
     assert_same "$(cat "$SCRATCH/theirs")" "$(cat "$SCRATCH/ours")"
-    client "$SCRATCH/1" copy "$SCRATCH/repo" - "$SCRATCH/put" "$SCRATCH/x/put-repo" small tag
-    client "$SCRATCH/2" copy "$SCRATCH/repo" - "$SCRATCH/cfsctl" "$SCRATCH/x/put-cfsctl" small tag
+    client "$SCRATCH/1" copy "$SCRATCH/repo" "$REPO" "$SCRATCH/put" "$SCRATCH/x/put-repo" small tag
+    client "$SCRATCH/2" copy "$SCRATCH/repo" "$REPO" "$SCRATCH/cfsctl" "$SCRATCH/x/put-cfsctl" small tag
     assert_as_pulled exact "$SCRATCH/x/put-repo" tag
     assert_as_pulled content "$SCRATCH/x/put-cfsctl" tag
 }
@@ -104,7 +104,7 @@ assert_as_pulled() { # exact|content REPO TAG
     serve "$SCRATCH/c" --repo "$c"
     client "$SCRATCH/1" copy "$SCRATCH/store" - "$SCRATCH/cfsctl" "$a" localhost/small one
     client "$SCRATCH/2" copy "$SCRATCH/cfsctl" "$a" "$SCRATCH/b" "$b" one two
-    client "$SCRATCH/3" copy "$SCRATCH/b" - "$SCRATCH/c" "$c" two three
+    client "$SCRATCH/3" copy "$SCRATCH/b" "$b" "$SCRATCH/c" "$c" two three
     assert_same "$(cat "$SCRATCH/2")" "$(cat "$SCRATCH/3")"
     assert_as_pulled content "$a" one
     assert_as_pulled exact "$b" two
