@@ -88,7 +88,7 @@ int sfd_in_child(
 		run_child(work, ctx, result, size, to, parent);
 	if (pid < 0)
 		return splitfd_error_sys(err, errno, "cannot start a process");
-	to = sfd_close(to);
+	sfd_close(sfd_take_fd(&to));
 	whole = read_all(from, &reply, sizeof(reply), pid) && read_all(from, result, size, pid);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
