@@ -264,7 +264,7 @@ int sfd_layer_ids(struct splitfd_repository *repository, char ***ret, size_t *re
 
 	*ret = NULL;
 	*ret_n = 0;
-	if (r <= 0)
+	if (r <= 0 || dir == NULL)
 		return r;
 	r = 0;
 	for (errno = 0; r == 0 && (entry = readdir(dir)) != NULL; errno = 0)
