@@ -190,14 +190,15 @@ $(B)/libsplitfd.so: $(shared_lib)
 	$(Q)ln -sfn libsplitfd.so.$(SOVERSION) $@
 
 $(unit_bin) $(helper_bin): $(B)/%: $(B)/%.o $(static_lib)
-	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) -o $@ $(filter-out %.a,$^) $(static_lib) $(libs)
 $(fuzz_bin): $(B)/%: $(B)/%.o $(fuzz_main) $(static_lib)
 	$(Q)$(CC) $(our_cflags) $(CFLAGS) $(our_ldflags) $(LDFLAGS) $(if $(FUZZ_ENGINE),-fsanitize=fuzzer) -o $@ $(filter-out %.a,$^) $(static_lib) $(libs)
 # The one target that is a server of the program.
 $(B)/tests/fuzz/fuzz-proxy: $(filter-out $(B)/shim/main.o $(B)/shim/cmds/%,$(shim_obj))
 $(B)/tests/fuzz/fuzz-gzip: libs += $(if $(zlib),$(shell $(PKG_CONFIG) --libs zlib))
 
-# The one part of the program itself that has a unit test.
+# Parts of the program itself that have a unit test.
+$(B)/tests/unit/test-confined-child: $(filter-out $(B)/shim/main.o $(B)/shim/cmds/%,$(shim_obj))
 $(B)/tests/unit/test-sandbox: $(B)/shim/common/sandbox.o $(B)/shim/common/sandbox-calls.o $(B)/shim/common/sandbox-capabilities.o $(filter_obj)
 
 # Without flags of sanitizers, which bring an allocator of their own.

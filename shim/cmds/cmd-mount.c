@@ -54,6 +54,17 @@ static int find_confined(void *ctx, void *result, struct splitfd_error *err)
 	return find_image(s->repository, s->name, s->bootable, result, err);
 }
 
+/* Whoever has taken the child over can name an image, but nothing that is no digest. */
+static int find_in_child(struct subject *s, struct splitfd_digest *ret, struct splitfd_error *err)
+{
+	int r = sfd_in_child(find_confined, s, ret, sizeof(*ret), err);
+
+	if (r < 0 || ret->size == sfd_digest_size(splitfd_repository_algorithm(s->repository)))
+		return r;
+	return splitfd_error_set(err, SPLITFD_ERROR_FAILED, EPROTO,
+		"the process that reads untrusted data gives something that is not a digest");
+}
+
 static int run(int argc, char **argv, struct splitfd_error *err)
 {
 	sfd_cleanup_repository struct splitfd_repository *repository = NULL;
@@ -85,7 +96,7 @@ static int run(int argc, char **argv, struct splitfd_error *err)
 	/* Mounting needs all privileges; finding the image, which reads its documents, needs none.
 	 */
 	if (r == 0 && repo.sandbox)
-		r = sfd_in_child(find_confined, &subject, &image, sizeof(image), err);
+		r = find_in_child(&subject, &image, err);
 	else if (r == 0)
 		r = find_image(repository, argv[0], bootable, &image, err);
 	return r < 0 ? r : sfd_mount_image(repository, &image, argv[1], &mount, err);

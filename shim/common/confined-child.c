@@ -68,6 +68,20 @@ static bool read_all(int fd, void *data, size_t size, pid_t pid)
 	return true;
 }
 
+/* Whoever has taken the child over has written it: only a text, as long as it is, and a known kind
+ * are taken. */
+static int take_error(const struct reply *reply, struct splitfd_error *err)
+{
+	enum splitfd_error_kind kind = reply->err.kind;
+	int errnum = reply->err.errnum;
+
+	if (kind != SPLITFD_ERROR_USAGE && kind != SPLITFD_ERROR_NOT_FOUND &&
+		kind != SPLITFD_ERROR_REFUSED)
+		kind = SPLITFD_ERROR_FAILED;
+	return splitfd_error_set(err, kind, errnum > 0 ? errnum : EIO, "%.*s",
+		(int)strnlen(reply->err.text, sizeof(reply->err.text)), reply->err.text);
+}
+
 int sfd_in_child(
 	sfd_child_fn *work, void *ctx, void *result, size_t size, struct splitfd_error *err)
 {
@@ -97,5 +111,5 @@ int sfd_in_child(
 			"the process that reads untrusted data has ended (%s %d)",
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return reply.result < 0 ? splitfd_error_copy(err, reply.result, &reply.err) : reply.result;
+	return reply.result < 0 ? take_error(&reply, err) : reply.result;
 }
