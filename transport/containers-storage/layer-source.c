@@ -278,30 +278,31 @@ static int fill(struct layer_source *s, struct sfd_layer_desc *desc, struct spli
 	return sfd_tar_split_new(sfd_take_fd(&desc->tar_split_fd), tar_split, &s->tar_split, err);
 }
 
-int sfd_layer_source_new(
+static int from_files(
 	struct sfd_layer_desc *desc, struct splitfd_source **ret, struct splitfd_error *err)
 {
 	struct layer_source *s = calloc(1, sizeof(*s));
 	sfd_cleanup_source struct splitfd_source *owned = NULL;
-	int r = -ENOMEM;
+	int r;
 
-	if (desc->layout == SFD_LAYER_BLOB) {
-		free(s);
-		r = sfd_layer_blob_source(desc, ret, err);
-		sfd_layer_desc_done(desc);
-		return r;
-	}
-	if (s == NULL) {
-		splitfd_error_oom(err);
-	} else {
-		s->base.ops = &source_ops;
-		s->spool_dir = -EBADF;
-		owned = &s->base;
-		r = fill(s, desc, err);
-	}
-	sfd_layer_desc_done(desc);
+	if (s == NULL)
+		return splitfd_error_oom(err);
+	s->base.ops = &source_ops;
+	s->spool_dir = -EBADF;
+	owned = &s->base;
+	r = fill(s, desc, err);
 	if (r < 0)
 		return r;
 	*ret = sfd_take_ptr(&owned);
 	return 0;
+}
+
+int sfd_layer_source_new(
+	struct sfd_layer_desc *desc, struct splitfd_source **ret, struct splitfd_error *err)
+{
+	int r = desc->layout == SFD_LAYER_BLOB ? sfd_layer_blob_source(desc, ret, err)
+					       : from_files(desc, ret, err);
+
+	sfd_layer_desc_done(desc);
+	return r;
 }
