@@ -4,11 +4,10 @@ import os
 import socket
 import sys
 import threading
-import time
 import types
 
 import outcome
-from scenarios import LIMIT, STORE, Process, Scenario, end_service, listens
+from scenarios import LIMIT, STORE, Process, Scenario, end_service, start_service
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 import proxy_client  # noqa: E402
@@ -24,18 +23,9 @@ class Service(Scenario):
         self.disturbed, self.served = disturbed, "serve --protocol=%s --socket @W/socket %s" % (scheme, served)
 
     def run(self, w, inject=None):
-        path = os.path.join(w.dir, "socket")
-        if os.path.exists(path):
-            os.unlink(path)
         argv = Scenario("", self.served).argv(w)
-        service = Process(w, "serve", argv, inject if self.disturbed == "service" else None)
-        for _ in range(LIMIT * 200):
-            if listens(path) or service.child.poll() is not None:
-                break
-            time.sleep(0.005)
-        if service.child.poll() is not None:
-            service.wait()
-            service.early = True
+        service = start_service(w, argv, inject if self.disturbed == "service" else None)
+        if service.early:
             return [service]
         pull = Process(w, "pull", self.argv(w), inject if self.disturbed == "client" else None).wait()
         extra = []

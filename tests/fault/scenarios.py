@@ -102,6 +102,22 @@ def listens(path):
         return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path) for line in f if "/" in line)
 
 
+def start_service(w, argv, inject):
+    """A service on w's socket that listens, or one that has ended early."""
+    path = os.path.join(w.dir, "socket")
+    if os.path.exists(path):
+        os.unlink(path)
+    service = Process(w, "serve", argv, inject)
+    for _ in range(LIMIT * 200):
+        if listens(path) or service.child.poll() is not None:
+            break
+        time.sleep(0.005)
+    if service.child.poll() is not None:
+        service.wait()
+        service.early = True
+    return service
+
+
 class Service(Scenario):
     """splitfd push into splitfd serve; which of both is disturbed."""
 
@@ -111,18 +127,9 @@ class Service(Scenario):
         self.disturbed = disturbed
 
     def run(self, w, inject=None):
-        path = os.path.join(w.dir, "socket")
-        if os.path.exists(path):
-            os.unlink(path)
-        service = Process(w, "serve", [w.tools.splitfd, "serve", "--repo", w.repo, "--socket", path],
-                          inject if self.disturbed == "service" else None)
-        for _ in range(LIMIT * 200):
-            if listens(path) or service.child.poll() is not None:
-                break
-            time.sleep(0.005)
-        if service.child.poll() is not None:
-            service.wait()
-            service.early = True
+        argv = Scenario("", "serve --repo @W/repo --socket @W/socket").argv(w)
+        service = start_service(w, argv, inject if self.disturbed == "service" else None)
+        if service.early:
             return [service]
         push = Process(w, "push", self.argv(w), inject if self.disturbed == "client" else None).wait()
         end_service(service)
