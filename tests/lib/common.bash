@@ -71,10 +71,16 @@ missing() {
 }
 setup() { [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"; }
 require_root() { [ "$(id -u)" -eq 0 ] || missing "needs root"; }
+who_installs() { # PROGRAM
+    case $1 in
+    go) echo "of at least the version in tests/interop/container-libs/go.mod, which Debian 12 does not have" ;;
+    *) echo "contrib/install-deps --tests installs it" ;;
+    esac
+}
 require_program() {
     local p
     for p in "$@"; do
-        command -v "$p" > /dev/null || missing "needs $p; contrib/install-deps --tests installs it" || return 1
+        command -v "$p" > /dev/null || missing "needs $p; $(who_installs "$p")" || return 1
     done
 }
 require_cfsctl() {
