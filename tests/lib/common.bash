@@ -73,7 +73,7 @@ setup() { [ -z "${SKIP_ALL:-}" ] || skip "$SKIP_ALL"; }
 require_root() { [ "$(id -u)" -eq 0 ] || missing "needs root"; }
 who_installs() { # PROGRAM
     case $1 in
-    go) echo "of at least the version in tests/interop/container-libs/go.mod, which Debian 12 does not have" ;;
+    go) echo "Debian 12 has an older one than tests/interop/container-libs/go.mod names" ;;
     *) echo "contrib/install-deps --tests installs it" ;;
     esac
 }
