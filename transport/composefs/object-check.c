@@ -68,20 +68,18 @@ size_t sfd_object_dirs_kept(void)
 static int kept_dir(struct splitfd_repository *repository, int objects, uint8_t first)
 {
 	int *kept = &repository->dir_fds[first], fd = __atomic_load_n(kept, __ATOMIC_ACQUIRE);
-	size_t share;
 	int none = -EBADF;
 	char name[3];
 
 	if (fd >= 0)
 		return fd;
-	share = sfd_object_dirs_kept();
-	if (share == 0)
+	if (repository->dirs_kept == 0)
 		return -EMFILE;
 	sfd_hex_encode(&first, 1, name);
 	fd = sfd_beneath_open(objects, name, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
-	if ((size_t)fd >= share) {
+	if ((size_t)fd >= repository->dirs_kept) {
 		sfd_close(fd);
 		return -EMFILE;
 	}

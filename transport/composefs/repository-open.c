@@ -5,6 +5,7 @@
 #include "splitfdstream/base/text.h"
 #include "transport/composefs/beneath.h"
 #include "transport/composefs/kernel-verity.h"
+#include "transport/composefs/object-check.h"
 #include "transport/composefs/repository-meta.h"
 #include "transport/composefs/repository-private.h"
 #include "transport/composefs/staging.h"
@@ -128,8 +129,22 @@ struct splitfd_repository *sfd_repository_new(void)
 	repository->fd = repository->objects_fd = -EBADF;
 	for (size_t i = 0; i < SFD_N_OBJECT_DIRS; i++)
 		repository->dir_fds[i] = -EBADF;
+	repository->dirs_kept = sfd_object_dirs_kept();
 	pthread_mutex_init(&repository->lock, NULL);
 	return repository;
+}
+
+/* The kernel's table of descriptors gets its size for the kept directories at once, here, where
+ * there is mostly one thread. Where there are several, each step of its growth waits until all CPUs
+ * have done something else: milliseconds. */
+static void make_room(const struct splitfd_repository *repository)
+{
+	size_t n = SFD_N_OBJECT_DIRS + 64;
+
+	if (repository->dirs_kept < n)
+		n = repository->dirs_kept;
+	if (n > 0)
+		sfd_close(fcntl(repository->fd, F_DUPFD_CLOEXEC, (int)n - 1));
 }
 
 int splitfd_repository_open(
@@ -159,6 +174,7 @@ int sfd_repository_open(const char *path, bool write, const struct sfd_lock_opti
 	r = sfd_repository_objects(repository, false, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	make_room(repository);
 	if (write)
 		sfd_staging_clean(repository);
 	*ret = sfd_take_ptr(&repository);

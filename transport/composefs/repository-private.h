@@ -25,6 +25,7 @@ struct splitfd_repository {
 	int erofs_extra[3]; /* further formats */
 	size_t n_erofs_extra;
 	int dir_fds[SFD_N_OBJECT_DIRS]; /* objects/xx, O_PATH; -EBADF where not open; atomic */
+	size_t dirs_kept;		/* their share of descriptors; 0: none is kept */
 	uint8_t looked_dir[32];		/* bit i: objects/<i as hex> was looked for; atomic */
 	uint8_t absent_dir[32];		/* bit i: and was not there; atomic */
 	const volatile int
